@@ -1,0 +1,1 @@
+"""What a person sees. Everything it knows comes through the doors of `services`."""

@@ -1,0 +1,1 @@
+"""The conversation: transcript, reply being written, composer."""

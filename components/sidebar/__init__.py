@@ -1,0 +1,1 @@
+"""Beside the conversation: the list of conversations and the model."""

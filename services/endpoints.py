@@ -1,0 +1,127 @@
+"""Endpoints: where models live, and how each kind of server deviates from the OpenAI API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+from urllib.parse import urlsplit
+
+ProfileName = Literal[
+    "openai",
+    "azure",
+    "openrouter",
+    "ollama",
+    "llamacpp",
+    "vllm",
+    "lmstudio",
+    "litellm",
+    "mistral",
+    "deepseek",
+    "groq",
+    "generic",
+    "demo",
+]
+PROFILE_NAMES: tuple[str, ...] = get_args(ProfileName)
+
+DEMO = "demo"
+"""Name of the endpoint that needs nothing: it runs inside Panelist and is not an AI."""
+
+OPENAI_URL = "https://api.openai.com/v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What a server accepts beyond, or short of, what OpenAI documents for Chat Completions."""
+
+    usage_in_stream: bool = True
+    """Takes `stream_options.include_usage`."""
+    lists_models: bool = True
+    """Answers `GET /models`."""
+    needs_key: bool = False
+    """Every request without a key is refused."""
+
+
+_PROFILES: dict[ProfileName, Profile] = {
+    "openai": Profile(needs_key=True),
+    "azure": Profile(needs_key=True),
+    "openrouter": Profile(needs_key=True),
+    "mistral": Profile(usage_in_stream=False, needs_key=True),
+    "deepseek": Profile(needs_key=True),
+    "groq": Profile(needs_key=True),
+}
+
+
+def profile_of(name: ProfileName) -> Profile:
+    """Return the named profile; a server nobody described is taken to follow the documentation."""
+    return _PROFILES.get(name, Profile())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One place where models live."""
+
+    name: str
+    base_url: str
+    profile: ProfileName = "generic"
+    key_env: str | None = None
+    key_file: str | None = None
+    key_command: str | None = None
+    dropped: frozenset[str] = frozenset()
+    """Request fields that this endpoint refused and a person chose to leave out."""
+
+    @property
+    def is_demo(self) -> bool:
+        return self.profile == "demo"
+
+    @property
+    def host(self) -> str:
+        """The host as a person would name it, for sentences."""
+        return urlsplit(self.base_url).netloc or self.base_url
+
+
+_HOSTS: dict[str, ProfileName] = {
+    "api.openai.com": "openai",
+    "openrouter.ai": "openrouter",
+    "api.mistral.ai": "mistral",
+    "api.deepseek.com": "deepseek",
+    "api.groq.com": "groq",
+}
+_PORTS: dict[int, ProfileName] = {11434: "ollama", 1234: "lmstudio", 8080: "llamacpp", 8000: "vllm"}
+
+
+def guess_profile(base_url: str) -> ProfileName:
+    """Return the profile that fits a base URL: by host, then, on this machine, by the server's usual port."""
+    parts = urlsplit(base_url)
+    host = (parts.hostname or "").lower()
+    if host.endswith(".openai.azure.com"):
+        return "azure"
+    if host in _HOSTS:
+        return _HOSTS[host]
+    if host in {"localhost", "127.0.0.1", "::1"} and parts.port in _PORTS:
+        return _PORTS[parts.port]
+    return "generic"
+
+
+def check_base_url(text: str) -> str:
+    """Return `text` as a base URL without a trailing slash.
+
+    Raises:
+        ValueError: it is not an `http` or `https` URL with a host, or carries a user name, query or fragment.
+    """
+    url = text.strip().rstrip("/")
+    if any(ch.isspace() or ord(ch) < 32 for ch in url):
+        raise ValueError("has a space or line break in it")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(f"is not a URL ({error})") from error
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError("must start with http:// or https://")
+    if not parts.hostname:
+        raise ValueError("has no host")
+    if parts.username or parts.password:
+        raise ValueError("must not carry a user name or password; give the key separately")
+    if parts.query or parts.fragment:
+        raise ValueError("must not carry a query or fragment")
+    return url

@@ -1,0 +1,95 @@
+"""Failures in words: one classification, one sentence and one next step for each."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+FailureKind = Literal[
+    "auth",
+    "quota",
+    "rate_limit",
+    "too_long",
+    "filtered",
+    "not_found",
+    "forbidden",
+    "bad_request",
+    "server",
+    "timeout",
+    "unreachable",
+    "garbled",
+    "storage",
+    "unexpected",
+]
+
+NextStep = Literal["add_key", "retry", "choose_model", "shorten", "drop_parameter", "check_endpoint", "none"]
+"""What the button beside a failure does. Views map each to one action; `none` shows no button."""
+
+_KEY_SHAPES = re.compile(
+    r"""(?xi)
+    \b(?:sk|rk|pk|gsk|xai|hf|pplx|fw|key|api)[-_][A-Za-z0-9_*\-.]{6,}   # provider prefixes; '*' because some mask half
+    | \bAIza[A-Za-z0-9_\-]{10,}
+    | (?<=bearer\s)[^\s"',;]{6,}
+    | \b(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_-]{32,}\b   # long, letters and digits mixed
+    """
+)
+
+
+def mask_keys(text: str, *known: str) -> str:
+    """Return `text` with anything that looks like an API key, and every key in `known`, replaced by `…`.
+
+    Servers echo keys in their 401 texts ("Incorrect API key provided: sk-abc…"); nothing that came from a server is
+    shown, logged or stored without passing through here.
+    """
+    for key in known:
+        if len(key) >= 4:
+            text = text.replace(key, "…")
+    return _KEY_SHAPES.sub("…", text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why something failed, as a person reads it."""
+
+    kind: FailureKind
+    message: str
+    """One plain sentence."""
+    next_step: NextStep = "retry"
+    retry_after_s: float | None = None
+    """Seconds after which a retry makes sense, where the server said so."""
+    parameter: str | None = None
+    """The request field that the endpoint refused; set with the step `drop_parameter`."""
+    status_code: int | None = None
+    request_id: str | None = None
+    """The server's own id of the request: what its support asks for."""
+    detail: str | None = None
+    """What the server said, keys masked, at most 2,000 characters."""
+
+
+class PanelistError(Exception):
+    """Base of every error that Panelist raises on purpose; `str()` is a sentence for a person."""
+
+
+class SettingsError(PanelistError):
+    """A setting that cannot be read. Stops the start."""
+
+
+class InputError(PanelistError):
+    """Something a person entered that cannot be accepted as it is. Nothing was changed."""
+
+
+class NotFoundError(PanelistError):
+    """The conversation, message or run does not exist, or belongs to somebody else."""
+
+
+class StorageError(PanelistError):
+    """The database cannot be opened, read or written. Nothing was changed."""
+
+
+class ModelError(PanelistError):
+    """A model call failed; `failure` says how."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure

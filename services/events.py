@@ -1,0 +1,185 @@
+"""Run events: everything that can happen while a question is answered, in one union.
+
+Each event gets a number in its run (`Numbered`). What a tab shows, what storage keeps and what the final message holds
+are all folds of the same events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, assert_never
+
+from services.errors import Failure
+from services.messages import ErrorPart, MessageStatus, Part, ReasoningPart, TextPart, ToolCallPart
+from services.usage import Usage
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal"]
+"""Why a model stopped by itself. A stream that ends without one was interrupted."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A model call begins; nothing has come back yet."""
+
+    endpoint: str
+    model: str
+    kind: Literal["step_started"] = "step_started"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelNamed:
+    """The endpoint said which model answers and under which id."""
+
+    model: str | None
+    response_id: str | None
+    request_id: str | None
+    kind: Literal["model_named"] = "model_named"
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    text: str
+    kind: Literal["reasoning_delta"] = "reasoning_delta"
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+    kind: Literal["text_delta"] = "text_delta"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallRequested:
+    """The model asked for a tool; its arguments are complete as far as they came."""
+
+    id: str
+    name: str
+    arguments: str
+    kind: Literal["tool_call_requested"] = "tool_call_requested"
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReported:
+    """The step's usage so far. A later report of the same step replaces an earlier one."""
+
+    usage: Usage
+    kind: Literal["usage_reported"] = "usage_reported"
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished:
+    """The model said why it stopped. `raw` is the endpoint's own word."""
+
+    reason: FinishReason
+    raw: str
+    kind: Literal["step_finished"] = "step_finished"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """The last event of every run."""
+
+    status: MessageStatus
+    failure: Failure | None = None
+    kind: Literal["run_finished"] = "run_finished"
+
+
+RunEvent = (
+    StepStarted
+    | ModelNamed
+    | ReasoningDelta
+    | TextDelta
+    | ToolCallRequested
+    | UsageReported
+    | StepFinished
+    | RunFinished
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """An event and its number in its run, counted from 1 without gaps."""
+
+    seq: int
+    event: RunEvent
+
+
+class Reply:
+    """The fold of a run's events: the assistant's message as it stands after the events applied so far."""
+
+    def __init__(self) -> None:
+        self.status: MessageStatus = "streaming"
+        self.failure: Failure | None = None
+        self.model: str | None = None
+        self.response_id: str | None = None
+        self.request_id: str | None = None
+        self.finish_reason: FinishReason | None = None
+        self.usage: Usage | None = None
+        self._steps_usage: Usage | None = None
+        self._done: list[Part] = []
+        self._open: Literal["text", "reasoning"] | None = None
+        self._pieces: list[str] = []
+
+    def apply(self, event: RunEvent) -> None:
+        """Take one event in. Costs the same however long the reply already is."""
+        match event:
+            case StepStarted(model=model):
+                self.model = model
+                self._steps_usage = self.usage
+            case ModelNamed():
+                self.model = event.model or self.model
+                self.response_id = event.response_id or self.response_id
+                self.request_id = event.request_id or self.request_id
+            case TextDelta(text=text):
+                self._extend("text", text)
+            case ReasoningDelta(text=text):
+                self._extend("reasoning", text)
+            case ToolCallRequested():
+                self._close()
+                self._done.append(ToolCallPart(event.id, event.name, event.arguments))
+            case UsageReported(usage=usage):
+                self.usage = usage if self._steps_usage is None else self._steps_usage + usage
+            case StepFinished(reason=reason):
+                self.finish_reason = reason
+            case RunFinished():
+                self._close()
+                self.status = event.status
+                self.failure = event.failure
+                if event.failure is not None:
+                    self._done.append(ErrorPart(event.failure))
+            case _:
+                assert_never(event)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        self._close()
+        return tuple(self._done)
+
+    @property
+    def text(self) -> str:
+        """The text parts, joined."""
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+    def _extend(self, kind: Literal["text", "reasoning"], text: str) -> None:
+        if self._open != kind:
+            self._close()
+            self._open = kind
+        self._pieces.append(text)
+
+    def _close(self) -> None:
+        """Turn what was collected into a part; a part of the same kind that ended just before is continued."""
+        if self._open is not None:
+            text = "".join(self._pieces)
+            make = TextPart if self._open == "text" else ReasoningPart
+            last = self._done[-1] if self._done else None
+            if isinstance(last, make):
+                self._done[-1] = make(last.text + text)
+            else:
+                self._done.append(make(text))
+        self._open = None
+        self._pieces = []
+
+
+def is_delta(event: RunEvent) -> bool:
+    """Whether the event only adds text, so that it need not be stored at once."""
+    return isinstance(event, TextDelta | ReasoningDelta)

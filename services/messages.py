@@ -1,0 +1,108 @@
+"""Messages and their parts: pure values."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, get_args
+
+from services.errors import Failure
+from services.usage import Usage
+
+Role = Literal["user", "assistant"]
+
+MessageStatus = Literal[
+    "streaming",
+    "complete",
+    "stopped",
+    "truncated",
+    "refused",
+    "filtered",
+    "interrupted",
+    "failed",
+    "awaiting_approval",
+]
+"""How far a message has come; every one but `streaming` and `awaiting_approval` is final."""
+
+MESSAGE_STATUSES: tuple[str, ...] = get_args(MessageStatus)
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_id() -> str:
+    """Return a new id of 26 characters that sorts by time of creation (ULID, https://github.com/ulid/spec)."""
+    number = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10), "big")
+    return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    text: str
+    kind: Literal["text"] = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningPart:
+    """What a reasoning model showed of its thinking."""
+
+    text: str
+    kind: Literal["reasoning"] = "reasoning"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallPart:
+    """A tool the model asked for. `arguments` is the raw text it sent, which may be broken JSON: parse late."""
+
+    id: str
+    name: str
+    arguments: str
+    kind: Literal["tool_call"] = "tool_call"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPart:
+    failure: Failure
+    kind: Literal["error"] = "error"
+
+
+Part = TextPart | ReasoningPart | ToolCallPart | ErrorPart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message of a conversation's tree. Immutable once finished; an edit makes a sibling."""
+
+    id: str
+    conversation_id: str
+    parent_id: str | None
+    role: Role
+    parts: tuple[Part, ...]
+    status: MessageStatus
+    created_at: datetime
+    """Aware, UTC."""
+    run_id: str | None = None
+    """The run that wrote it; None for a question."""
+    endpoint: str | None = None
+    model: str | None = None
+    """The model that answered, as the endpoint named it; the one that was asked for until then."""
+    usage: Usage | None = None
+
+    @property
+    def text(self) -> str:
+        """The text parts, joined; what is copied and what the model receives."""
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+
+_NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def clean_text(text: str) -> str:
+    """Return `text` fit for storage, the wire and the page.
+
+    Pairs of lone surrogates become the character they stand for (an emoji may be cut in two on its way), single ones
+    become U+FFFD; NUL and other control characters except tab and line breaks are removed.
+    """
+    return _NOT_TEXT.sub("", text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))

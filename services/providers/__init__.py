@@ -1,0 +1,1 @@
+"""Adapters to model endpoints. Only `client.py` imports the SDK."""

@@ -1,0 +1,54 @@
+"""The seam between the run loop and a model: what goes in and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.endpoints import Endpoint
+from services.events import RunEvent
+from services.messages import Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequest:
+    """One model call, before it is put into an endpoint's dialect."""
+
+    endpoint: Endpoint
+    model: str
+    messages: tuple[Message, ...]
+    """The path of the conversation, question last."""
+    system_prompt: str | None = None
+
+
+KeySource = Callable[[Endpoint], Awaitable[str | None]]
+"""Gives an endpoint's key, or None where it has none."""
+
+
+class Provider(Protocol):
+    """Where model calls go."""
+
+    def stream(self, request: ModelRequest) -> AsyncGenerator[RunEvent, None]:
+        """Call the model and yield what comes back as it comes.
+
+        Yields `ModelNamed`, `ReasoningDelta`, `TextDelta`, `ToolCallRequested`, `UsageReported` and, only when the
+        model said why it stopped, `StepFinished`. A stream that ends without it was cut. Closing the generator
+        closes the connection, which is what makes the endpoint stop.
+
+        Raises:
+            ModelError: the call failed, before the first event or between two.
+        """
+        ...
+
+    async def list_models(self, endpoint: Endpoint) -> list[str]:
+        """Return the names of the endpoint's models, in its own order.
+
+        Raises:
+            ModelError: the endpoint has no list, refused, or could not be reached.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        ...

@@ -31,9 +31,9 @@ _KEY_SHAPES = re.compile(
     \b(?:sk|rk|pk|gsk|xai|hf|pplx|fw|key|api)[-_][A-Za-z0-9_*\-.]{6,}   # provider prefixes; '*' because some mask half
     | \bAIza[A-Za-z0-9_\-]{10,}
     | (?<=bearer\s)[^\s"',;]{6,}
-    | \b(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_-]{32,}\b   # long, letters and digits mixed
     """
 )
+_LONG_WORD = re.compile(r"[A-Za-z0-9_-]{32,}")
 
 
 def mask_keys(text: str, *known: str) -> str:
@@ -45,7 +45,13 @@ def mask_keys(text: str, *known: str) -> str:
     for key in known:
         if len(key) >= 4:
             text = text.replace(key, "…")
-    return _KEY_SHAPES.sub("…", text)
+    return _LONG_WORD.sub(_mask_mixed, _KEY_SHAPES.sub("…", text))
+
+
+def _mask_mixed(word: re.Match[str]) -> str:
+    """Mask a long word of letters and digits mixed: no such word is prose."""
+    text = word.group()
+    return "…" if re.search("[0-9]", text) and re.search("[A-Za-z]", text) else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,226 @@
+"""Parts, failures and run events as JSON text, and back. Pure functions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import assert_never, cast, get_args
+
+from services.errors import Failure, FailureKind, NextStep, StorageError
+from services.events import (
+    FinishReason,
+    ModelNamed,
+    ReasoningDelta,
+    RunEvent,
+    RunFinished,
+    StepFinished,
+    StepStarted,
+    TextDelta,
+    ToolCallRequested,
+    UsageReported,
+)
+from services.messages import (
+    MESSAGE_STATUSES,
+    ErrorPart,
+    MessageStatus,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    clean_text,
+)
+from services.usage import Usage
+
+Json = str | int | float | bool | None | Mapping[str, "Json"]
+
+DELTA_KINDS = (TextDelta("").kind, ReasoningDelta("").kind)
+"""Kinds of the events that only add text; once a run has ended, its message holds them."""
+
+
+def part_to_json(part: Part) -> str:
+    """Return what a part holds beside its kind."""
+    match part:
+        case TextPart(text=text) | ReasoningPart(text=text):
+            return _dump({"text": text})
+        case ToolCallPart():
+            return _dump({"id": part.id, "name": part.name, "arguments": part.arguments})
+        case ErrorPart(failure=failure):
+            return failure_to_json(failure)
+        case _:
+            assert_never(part)
+
+
+def part_from_json(kind: str, text: str) -> Part:
+    """Return the part that `part_to_json` wrote.
+
+    Raises:
+        StorageError: the kind is not known here, or the text is damaged.
+    """
+    data = _Fields(f"part of the kind {kind!r}", text)
+    match kind:
+        case "text":
+            return TextPart(data.text("text"))
+        case "reasoning":
+            return ReasoningPart(data.text("text"))
+        case "tool_call":
+            return ToolCallPart(data.text("id"), data.text("name"), data.text("arguments"))
+        case "error":
+            return ErrorPart(_failure(data))
+        case _:
+            raise _from_the_future(f"a message part of the kind {kind!r}")
+
+
+def event_to_json(event: RunEvent) -> str:
+    """Return what an event holds beside its kind."""
+    match event:
+        case StepStarted():
+            return _dump({"endpoint": event.endpoint, "model": event.model})
+        case ModelNamed():
+            return _dump({"model": event.model, "response_id": event.response_id, "request_id": event.request_id})
+        case ReasoningDelta(text=text) | TextDelta(text=text):
+            return _dump({"text": text})
+        case ToolCallRequested():
+            return _dump({"id": event.id, "name": event.name, "arguments": event.arguments})
+        case UsageReported(usage=usage):
+            return _dump(asdict(usage))
+        case StepFinished():
+            return _dump({"reason": event.reason, "raw": event.raw})
+        case RunFinished():
+            failure = None if event.failure is None else _plain(event.failure)
+            return _dump({"status": event.status, "failure": failure})
+        case _:
+            assert_never(event)
+
+
+def event_from_json(kind: str, text: str) -> RunEvent:
+    """Return the event that `event_to_json` wrote.
+
+    Raises:
+        StorageError: the kind is not known here, or the text is damaged.
+    """
+    data = _Fields(f"run event of the kind {kind!r}", text)
+    match kind:
+        case "step_started":
+            return StepStarted(data.text("endpoint"), data.text("model"))
+        case "model_named":
+            return ModelNamed(
+                data.text_or_none("model"), data.text_or_none("response_id"), data.text_or_none("request_id")
+            )
+        case "reasoning_delta":
+            return ReasoningDelta(data.text("text"))
+        case "text_delta":
+            return TextDelta(data.text("text"))
+        case "tool_call_requested":
+            return ToolCallRequested(data.text("id"), data.text("name"), data.text("arguments"))
+        case "usage_reported":
+            counts = {name: data.count(name) for name in ("input", "cached_input", "output", "reasoning")}
+            return UsageReported(Usage(**counts))
+        case "step_finished":
+            return StepFinished(cast(FinishReason, data.word("reason", get_args(FinishReason))), data.text("raw"))
+        case "run_finished":
+            inner = data.inner("failure")
+            status = cast(MessageStatus, data.word("status", MESSAGE_STATUSES))
+            return RunFinished(status, None if inner is None else _failure(inner))
+        case _:
+            raise _from_the_future(f"a run event of the kind {kind!r}")
+
+
+def failure_to_json(failure: Failure) -> str:
+    return _dump(_plain(failure))
+
+
+def failure_from_json(text: str) -> Failure:
+    """Return the failure that `failure_to_json` wrote; StorageError if it cannot be read."""
+    return _failure(_Fields("failure", text))
+
+
+def _plain(failure: Failure) -> dict[str, Json]:
+    return {name: value for name, value in asdict(failure).items() if value is not None}
+
+
+def _failure(data: _Fields) -> Failure:
+    return Failure(
+        kind=cast(FailureKind, data.word("kind", get_args(FailureKind))),
+        message=data.text("message"),
+        next_step=cast(NextStep, data.word("next_step", get_args(NextStep))),
+        retry_after_s=data.seconds_or_none("retry_after_s"),
+        parameter=data.text_or_none("parameter"),
+        status_code=data.count_or_none("status_code"),
+        request_id=data.text_or_none("request_id"),
+        detail=data.text_or_none("detail"),
+    )
+
+
+def _dump(data: Mapping[str, Json]) -> str:
+    return json.dumps(_cleaned(data), ensure_ascii=False, separators=(",", ":"))
+
+
+def _cleaned(value: Json) -> Json:
+    """Texts come in clean; one that does not must not cost the rest of the answer, so it is cleaned again."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, Mapping):
+        return {name: _cleaned(inner) for name, inner in value.items()}
+    return value
+
+
+def _from_the_future(what: str) -> StorageError:
+    return StorageError(f"The database holds {what}, which this version does not know. Update Panelist.")
+
+
+class _Fields:
+    """The fields of one stored object, each checked when it is taken."""
+
+    def __init__(self, what: str, source: str | dict[str, object]) -> None:
+        self._what = what
+        try:
+            data: object = json.loads(source) if isinstance(source, str) else source
+        except ValueError as error:
+            raise self._damaged("its text") from error
+        if not isinstance(data, dict):
+            raise self._damaged("its text")
+        self._data: dict[str, object] = data
+
+    def text(self, name: str) -> str:
+        value = self._data.get(name)
+        if isinstance(value, str):
+            return value
+        raise self._damaged(name)
+
+    def text_or_none(self, name: str) -> str | None:
+        return None if self._data.get(name) is None else self.text(name)
+
+    def word(self, name: str, words: tuple[str, ...]) -> str:
+        value = self.text(name)
+        if value not in words:
+            raise _from_the_future(f"a {self._what} with the {name} {value!r}")
+        return value
+
+    def count(self, name: str) -> int:
+        value = self._data.get(name)
+        if isinstance(value, int):
+            return value
+        raise self._damaged(name)
+
+    def count_or_none(self, name: str) -> int | None:
+        return None if self._data.get(name) is None else self.count(name)
+
+    def seconds_or_none(self, name: str) -> float | None:
+        value = self._data.get(name)
+        if value is None or isinstance(value, int | float):
+            return value
+        raise self._damaged(name)
+
+    def inner(self, name: str) -> _Fields | None:
+        value = self._data.get(name)
+        if value is None:
+            return None
+        if isinstance(value, dict):
+            return _Fields(name, value)
+        raise self._damaged(name)
+
+    def _damaged(self, name: str) -> StorageError:
+        return StorageError(
+            f"The database holds a damaged {self._what}: {name} cannot be read. Restore the database from a backup."
+        )

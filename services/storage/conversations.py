@@ -1,0 +1,109 @@
+"""SQL on conversations. Each function runs in the transaction of the connection it is given."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, func, insert, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.conversation import MAX_TITLE, Conversation, Options, TitleSource
+from services.errors import NotFoundError
+from services.messages import clean_text
+from services.storage import rows
+from services.storage.schema import conversations
+
+
+async def newest(
+    connection: AsyncConnection, owner: str, limit: int, before: tuple[datetime, str] | None
+) -> list[Conversation]:
+    query = select(conversations).where(conversations.c.owner == owner, conversations.c.deleted_at.is_(None))
+    if before is not None:
+        query = query.where(tuple_(conversations.c.updated_at, conversations.c.id) < before)
+    query = query.order_by(conversations.c.updated_at.desc(), conversations.c.id.desc()).limit(limit)
+    return [rows.to_conversation(row) for row in await connection.execute(query)]
+
+
+async def one(connection: AsyncConnection, owner: str, conversation_id: str) -> Conversation:
+    row = await _find(connection, _visible(owner, conversation_id))
+    return rows.to_conversation(row)
+
+
+async def add(connection: AsyncConnection, owner: str, conversation: Conversation) -> None:
+    """Store the conversation unless it is there already.
+
+    Raises:
+        NotFoundError: it is there, but deleted or somebody else's.
+    """
+    known = await connection.scalar(select(conversations.c.id).where(conversations.c.id == conversation.id))
+    if known is None:
+        await connection.execute(insert(conversations).values(rows.from_conversation(owner, conversation)))
+    else:
+        await one(connection, owner, conversation.id)
+
+
+async def rename(
+    connection: AsyncConnection, owner: str, conversation_id: str, title: str, source: TitleSource
+) -> Conversation:
+    conversation = await one(connection, owner, conversation_id)
+    if source == "user" or conversation.title_source != "user":
+        title = clean_text(title)[:MAX_TITLE]
+        await _change(connection, _visible(owner, conversation_id), title=title, title_source=source)
+    return await one(connection, owner, conversation_id)
+
+
+async def set_options(connection: AsyncConnection, owner: str, conversation_id: str, options: Options) -> None:
+    await _change(connection, _visible(owner, conversation_id), endpoint=options.endpoint, model=options.model)
+
+
+async def delete(connection: AsyncConnection, owner: str, conversation_id: str, at: datetime) -> None:
+    await _change(connection, _visible(owner, conversation_id), deleted_at=at)
+
+
+async def restore(connection: AsyncConnection, owner: str, conversation_id: str) -> None:
+    await _change(connection, _owned(owner, conversation_id), deleted_at=None)
+
+
+async def set_head(connection: AsyncConnection, conversation_id: str, message_id: str) -> None:
+    await connection.execute(
+        update(conversations).where(conversations.c.id == conversation_id).values(head_id=message_id)
+    )
+
+
+async def touch(connection: AsyncConnection, conversation_id: str, now: datetime) -> None:
+    """Move the conversation to the top of its owner's list, even when the clock stands still or was set back."""
+    owner = select(conversations.c.owner).where(conversations.c.id == conversation_id).scalar_subquery()
+    latest = await connection.scalar(
+        select(func.max(conversations.c.updated_at)).where(
+            conversations.c.owner == owner, conversations.c.deleted_at.is_(None)
+        )
+    )
+    at = now if latest is None else max(now, latest + timedelta(microseconds=1))
+    await connection.execute(update(conversations).where(conversations.c.id == conversation_id).values(updated_at=at))
+
+
+def _owned(owner: str, conversation_id: str) -> ColumnElement[bool]:
+    return and_(conversations.c.id == conversation_id, conversations.c.owner == owner)
+
+
+def _visible(owner: str, conversation_id: str) -> ColumnElement[bool]:
+    return and_(_owned(owner, conversation_id), conversations.c.deleted_at.is_(None))
+
+
+async def _find(connection: AsyncConnection, which: ColumnElement[bool]) -> Row[Any]:
+    row = (await connection.execute(select(conversations).where(which))).one_or_none()
+    if row is None:
+        raise _not_found()
+    return row
+
+
+async def _change(connection: AsyncConnection, which: ColumnElement[bool], **values: object) -> None:
+    result = await connection.execute(update(conversations).where(which).values(values))
+    if result.rowcount == 0:
+        raise _not_found()
+
+
+def _not_found() -> NotFoundError:
+    # The same words whether it never was, was deleted or is somebody else's: nobody learns what others have.
+    return NotFoundError("This conversation does not exist or was deleted. Choose another one from the list.")

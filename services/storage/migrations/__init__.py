@@ -1,0 +1,1 @@
+"""The schema's history. `services.storage.migrate` runs it; there is no alembic.ini."""

@@ -1,0 +1,150 @@
+"""Rows of the tables as values, and back. No SQL is run here."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from services.conversation import MAX_TITLE, Conversation, Options
+from services.errors import Failure
+from services.events import FinishReason, Numbered
+from services.messages import Message, MessageStatus, Part, clean_text
+from services.storage import codec
+from services.usage import Usage
+
+Values = dict[str, Any]
+"""Column names and what goes into them. Stays inside this room."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """What is kept of a run beside its answer: who answered, how it ended, how long it took."""
+
+    id: str
+    conversation_id: str
+    message_id: str
+    status: MessageStatus
+    endpoint: str | None
+    model: str | None
+    started_at: datetime
+    finished_at: datetime | None
+    first_token_s: float | None
+    """Seconds until the first text; None if none came."""
+    total_s: float | None
+    """None also for a run that Panelist did not see end."""
+    finish_reason: FinishReason | None
+    response_id: str | None
+    request_id: str | None
+    usage: Usage | None
+    failure: Failure | None
+
+
+def to_conversation(row: Row[Any]) -> Conversation:
+    return Conversation(
+        id=row.id,
+        title=row.title,
+        title_source=row.title_source,
+        head_id=row.head_id,
+        options=Options(endpoint=row.endpoint, model=row.model),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def from_conversation(owner: str, conversation: Conversation) -> Values:
+    return {
+        "id": conversation.id,
+        "owner": owner,
+        "title": clean_text(conversation.title)[:MAX_TITLE],
+        "title_source": conversation.title_source,
+        "endpoint": conversation.options.endpoint,
+        "model": conversation.options.model,
+        "created_at": conversation.created_at,
+        "updated_at": conversation.updated_at,
+    }
+
+
+def to_message(row: Row[Any], parts: tuple[Part, ...]) -> Message:
+    return Message(
+        id=row.id,
+        conversation_id=row.conversation_id,
+        parent_id=row.parent_id,
+        role=row.role,
+        parts=parts,
+        status=row.status,
+        created_at=row.created_at,
+        run_id=row.run_id,
+        endpoint=row.endpoint,
+        model=row.model,
+        usage=_to_usage(row),
+    )
+
+
+def from_message(message: Message, seq: int) -> Values:
+    return {
+        "id": message.id,
+        "conversation_id": message.conversation_id,
+        "parent_id": message.parent_id,
+        "seq": seq,
+        "role": message.role,
+        "status": message.status,
+        "run_id": message.run_id,
+        "endpoint": message.endpoint,
+        "model": message.model,
+        **from_usage(message.usage),
+        "created_at": message.created_at,
+    }
+
+
+def to_part(row: Row[Any]) -> Part:
+    return codec.part_from_json(row.kind, row.data)
+
+
+def from_parts(message_id: str, parts: tuple[Part, ...]) -> list[Values]:
+    return [
+        {"message_id": message_id, "position": position, "kind": part.kind, "data": codec.part_to_json(part)}
+        for position, part in enumerate(parts)
+    ]
+
+
+def to_numbered(row: Row[Any]) -> Numbered:
+    return Numbered(row.seq, codec.event_from_json(row.kind, row.data))
+
+
+def from_numbered(run_id: str, numbered: Numbered) -> Values:
+    event = numbered.event
+    return {"run_id": run_id, "seq": numbered.seq, "kind": event.kind, "data": codec.event_to_json(event)}
+
+
+def to_run(row: Row[Any]) -> RunRecord:
+    return RunRecord(
+        id=row.id,
+        conversation_id=row.conversation_id,
+        message_id=row.message_id,
+        status=row.status,
+        endpoint=row.endpoint,
+        model=row.model,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        first_token_s=row.first_token_s,
+        total_s=row.total_s,
+        finish_reason=row.finish_reason,
+        response_id=row.response_id,
+        request_id=row.request_id,
+        usage=_to_usage(row),
+        failure=None if row.failure is None else codec.failure_from_json(row.failure),
+    )
+
+
+def from_usage(usage: Usage | None) -> Values:
+    """Return the usage columns; unknown usage is NULL in all of them, never 0."""
+    return {} if usage is None else asdict(usage)
+
+
+def _to_usage(row: Row[Any]) -> Usage | None:
+    if row.input is None:
+        return None
+    return Usage(input=row.input, cached_input=row.cached_input, output=row.output, reasoning=row.reasoning)

@@ -1,0 +1,161 @@
+"""The tables. Every change to them is a migration too (`migrations/versions/`); a test compares the two."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import get_args
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+from services.conversation import TitleSource
+from services.messages import MESSAGE_STATUSES, Role, clean_text
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment: stored as UTC, returned aware. SQLite keeps no time zone, so it is put back on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class CleanText(TypeDecorator[str]):
+    """Words from outside (titles, model names). What no database takes is removed instead of failing the write.
+
+    Not for owners and ids: there, two different texts must never become the same one.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else clean_text(value)
+
+
+def _one_of(column: str, words: tuple[str, ...]) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({', '.join(map(repr, words))})", name=column)
+
+
+def _usage() -> list[Column[int]]:
+    """Columns of a `Usage`; all NULL where the endpoint did not say."""
+    return [Column(name, Integer) for name in ("input", "cached_input", "output", "reasoning")]
+
+
+metadata = MetaData(
+    naming_convention={  # names, so that a later migration can take hold of each constraint
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("title", CleanText, nullable=False),
+    Column("title_source", Text, nullable=False),
+    # No foreign key: it would point in a circle with messages.conversation_id. The store checks membership.
+    Column("head_id", Text),
+    Column("endpoint", CleanText),
+    Column("model", CleanText),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("deleted_at", UtcTime),
+    _one_of("title_source", get_args(TitleSource)),
+    # The list of one owner, read backwards.
+    Index(None, "owner", "deleted_at", "updated_at", "id"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("conversation_id", Text, ForeignKey("conversations.id"), nullable=False),
+    Column("parent_id", Text, ForeignKey("messages.id")),
+    Column("seq", Integer, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("run_id", Text),
+    Column("endpoint", CleanText),
+    Column("model", CleanText),
+    *_usage(),
+    Column("created_at", UtcTime, nullable=False),
+    _one_of("role", get_args(Role)),
+    _one_of("status", MESSAGE_STATUSES),
+    UniqueConstraint("conversation_id", "seq"),
+    # Siblings and children, the newest last; roots are the siblings whose parent is NULL.
+    Index(None, "conversation_id", "parent_id", "seq"),
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("message_id", Text, ForeignKey("messages.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("data", Text, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("conversation_id", Text, ForeignKey("conversations.id"), nullable=False, index=True),
+    Column("message_id", Text, ForeignKey("messages.id"), nullable=False, index=True),
+    Column("status", Text, nullable=False, index=True),
+    Column("endpoint", CleanText),
+    Column("model", CleanText),
+    Column("started_at", UtcTime, nullable=False),
+    Column("finished_at", UtcTime),
+    Column("first_token_s", Float),
+    Column("total_s", Float),
+    Column("finish_reason", Text),
+    Column("response_id", CleanText),
+    Column("request_id", CleanText),
+    *_usage(),
+    Column("failure", Text),
+    _one_of("status", MESSAGE_STATUSES),
+)
+
+run_events = Table(
+    "run_events",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.id"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("data", Text, nullable=False),
+)
+
+dropped_parameters = Table(
+    "dropped_parameters",
+    metadata,
+    Column("endpoint", CleanText, primary_key=True),
+    Column("parameter", CleanText, primary_key=True),
+)

@@ -1,0 +1,143 @@
+"""SQL on a conversation's tree of messages. Siblings and children are ordered by `seq`, never by clock or id."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import CTE, ScalarSelect, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.conversation import Versions
+from services.errors import NotFoundError
+from services.messages import Message, Part
+from services.storage import conversations, rows
+from services.storage.schema import messages, parts
+
+
+async def path(connection: AsyncConnection, owner: str, conversation_id: str, head_id: str | None) -> list[Message]:
+    """Return the messages from the root to `head_id`, by default the conversation's own head."""
+    conversation = await conversations.one(connection, owner, conversation_id)
+    head_id = head_id or conversation.head_id
+    if head_id is None:
+        return []
+    steps = _upwards(conversation_id, head_id)
+    found = (
+        await connection.execute(select(messages).join(steps, messages.c.id == steps.c.id).order_by(messages.c.seq))
+    ).all()
+    if not found:
+        raise _not_found()
+    held: dict[str, list[Part]] = {}
+    # By the same walk and not by a list of ids: a statement takes only so many parameters.
+    for row in await connection.execute(
+        select(parts).join(steps, parts.c.message_id == steps.c.id).order_by(parts.c.message_id, parts.c.position)
+    ):
+        held.setdefault(row.message_id, []).append(rows.to_part(row))
+    return [rows.to_message(row, tuple(held.get(row.id, ()))) for row in found]
+
+
+async def versions(
+    connection: AsyncConnection, owner: str, conversation_id: str, message_ids: Collection[str]
+) -> dict[str, Versions]:
+    """Return each message's place among its siblings. Ids that are not in the conversation are left out."""
+    await conversations.one(connection, owner, conversation_id)
+    sibling = messages.alias("sibling")
+    found = await connection.execute(
+        select(messages.c.id, sibling.c.id.label("sibling_id"))
+        .join(
+            sibling,
+            (sibling.c.conversation_id == messages.c.conversation_id)
+            & sibling.c.parent_id.is_not_distinct_from(messages.c.parent_id),
+        )
+        .where(messages.c.conversation_id == conversation_id, messages.c.id.in_(message_ids))
+        .order_by(messages.c.seq, sibling.c.seq)
+    )
+    siblings: dict[str, list[str]] = {}
+    for row in found:
+        siblings.setdefault(row.id, []).append(row.sibling_id)
+    return {id: Versions(ids.index(id), tuple(ids)) for id, ids in siblings.items()}
+
+
+async def set_head(connection: AsyncConnection, owner: str, conversation_id: str, message_id: str) -> None:
+    await conversations.one(connection, owner, conversation_id)
+    await require(connection, conversation_id, message_id)
+    await conversations.set_head(connection, conversation_id, message_id)
+
+
+async def newest_leaf(connection: AsyncConnection, owner: str, conversation_id: str, message_id: str) -> str:
+    """Return the leaf that is reached from `message_id` by always following the newest child."""
+    await conversations.one(connection, owner, conversation_id)
+    here = (
+        select(messages.c.id, messages.c.seq)
+        .where(messages.c.id == message_id, messages.c.conversation_id == conversation_id)
+        .cte("here", recursive=True)
+    )
+    walk = here.union_all(
+        select(messages.c.id, messages.c.seq).where(
+            messages.c.id == _newest_child(conversation_id, here), messages.c.seq > here.c.seq
+        )
+    )
+    leaf: str | None = await connection.scalar(select(walk.c.id).order_by(walk.c.seq.desc()).limit(1))
+    if leaf is None:
+        raise _not_found()
+    return leaf
+
+
+async def add(connection: AsyncConnection, new: Sequence[Message]) -> None:
+    """Store messages of one conversation, which must exist, after all that it has.
+
+    Raises:
+        NotFoundError: a parent is not in the conversation.
+    """
+    conversation_id = new[0].conversation_id
+    last = await connection.scalar(
+        select(func.max(messages.c.seq)).where(messages.c.conversation_id == conversation_id)
+    )
+    for seq, message in enumerate(new, start=(last or 0) + 1):
+        if message.parent_id is not None:
+            await require(connection, conversation_id, message.parent_id)
+        await connection.execute(insert(messages).values(rows.from_message(message, seq)))
+        await add_parts(connection, message.id, message.parts)
+
+
+async def add_parts(connection: AsyncConnection, message_id: str, new: Iterable[Part]) -> None:
+    values = rows.from_parts(message_id, tuple(new))
+    if values:
+        await connection.execute(insert(parts), values)
+
+
+async def require(connection: AsyncConnection, conversation_id: str, message_id: str) -> None:
+    """Raise NotFoundError unless the message is in the conversation."""
+    query = select(messages.c.id).where(messages.c.id == message_id, messages.c.conversation_id == conversation_id)
+    if await connection.scalar(query) is None:
+        raise _not_found()
+
+
+def _upwards(conversation_id: str, head_id: str) -> CTE:
+    """Return the ids from the head to the root.
+
+    A parent is older than its child; saying so ends the walk in a damaged file whose links run in a circle.
+    """
+    columns = (messages.c.id, messages.c.parent_id, messages.c.seq)
+    start = (
+        select(*columns)
+        .where(messages.c.id == head_id, messages.c.conversation_id == conversation_id)
+        .cte("steps", recursive=True)
+    )
+    return start.union_all(select(*columns).where(messages.c.id == start.c.parent_id, messages.c.seq < start.c.seq))
+
+
+def _newest_child(conversation_id: str, here: CTE) -> ScalarSelect[Any]:
+    child = messages.alias("child")
+    return (
+        select(child.c.id)
+        .where(child.c.conversation_id == conversation_id, child.c.parent_id == here.c.id)
+        .order_by(child.c.seq.desc())
+        .limit(1)
+        .correlate(here)
+        .scalar_subquery()
+    )
+
+
+def _not_found() -> NotFoundError:
+    return NotFoundError("This message is not in the conversation. Reload the conversation.")

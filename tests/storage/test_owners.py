@@ -1,0 +1,71 @@
+"""No user ever sees, or changes, another user's data."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from services.conversation import Options
+from services.errors import NotFoundError
+from services.storage.store import Store
+from tests.storage import make
+from tests.storage.make import ANN, BEN
+
+Call = Callable[[Store, str, make.Exchange], Awaitable[object]]
+
+CALLS: dict[str, Call] = {
+    "conversation": lambda s, who, x: s.conversation(who, x.conversation.id),
+    "rename": lambda s, who, x: s.rename(who, x.conversation.id, "Mine", "user"),
+    "set_options": lambda s, who, x: s.set_options(who, x.conversation.id, Options(model="mine")),
+    "delete": lambda s, who, x: s.delete(who, x.conversation.id),
+    "restore": lambda s, who, x: s.restore(who, x.conversation.id),
+    "path": lambda s, who, x: s.path(who, x.conversation.id),
+    "versions": lambda s, who, x: s.versions(who, x.conversation.id, [x.answer.id]),
+    "newest_leaf": lambda s, who, x: s.newest_leaf(who, x.conversation.id, x.question.id),
+    "set_head": lambda s, who, x: s.set_head(who, x.conversation.id, x.question.id),
+    "begin_run": lambda s, who, x: make.begin(s, make.exchange(x.conversation, after=x.answer.id), who),
+    "events": lambda s, who, x: s.events(who, x.run_id),
+    "run": lambda s, who, x: s.run(who, x.run_id),
+}
+
+
+def test_every_method_with_an_owner_is_tried() -> None:
+    methods = {
+        name
+        for name, method in inspect.getmembers(Store, inspect.isfunction)
+        if not name.startswith("_") and "owner" in inspect.signature(method).parameters
+    }
+    assert methods == {*CALLS, "conversations"}
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_only_the_owner_gets_in(store: Store, path: Path, name: str) -> None:
+    new = await make.asked(store)
+    before = (
+        make.count_rows(path),
+        await store.conversations(ANN),
+        await store.path(ANN, new.conversation.id),
+    )
+    for stranger in (BEN, "", "ANN", "ann ", "ann\x00", "an_", "%", "\ud800"):
+        with pytest.raises(NotFoundError):
+            await CALLS[name](store, stranger, new)
+    after = (
+        make.count_rows(path),
+        await store.conversations(ANN),
+        await store.path(ANN, new.conversation.id),
+    )
+    assert after == before
+    await CALLS[name](store, ANN, new)
+
+
+@pytest.mark.parametrize("name", sorted(CALLS.keys() - {"begin_run"}))  # which makes what does not exist
+async def test_a_strangers_refusal_does_not_tell_that_something_is_there(store: Store, name: str) -> None:
+    new, absent = await make.asked(store), make.exchange(make.conversation())
+    with pytest.raises(NotFoundError) as theirs:
+        await CALLS[name](store, BEN, new)
+    with pytest.raises(NotFoundError) as nobodys:
+        await CALLS[name](store, BEN, absent)
+    assert str(theirs.value) == str(nobodys.value)

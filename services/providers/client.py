@@ -1,0 +1,260 @@
+"""The provider that speaks to real endpoints. The only file that imports the SDK."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import aiohttp
+import httpx2
+import openai
+
+from services.endpoints import Endpoint, profile_of
+from services.errors import Failure, ModelError
+from services.events import RunEvent
+from services.providers import failures
+from services.providers.answers import kind_of, model_names, read_all, read_answer
+from services.providers.base import KeySource, ModelRequest, Provider
+from services.providers.chat import ChatAccumulator, encode
+from services.providers.dialects import is_error, parse_body
+from services.providers.failures import Asked
+from services.providers.sse import GarbledError
+
+_log = logging.getLogger(__name__)
+
+_LIST_TIMEOUT_S = 10.0
+_MAX_ERROR_BYTES = 64 * 1024
+
+TransportFor = Callable[[Endpoint], httpx2.AsyncBaseTransport | None]
+
+
+class _Client(openai.AsyncOpenAI):
+    """The SDK's client, sending nothing that was not meant for this endpoint.
+
+    The SDK adds `OPENAI_ORG_ID`, `OPENAI_PROJECT_ID` and `OPENAI_CUSTOM_HEADERS` of the environment to every request,
+    whoever it goes to, and facts about this machine.
+    """
+
+    @property
+    def default_headers(self) -> dict[str, str | openai.Omit]:
+        return {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "Panelist"}
+
+
+class _Capped(httpx2.AsyncByteStream):
+    """A body that ends early: what the SDK reads in full when a server refuses has to fit into memory."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for piece in self._stream:
+            yield piece
+            size += len(piece)
+            if size >= _MAX_ERROR_BYTES:
+                return
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+async def _cap_refusal(response: httpx2.Response) -> None:
+    if not response.is_success and isinstance(response.stream, httpx2.AsyncByteStream):
+        response.stream = _Capped(response.stream)
+
+
+def _over_the_network(endpoint: Endpoint) -> httpx2.AsyncBaseTransport | None:
+    return None
+
+
+class OpenAIProvider(Provider):
+    """Calls OpenAI-compatible endpoints. One per process and event loop; `aclose` ends its connections."""
+
+    def __init__(
+        self,
+        key_of: KeySource,
+        *,
+        transport_for: TransportFor = _over_the_network,
+        connect_timeout_s: float = 5.0,
+        tail_timeout_s: float = 5.0,
+    ) -> None:
+        """Wait, after the finish reason, `tail_timeout_s` at most for the usage and the stream's end."""
+        self._key_of = key_of
+        self._transport_for = transport_for
+        self._connect_timeout_s = connect_timeout_s
+        self._tail_timeout_s = tail_timeout_s
+        self._clients: dict[tuple[str, str], _Client] = {}
+        self._tls: ssl.SSLContext | None = None
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[RunEvent, None]:
+        """Call the model and yield what comes back as it comes; see `Provider.stream`."""
+        body = encode(request)
+        asked = await self._asked(request.endpoint, request.model, frozenset(body))
+        acc: ChatAccumulator | None = None
+        try:
+            client = await self._client_for(asked)
+            async with client.chat.completions.with_streaming_response.create(
+                model=request.model,
+                messages=cast("Any", body.pop("messages")),
+                stream=True,
+                extra_headers=_auth(asked),
+                extra_body=body,
+            ) as response:
+                _log.debug("%s answered with status %s", asked.name, response.status_code)
+                headers = response.headers
+                acc = ChatAccumulator(asked, headers, failures.request_id_of(headers))
+                async with (
+                    aclosing(response.http_response.aiter_bytes()) as pieces,
+                    aclosing(
+                        read_answer(pieces, headers.get("content-type", ""), asked, acc, self._tail_timeout_s)
+                    ) as events,
+                ):
+                    async for event in events:
+                        yield event
+        except Exception as error:  # whatever the SDK and the transports raise becomes a failure in words
+            if acc is not None and acc.has_reason and not isinstance(error, ModelError):
+                _log.debug("%s broke off after the finish reason", asked.name)
+                for event in acc.finish():
+                    yield event
+                return
+            for event in acc.close() if acc is not None else ():
+                yield event
+            if isinstance(error, ModelError):
+                raise
+            failure = _failure_of(error, asked, self._connect_timeout_s, began=acc is not None)
+            raise ModelError(failure) from error
+
+    async def list_models(self, endpoint: Endpoint) -> list[str]:
+        """Return the names of the endpoint's models, in its own order; see `Provider.list_models`."""
+        asked = await self._asked(endpoint, None, frozenset())
+        began = False
+        try:
+            async with asyncio.timeout(_LIST_TIMEOUT_S):
+                client = await self._client_for(asked)
+                async with client.models.with_streaming_response.list(extra_headers=_auth(asked)) as response:
+                    began = True
+                    headers = response.headers
+                    async with aclosing(response.http_response.aiter_bytes()) as pieces:
+                        body = parse_body(await read_all(pieces))
+        except TimeoutError as error:
+            raise ModelError(failures.timed_out(asked, _LIST_TIMEOUT_S)) from error
+        except Exception as error:  # as in `stream`
+            raise ModelError(_failure_of(error, asked, self._connect_timeout_s, began=began)) from error
+        names = model_names(body)
+        if names is not None:
+            return names
+        if isinstance(body, dict) and is_error(body):
+            raise ModelError(failures.classify_payload(asked, body, headers))
+        said = body if isinstance(body, str) else ""
+        raise ModelError(failures.garbled(asked, kind_of(body, headers.get("content-type", "")), said))
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        clients = list(self._clients.values())
+        self._clients.clear()
+        for client in clients:
+            await client.close()
+
+    async def _asked(self, endpoint: Endpoint, model: str | None, fields: frozenset[str]) -> Asked:
+        """Fetch the key.
+
+        Raises:
+            ModelError: there is none though one is needed, or it could not be sent.
+        """
+        key = await self._key_of(endpoint) or None
+        asked = Asked(endpoint=endpoint, model=model, fields=fields, key=key)
+        if key is None and profile_of(endpoint.profile).needs_key:
+            raise ModelError(failures.key_needed(asked))  # so that the conversation is not sent for nothing
+        if key is not None and not all("!" <= letter <= "~" for letter in key):
+            raise ModelError(failures.bad_key(asked))
+        return asked
+
+    async def _client_for(self, asked: Asked) -> _Client:
+        name = (asked.endpoint.base_url, asked.key or "")
+        transport = None if name in self._clients else self._transport_for(asked.endpoint)
+        if name not in self._clients and transport is None and self._tls is None:
+            # Reading the certificates takes 0.1 s, so: once, in a thread.
+            self._tls = await asyncio.to_thread(httpx2.create_ssl_context)
+        if name not in self._clients:  # asked again because another first call may have been faster
+            self._clients[name] = self._make_client(asked, transport)
+        return self._clients[name]
+
+    def _make_client(self, asked: Asked, transport: httpx2.AsyncBaseTransport | None) -> _Client:
+        url = asked.endpoint.base_url
+        # No read timeout: deadlines are measured on content by the run loop, and keep-alives would reset this one.
+        # `pool` is what the aiohttp transport takes as the limit for looking up and connecting together.
+        timeout = httpx2.Timeout(None, connect=self._connect_timeout_s, pool=self._connect_timeout_s)
+        hooks = {"response": [_cap_refusal]}
+        if transport is not None:
+            http = httpx2.AsyncClient(transport=transport, timeout=timeout, follow_redirects=False, event_hooks=hooks)
+        else:
+            # A proxy named in the environment is not the way to this machine.
+            mounts = {f"all://{urlsplit(url).hostname}": None} if failures.is_loopback(url) else None
+            http = openai.DefaultAioHttpClient(
+                verify=self._tls or True, timeout=timeout, follow_redirects=False, event_hooks=hooks, mounts=mounts
+            )
+        # Keys are empty, not None: for None the SDK looks into the environment and would send OpenAI's key anywhere.
+        return _Client(
+            api_key=asked.key or "",
+            admin_api_key="",
+            base_url=url,
+            timeout=timeout,
+            max_retries=0,
+            http_client=http,
+        )
+
+
+def _auth(asked: Asked) -> dict[str, str | openai.Omit]:
+    return {} if asked.key else {"Authorization": openai.Omit()}
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and those behind it: the SDK and its transports wrap what really happened two or three times."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+
+
+def _failure_of(error: Exception, asked: Asked, connect_timeout_s: float, *, began: bool) -> Failure:
+    """Put an exception into words. `began`: the endpoint had answered with its headers.
+
+    The aiohttp transport reports nearly everything as `ConnectTimeout`, refused and dropped connections too, so the
+    exceptions behind it decide.
+    """
+    if isinstance(error, openai.APIStatusError):
+        body = parse_body(error.response.content)
+        return failures.classify_status(asked, error.status_code, body, error.response.headers)
+    chain = list(_chain(error))
+    reason = "; ".join(f"{type(link).__name__}: {link}" for link in chain)
+
+    def has(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(link, kinds) for link in chain)
+
+    if has(GarbledError):
+        return failures.garbled(asked, "an event too large to be one", reason)
+    if has(httpx2.DecodingError):
+        return failures.garbled(asked, "compressed data that cannot be unpacked", reason)
+    if has(httpx2.InvalidURL, httpx2.UnsupportedProtocol, aiohttp.InvalidURL):
+        return failures.bad_url(asked, reason)
+    if has(ssl.SSLError, aiohttp.ClientSSLError):
+        return failures.bad_certificate(asked, reason)
+    if has(socket.gaierror, aiohttp.ClientConnectorDNSError):
+        return failures.unknown_host(asked, reason)
+    if has(aiohttp.ClientConnectorError, httpx2.ConnectError, ConnectionRefusedError):
+        return failures.unreachable(asked, reason)
+    if not began and (has(TimeoutError) or (has(httpx2.TimeoutException) and not has(OSError, aiohttp.ClientError))):
+        return failures.timed_out(asked, connect_timeout_s)
+    if has(aiohttp.ClientResponseError):
+        return failures.garbled(asked, "something that is not HTTP", reason)
+    if has(httpx2.TransportError, aiohttp.ClientError, OSError):
+        return failures.broke_off(asked, reason)
+    _log.debug("a call to %s failed with %s", asked.name, type(error).__name__)
+    message = f"The call to {asked.name} failed in a way that Panelist does not know ({type(error).__name__})."
+    return Failure(kind="unexpected", message=message, next_step="retry")

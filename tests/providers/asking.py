@@ -1,0 +1,82 @@
+"""Asking a provider, for its tests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import httpx2
+
+from services.endpoints import Endpoint, ProfileName
+from services.errors import Failure, ModelError
+from services.events import RunEvent, StepFinished, TextDelta
+from services.messages import Message, TextPart
+from services.providers.base import ModelRequest
+from services.providers.client import OpenAIProvider
+
+KEY = "my-very-own-key"
+SSE = {"content-type": "text/event-stream"}
+
+
+def data(content: str = "", finish: str | None = None) -> str:
+    return (
+        "data: "
+        + json.dumps({"choices": [{"index": 0, "delta": {"content": content}, "finish_reason": finish}]})
+        + "\n\n"
+    )
+
+
+ANSWER = data("Hel") + data("lo") + data(finish="stop") + "data: [DONE]\n\n"
+
+
+def request(base_url: str, profile: ProfileName = "generic", dropped: frozenset[str] = frozenset()) -> ModelRequest:
+    question = Message(
+        id="m",
+        conversation_id="c",
+        parent_id=None,
+        role="user",
+        parts=(TextPart("Hi"),),
+        status="complete",
+        created_at=datetime.now(UTC),
+    )
+    endpoint = Endpoint(name="acme", base_url=base_url, profile=profile, dropped=dropped)
+    return ModelRequest(endpoint=endpoint, model="m1", messages=(question,))
+
+
+def text(events: list[RunEvent]) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+def finished(events: list[RunEvent]) -> bool:
+    return any(isinstance(event, StepFinished) for event in events)
+
+
+@asynccontextmanager
+async def provider(
+    handler: Callable[[httpx2.Request], httpx2.Response] | None = None,
+    key: str | None = KEY,
+    tail_timeout_s: float = 5.0,
+) -> AsyncIterator[OpenAIProvider]:
+    async def key_of(endpoint: Endpoint) -> str | None:
+        return key
+
+    def transport_for(endpoint: Endpoint) -> httpx2.AsyncBaseTransport | None:
+        return httpx2.MockTransport(handler) if handler else None
+
+    made = OpenAIProvider(key_of, transport_for=transport_for, tail_timeout_s=tail_timeout_s)
+    try:
+        yield made
+    finally:
+        await made.aclose()
+
+
+async def ask(made: OpenAIProvider, asked: ModelRequest) -> tuple[list[RunEvent], Failure | None]:
+    events: list[RunEvent] = []
+    try:
+        async for event in made.stream(asked):
+            events.append(event)
+    except ModelError as error:
+        return events, error.failure
+    return events, None

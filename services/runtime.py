@@ -1,0 +1,92 @@
+"""Wiring: builds and closes the process's one `Runtime`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.chat import ChatService
+from services.connect import Connections
+from services.endpoints import Endpoint
+from services.keys import KeyRing
+from services.logs import set_up_logging
+from services.loop import Deadlines
+from services.providers.base import KeySource, Provider
+from services.providers.client import OpenAIProvider
+from services.providers.demo import DemoTransport
+from services.runner import RunManager
+from services.settings import Settings, read_settings
+from services.storage.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Everything that lives as long as the process."""
+
+    settings: Settings
+    store: Store
+    runs: RunManager
+    connections: Connections
+    chat: ChatService
+    provider: Provider
+
+    async def close(self) -> None:
+        """End what is running, store it, and close every connection."""
+        await self.runs.close()
+        await self.provider.aclose()
+        await self.store.close()
+
+
+def make_provider(key_of: KeySource, demo_pace: float = 1.0) -> Provider:
+    """Return the provider that reaches every endpoint, the demo one inside this process."""
+    demo = DemoTransport(pace=demo_pace)
+
+    def transport_for(endpoint: Endpoint) -> DemoTransport | None:
+        return demo if endpoint.is_demo else None
+
+    return OpenAIProvider(key_of, transport_for=transport_for)
+
+
+async def open_runtime(settings: Settings, *, provider: Provider | None = None) -> Runtime:
+    """Open the database, mend what a crash left behind, and wire the doors.
+
+    Raises:
+        StorageError: the database cannot be used; its text says why and what to do.
+    """
+    keys = KeyRing(settings.values, settings.app_dir)
+    store = await Store.open(settings.data_dir / "panelist.db")
+    await store.interrupt_orphans()
+    provider = provider or make_provider(keys.key_of)
+    deadlines = Deadlines(first_token_s=settings.first_token_s, stall_s=settings.stall_s, run_s=settings.run_s)
+    runs = RunManager(store, provider, deadlines)
+    connections = Connections(settings, keys, provider, store)
+    await connections.load()
+    chat = ChatService(settings, store, runs, connections, provider)
+    return Runtime(settings, store, runs, connections, chat, provider)
+
+
+class _Process:
+    """The one runtime of this process, opened by whoever needs it first."""
+
+    opening: asyncio.Task[Runtime] | None = None
+
+
+async def process_runtime(app_dir: Path) -> Runtime:
+    """Return the process's runtime; the first caller opens it, and after a failure the next one tries again.
+
+    Raises:
+        SettingsError: a setting cannot be read.
+        StorageError: the database cannot be used.
+    """
+    opening = _Process.opening
+    if opening is None or (opening.done() and (opening.cancelled() or opening.exception() is not None)):
+        opening = _Process.opening = asyncio.create_task(_open(app_dir), name="open runtime")
+    return await asyncio.shield(opening)
+
+
+async def _open(app_dir: Path) -> Runtime:
+    settings = await asyncio.to_thread(read_settings, os.environ, app_dir)
+    set_up_logging(settings.log, settings.log_level)
+    return await open_runtime(settings)

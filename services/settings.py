@@ -1,0 +1,241 @@
+"""The process's configuration, read once from the environment and `.env`; the environment wins."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, cast
+
+from dotenv import dotenv_values
+
+from services.endpoints import (
+    DEMO,
+    OPENAI_URL,
+    PROFILE_NAMES,
+    Endpoint,
+    ProfileName,
+    check_base_url,
+    guess_profile,
+)
+from services.errors import SettingsError
+
+SETTING_NAMES = (
+    "OPENAI_API_KEY",
+    "OPENAI_API_KEY_FILE",
+    "OPENAI_BASE_URL",
+    "PANELIST_MODEL",
+    "PANELIST_ENDPOINTS",
+    "PANELIST_DATA_DIR",
+    "PANELIST_SYSTEM_PROMPT",
+    "PANELIST_TITLES",
+    "PANELIST_FIRST_TOKEN_S",
+    "PANELIST_STALL_S",
+    "PANELIST_RUN_S",
+    "PANELIST_LOG",
+    "PANELIST_LOG_LEVEL",
+    "DATABASE_URL",
+)
+
+_ENDPOINT_FIELDS = ("name", "base_url", "api", "profile", "key_env", "key_file", "key_command")
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+DEMO_ENDPOINT = Endpoint(name=DEMO, base_url="http://demo.invalid/v1", profile="demo")
+"""`.invalid` never resolves (RFC 2606), so a mistake cannot send anything anywhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    app_dir: Path
+    """Where app.py and `.env` live."""
+    data_dir: Path
+    endpoints: tuple[Endpoint, ...]
+    """In order of preference; the demo endpoint is always the last."""
+    model: str | None = None
+    system_prompt: str | None = None
+    titles: bool = True
+    """Whether a model is asked for a title after a conversation's first answer."""
+    first_token_s: float = 60.0
+    stall_s: float = 60.0
+    run_s: float = 900.0
+    log: Literal["text", "json"] = "text"
+    log_level: str = "INFO"
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Every name and value read; key sources look theirs up in it. Never printed: it holds secrets."""
+
+    @property
+    def first_run(self) -> bool:
+        """Whether nothing but the demo endpoint is set up."""
+        return all(endpoint.is_demo for endpoint in self.endpoints)
+
+
+def read_settings(environ: Mapping[str, str], app_dir: Path) -> Settings:
+    """Read the settings of the app in `app_dir`.
+
+    Raises:
+        SettingsError: a setting cannot be read; its text is one sentence that names it.
+    """
+    values = {**_read_env_file(app_dir / ".env"), **environ}
+
+    def get(name: str) -> str | None:
+        return values.get(name, "").strip() or None
+
+    if get("DATABASE_URL") is not None:
+        raise SettingsError(
+            "DATABASE_URL is set, and this version keeps its data in SQLite only; "
+            "unset it, and choose the folder with PANELIST_DATA_DIR."
+        )
+    default = _default_endpoint(values)
+    return Settings(
+        app_dir=app_dir,
+        data_dir=(app_dir / (get("PANELIST_DATA_DIR") or "data")).resolve(),
+        endpoints=(*default, *_more_endpoints(get("PANELIST_ENDPOINTS"), app_dir, default), DEMO_ENDPOINT),
+        model=get("PANELIST_MODEL"),
+        system_prompt=get("PANELIST_SYSTEM_PROMPT"),
+        titles=_one_of("PANELIST_TITLES", get("PANELIST_TITLES") or "on", ("on", "off")) == "on",
+        first_token_s=_seconds("PANELIST_FIRST_TOKEN_S", get("PANELIST_FIRST_TOKEN_S"), 60.0),
+        stall_s=_seconds("PANELIST_STALL_S", get("PANELIST_STALL_S"), 60.0),
+        run_s=_seconds("PANELIST_RUN_S", get("PANELIST_RUN_S"), 900.0),
+        log="json" if _one_of("PANELIST_LOG", get("PANELIST_LOG") or "text", ("text", "json")) == "json" else "text",
+        log_level=_one_of("PANELIST_LOG_LEVEL", (get("PANELIST_LOG_LEVEL") or "INFO").upper(), _LEVELS),
+        values=values,
+    )
+
+
+def check_key(key: str) -> str:
+    """Return `key` without surrounding white space.
+
+    Raises:
+        ValueError: it could not be sent in a header; the text says why and does not repeat the key.
+    """
+    key = key.strip()
+    if re.search(r"\s", key):
+        raise ValueError("has a space or line break in it; a key is one word")
+    if not key.isascii() or not key.isprintable():
+        raise ValueError("has a character in it that no key has (a typographic dash or quote?)")
+    return key
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return " Did you mean X?" when one of `known` is close to `name`, else an empty string."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    try:
+        values = dotenv_values(path, interpolate=False, encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path.name} cannot be read: {error}.") from error
+    for name in values:
+        # Only in our own file: in the environment other programs use the prefix (Kubernetes does for service names).
+        if name.startswith("PANELIST_") and name not in SETTING_NAMES:
+            raise SettingsError(f"{path.name} sets {name}, which is no setting.{suggestion(name, SETTING_NAMES)}")
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _default_endpoint(values: Mapping[str, str]) -> tuple[Endpoint, ...]:
+    url = values.get("OPENAI_BASE_URL", "").strip()
+    key = values.get("OPENAI_API_KEY", "").strip()
+    key_file = values.get("OPENAI_API_KEY_FILE", "").strip()
+    if not (url or key or key_file):
+        return ()
+    try:
+        check_key(key)
+    except ValueError as error:
+        raise SettingsError(f"OPENAI_API_KEY {error}.") from error
+    base_url = _base_url("OPENAI_BASE_URL", url or OPENAI_URL)
+    profile = guess_profile(base_url)
+    endpoint = Endpoint(
+        name="local" if profile == "generic" and not key else profile if profile != "generic" else "default",
+        base_url=base_url,
+        profile=profile,
+        key_env="OPENAI_API_KEY" if key else None,
+        key_file=None if key or not key_file else key_file,
+    )
+    return (endpoint,)
+
+
+def _more_endpoints(file: str | None, app_dir: Path, default: tuple[Endpoint, ...]) -> list[Endpoint]:
+    if file is None:
+        return []
+    path = app_dir / file
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"PANELIST_ENDPOINTS names {file!r}, which cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"PANELIST_ENDPOINTS: {file!r} is not valid TOML: {error}.") from error
+    for name in tables:
+        if name != "endpoint":
+            raise SettingsError(
+                f"PANELIST_ENDPOINTS: {file!r} has a table {name!r}; only [[endpoint]] tables are known."
+            )
+    rows = tables.get("endpoint", [])
+    if not isinstance(rows, list):
+        raise SettingsError(f"PANELIST_ENDPOINTS: {file!r} must use [[endpoint]], with two brackets.")
+    endpoints = [_endpoint(row, f"PANELIST_ENDPOINTS: endpoint {n} in {file!r}") for n, row in enumerate(rows, 1)]
+    names = [DEMO, *(endpoint.name for endpoint in default)]
+    for endpoint in endpoints:
+        if endpoint.name in names:
+            raise SettingsError(f"PANELIST_ENDPOINTS: {file!r} uses the name {endpoint.name!r}, which is taken.")
+        names.append(endpoint.name)
+    return endpoints
+
+
+def _endpoint(row: Mapping[str, object], where: str) -> Endpoint:
+    for name, value in row.items():
+        if name not in _ENDPOINT_FIELDS:
+            raise SettingsError(f"{where} sets {name!r}, which is no field.{suggestion(name, _ENDPOINT_FIELDS)}")
+        if not isinstance(value, str) or not value.strip():
+            raise SettingsError(f"{where}: {name} must be a text that is not empty.")
+    texts = cast(Mapping[str, str], row)
+    for name in ("name", "base_url"):
+        if name not in texts:
+            raise SettingsError(f"{where} has no {name}.")
+    if texts.get("api", "auto") == "responses":
+        raise SettingsError(f"{where}: api 'responses' is not supported by this version; use 'chat' or 'auto'.")
+    _one_of(f"{where}: api", texts.get("api", "auto"), ("chat", "auto"))
+    if len([name for name in ("key_env", "key_file", "key_command") if name in texts]) > 1:
+        raise SettingsError(f"{where} has more than one of key_env, key_file and key_command; keep one.")
+    base_url = _base_url(f"{where}: base_url", texts["base_url"])
+    profile = texts.get("profile", guess_profile(base_url))
+    return Endpoint(
+        name=texts["name"].strip(),
+        base_url=base_url,
+        profile=cast(ProfileName, _one_of(f"{where}: profile", profile, [p for p in PROFILE_NAMES if p != DEMO])),
+        key_env=texts.get("key_env"),
+        key_file=texts.get("key_file"),
+        key_command=texts.get("key_command"),
+    )
+
+
+def _base_url(name: str, text: str) -> str:
+    try:
+        return check_base_url(text)
+    except ValueError as error:
+        raise SettingsError(f"{name} {error}: {text.strip()!r}.") from error
+
+
+def _seconds(name: str, text: str | None, default: float) -> float:
+    if text is None:
+        return default
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e6:
+        raise SettingsError(f"{name} must be a number of seconds above 0, not {text!r}.")
+    return seconds
+
+
+def _one_of(name: str, text: str, known: Iterable[str]) -> str:
+    known = list(known)
+    if text not in known:
+        raise SettingsError(f"{name} must be one of {', '.join(known)}, not {text!r}.{suggestion(text, known)}")
+    return text

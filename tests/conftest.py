@@ -1,0 +1,44 @@
+"""What all tests share. Everything a test needs is passed in; nothing of ours is patched."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from services.chat import ChatService, Opened
+from services.runtime import Runtime, open_runtime
+from services.settings import Settings, read_settings
+from tests.scripted import ScriptedProvider
+
+pytest_plugins = ["tests.servers.fixtures"]
+
+OWNER = "ada"
+
+OpenRuntime = Callable[..., Awaitable[Runtime]]
+
+
+@pytest.fixture
+async def open_app(tmp_path: Path) -> AsyncGenerator[OpenRuntime, None]:
+    """Open runtimes with a scripted provider on a real database; all are closed at the end."""
+    opened: list[Runtime] = []
+
+    async def open_one(provider: ScriptedProvider, **environ: str) -> Runtime:
+        environ = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "PANELIST_TITLES": "off", **environ}
+        settings: Settings = read_settings(environ, tmp_path)
+        runtime = await open_runtime(settings, provider=provider)
+        opened.append(runtime)
+        return runtime
+
+    yield open_one
+    for runtime in opened:
+        await runtime.close()
+
+
+async def whole_run(chat: ChatService, opened: Opened, owner: str = OWNER) -> Opened:
+    """Wait for the end of the run that `opened` began and return the conversation as it then is."""
+    assert opened.run_id is not None
+    async for _ in chat.follow(owner, opened.run_id):
+        pass
+    return await chat.open(owner, opened.conversation.id)

@@ -1,0 +1,359 @@
+"""The door, with a scripted provider and a real database."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from services.conversation import Options
+from services.errors import InputError, NotFoundError
+from services.events import RunEvent, RunFinished, TextDelta
+from services.messages import ErrorPart, TextPart
+from services.providers.base import ModelRequest
+from tests.conftest import OWNER, OpenRuntime, whole_run
+from tests.scripted import ScriptedProvider, answer, refusal
+
+
+async def test_a_question_is_stored_before_anything_leaves(open_app: OpenRuntime, tmp_path: Path) -> None:
+    stored: list[tuple[str, str]] = []
+
+    class Witness(ScriptedProvider):
+        def stream(self, request: ModelRequest) -> AsyncGenerator[RunEvent, None]:
+            with closing(sqlite3.connect(tmp_path / "data" / "panelist.db")) as database:
+                stored.extend(database.execute("select role, status from messages order by seq"))
+            return super().stream(request)
+
+    gate = asyncio.Event()
+    app = await open_app(Witness([gate, *answer("Hi")]))
+    opened = await app.chat.send(OWNER, "Hello?")
+    question, reply = opened.path
+    assert (question.role, question.text, question.status) == ("user", "Hello?", "complete")
+    assert (reply.role, reply.parts, reply.status) == ("assistant", (), "streaming")
+    assert opened.conversation.title == "Hello?"
+    gate.set()
+    done = await whole_run(app.chat, opened)
+    assert stored == [("user", "complete"), ("assistant", "streaming")]
+    assert (done.path[1].text, done.path[1].status, done.run_id) == ("Hi", "complete", None)
+    assert done.path[1].id == reply.id
+
+
+async def test_the_whole_path_and_the_system_prompt_go_to_the_model(open_app: OpenRuntime) -> None:
+    provider = ScriptedProvider(answer("One"), answer("Two"))
+    app = await open_app(provider, PANELIST_SYSTEM_PROMPT="Be brief.")
+    first = await whole_run(app.chat, await app.chat.send(OWNER, "First"))
+    await whole_run(app.chat, await app.chat.send(OWNER, "Second", conversation_id=first.conversation.id))
+    request = provider.requests[1]
+    assert [(m.role, m.text) for m in request.messages] == [("user", "First"), ("assistant", "One"), ("user", "Second")]
+    assert request.system_prompt == "Be brief."
+    assert request.model == "model-a", "the first of the endpoint's list"
+
+
+async def test_everything_is_there_after_a_restart(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider(answer("Kept")))
+    done = await whole_run(app.chat, await app.chat.send(OWNER, "Keep this"))
+    await app.close()
+    again = await open_app(ScriptedProvider())
+    assert (await again.chat.open(OWNER, done.conversation.id)).path == done.path
+    assert [c.title for c in await again.chat.conversations(OWNER)] == ["Keep this"]
+
+
+async def test_live_replayed_and_reloaded_text_are_the_same(open_app: OpenRuntime) -> None:
+    pieces = ["Zwölf ", "Boxkämpfer 🥊", "\n\n```py\n", "x = 1\n", "```\n"]
+    gate = asyncio.Event()
+    app = await open_app(ScriptedProvider([*pieces, gate, *answer("end")]))
+    opened = await app.chat.send(OWNER, "Go")
+    assert opened.run_id
+    live: list[str] = []
+    late: list[str] = []
+
+    async def read(into: list[str], after: int = 0) -> None:
+        async for batch in app.chat.follow(OWNER, opened.run_id or "", after):
+            into.extend(n.event.text for n in batch if isinstance(n.event, TextDelta))
+            if len("".join(into)) >= len("".join(pieces)):
+                gate.set()
+
+    await asyncio.gather(read(live), read(late))
+    stored = (await app.chat.open(OWNER, opened.conversation.id)).path[1].text
+    assert "".join(live) == "".join(late) == stored == "".join(pieces) + "end"
+
+
+async def test_a_reader_with_a_cursor_gets_what_it_missed_and_no_more(open_app: OpenRuntime) -> None:
+    gate = asyncio.Event()
+    app = await open_app(ScriptedProvider(["a", "b", gate, *answer("c")]))
+    opened = await app.chat.send(OWNER, "Go")
+    assert opened.run_id
+    seen = []
+    async for batch in app.chat.follow(OWNER, opened.run_id):
+        seen += batch
+        if any(n.event == TextDelta("b") for n in seen):
+            break
+    gate.set()
+    rest = [n async for batch in app.chat.follow(OWNER, opened.run_id, seen[-1].seq) for n in batch]
+    assert [n.seq for n in seen + rest] == list(range(1, len(seen + rest) + 1))
+    assert isinstance(rest[-1].event, RunFinished)
+
+
+async def test_stop_closes_the_stream_and_keeps_what_came(open_app: OpenRuntime) -> None:
+    provider = ScriptedProvider(["Half an ans", asyncio.Event()])
+    app = await open_app(provider)
+    opened = await app.chat.send(OWNER, "Go")
+    assert opened.run_id
+    async for batch in app.chat.follow(OWNER, opened.run_id):
+        if any(isinstance(n.event, TextDelta) for n in batch):
+            app.chat.stop(OWNER, opened.run_id)
+            app.chat.stop(OWNER, opened.run_id)  # twice does no harm
+    reply = (await app.chat.open(OWNER, opened.conversation.id)).path[1]
+    assert (reply.text, reply.status) == ("Half an ans", "stopped")
+    assert provider.closed_streams == 1
+
+
+async def test_stop_before_the_first_word(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider([asyncio.Event()]))
+    opened = await app.chat.send(OWNER, "Go")
+    assert opened.run_id
+    app.chat.stop(OWNER, opened.run_id)
+    done = await whole_run(app.chat, opened)
+    assert (done.path[1].parts, done.path[1].status) == ((), "stopped")
+
+
+async def test_a_failure_is_a_part_of_the_message_and_a_retry_its_sibling(open_app: OpenRuntime) -> None:
+    provider = ScriptedProvider([refusal("rate_limit", "Too fast.", retry_after_s=12.0)], answer("Now it works"))
+    app = await open_app(provider)
+    failed = await whole_run(app.chat, await app.chat.send(OWNER, "Go"))
+    [part] = failed.path[1].parts
+    assert isinstance(part, ErrorPart)
+    assert (part.failure.message, part.failure.retry_after_s) == ("Too fast.", 12.0)
+    done = await whole_run(app.chat, await app.chat.retry(OWNER, failed.conversation.id, failed.path[1].id))
+    assert [m.text for m in done.path] == ["Go", "Now it works"]
+    versions = done.versions[done.path[1].id]
+    assert versions.ids == (failed.path[1].id, done.path[1].id)
+    assert [m.text for m in provider.requests[1].messages] == ["Go"], "the failed answer says nothing to the model"
+    back = await app.chat.show_version(OWNER, done.conversation.id, failed.path[1].id)
+    assert back.path == failed.path, "what was shown is still there"
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\t\n", "\x00\x01"])
+async def test_nothing_is_sent_for_nothing(open_app: OpenRuntime, text: str) -> None:
+    app = await open_app(ScriptedProvider())
+    with pytest.raises(InputError, match="empty"):
+        await app.chat.send(OWNER, text)
+    assert await app.chat.conversations(OWNER) == []
+
+
+async def test_a_megabyte_goes_through_and_more_is_refused_in_words(open_app: OpenRuntime) -> None:
+    provider = ScriptedProvider(answer("Long!"))
+    app = await open_app(provider)
+    text = "0123456789abcde\n" * 65_536
+    done = await whole_run(app.chat, await app.chat.send(OWNER, text))
+    assert done.path[0].text == text.rstrip("\n") == provider.requests[0].messages[0].text
+    with pytest.raises(InputError, match=r"2,000,001 characters, and 2,000,000 is the most"):
+        await app.chat.send(OWNER, "x" * 2_000_001)
+
+
+async def test_odd_characters_are_mended_on_the_way_in(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider(answer("ok")))
+    done = await whole_run(app.chat, await app.chat.send(OWNER, "a\x00b \ud83d\ude00 \ud83d c\r\nd"))
+    assert done.path[0].text == "ab 😀 � c\nd"
+
+
+async def test_one_answer_at_a_time_even_when_asked_twice_at_once(open_app: OpenRuntime) -> None:
+    gate = asyncio.Event()
+    app = await open_app(ScriptedProvider(answer("One"), [gate, *answer("Two")]))
+    first = await whole_run(app.chat, await app.chat.send(OWNER, "First"))
+    here = first.conversation.id
+    results = await asyncio.gather(
+        app.chat.send(OWNER, "Second", conversation_id=here),
+        app.chat.send(OWNER, "Second", conversation_id=here),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(result, InputError) for result in results) == 1
+    opened = await app.chat.open(OWNER, here)
+    assert [m.text for m in opened.path] == ["First", "One", "Second", ""]
+    gate.set()
+    await whole_run(app.chat, opened)
+
+
+async def test_a_model_that_was_chosen_is_asked_for(open_app: OpenRuntime) -> None:
+    provider = ScriptedProvider(answer("ok"))
+    app = await open_app(provider)
+    opened = await app.chat.send(OWNER, "Go", options=Options(endpoint="local", model="my-model"))
+    await whole_run(app.chat, opened)
+    assert provider.requests[0].model == "my-model"
+
+
+async def test_without_a_list_and_a_name_the_answer_says_so(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider(models=()))
+    done = await whole_run(app.chat, await app.chat.send(OWNER, "Go"))
+    [part] = done.path[1].parts
+    assert isinstance(part, ErrorPart)
+    assert part.failure.next_step == "choose_model"
+    assert done.path[0].text == "Go", "the question is kept"
+
+
+async def test_an_endpoint_that_is_gone_is_named(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider())
+    opened = await app.chat.send(OWNER, "Go", options=Options(endpoint="gone", model="m"))
+    done = await whole_run(app.chat, opened)
+    [part] = done.path[1].parts
+    assert isinstance(part, ErrorPart)
+    assert "'gone', which is not set up any more" in part.failure.message
+
+
+async def test_an_unforeseen_error_is_a_sentence_and_loses_nothing(
+    open_app: OpenRuntime, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = await open_app(ScriptedProvider(["Half", ZeroDivisionError("secret detail")]))
+    done = await whole_run(app.chat, await app.chat.send(OWNER, "Go"))
+    assert done.path[1].status == "interrupted"
+    text, error = done.path[1].parts
+    assert text == TextPart("Half")
+    assert isinstance(error, ErrorPart)
+    assert "ZeroDivisionError" in error.failure.message
+    assert "secret detail" not in error.failure.message
+
+
+async def test_shutting_down_keeps_what_came(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider(["Half", asyncio.Event()]))
+    opened = await app.chat.send(OWNER, "Go")
+    assert opened.run_id
+    async for batch in app.chat.follow(OWNER, opened.run_id):
+        if any(isinstance(n.event, TextDelta) for n in batch):
+            break
+    await app.close()
+    again = await open_app(ScriptedProvider())
+    reply = (await again.chat.open(OWNER, opened.conversation.id)).path[1]
+    assert (reply.text, reply.status) == ("Half", "interrupted")
+
+
+async def test_nobody_sees_or_changes_what_is_anothers(open_app: OpenRuntime) -> None:
+    gate = asyncio.Event()
+    app = await open_app(ScriptedProvider(["secret", gate, *answer("!")]))
+    opened = await app.chat.send(OWNER, "Mine")
+    here, run_id = opened.conversation.id, opened.run_id
+    assert run_id
+    for intrusion in (
+        app.chat.open("eve", here),
+        app.chat.send("eve", "hello", conversation_id=here),
+        app.chat.retry("eve", here, opened.path[1].id),
+        app.chat.show_version("eve", here, opened.path[0].id),
+        app.chat.rename("eve", here, "Taken"),
+        app.chat.delete("eve", here),
+        app.chat.set_options("eve", here, Options(model="x")),
+    ):
+        with pytest.raises((NotFoundError, InputError)):
+            await intrusion
+    assert [batch async for batch in app.chat.follow("eve", run_id)] == []
+    app.chat.stop("eve", run_id)
+    assert await app.chat.conversations("eve") == []
+    gate.set()
+    done = await whole_run(app.chat, opened)
+    assert (done.path[1].text, done.conversation.title) == ("secret!", "Mine")
+
+
+async def test_rename_delete_restore(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider(answer("ok")))
+    done = await whole_run(app.chat, await app.chat.send(OWNER, "Go"))
+    here = done.conversation.id
+    await app.chat.rename(OWNER, here, "  A better\n name ")
+    assert (await app.chat.open(OWNER, here)).conversation.title == "A better name"
+    with pytest.raises(InputError):
+        await app.chat.rename(OWNER, here, " \n ")
+    await app.chat.delete(OWNER, here)
+    assert await app.chat.conversations(OWNER) == []
+    with pytest.raises(NotFoundError):
+        await app.chat.open(OWNER, here)
+    await app.chat.restore(OWNER, here)
+    assert (await app.chat.open(OWNER, here)).path == done.path
+
+
+async def test_deleting_stops_the_answer_being_written(open_app: OpenRuntime) -> None:
+    provider = ScriptedProvider(["Half", asyncio.Event()])
+    app = await open_app(provider)
+    opened = await app.chat.send(OWNER, "Go")
+    await app.chat.delete(OWNER, opened.conversation.id)
+    assert opened.run_id
+    async for _ in app.chat.follow(OWNER, opened.run_id):
+        pass
+    await app.chat.restore(OWNER, opened.conversation.id)
+    assert (await app.chat.open(OWNER, opened.conversation.id)).path[1].status == "stopped"
+
+
+async def until(condition, tries: int = 500) -> None:
+    for _ in range(tries):
+        if await condition():
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("it never came true")
+
+
+async def test_the_title_comes_from_the_model_after_the_answer(open_app: OpenRuntime) -> None:
+    gate = asyncio.Event()
+    provider = ScriptedProvider(answer("Bonn."), [gate, *answer('"Capital of old ', 'Germany."')], answer("ok"))
+    app = await open_app(provider, PANELIST_TITLES="on")
+    done = await whole_run(app.chat, await app.chat.send(OWNER, "Which city was it?"))
+    assert done.path[1].status == "complete", "the answer does not wait for the title"
+    assert done.conversation.title == "Which city was it?"
+    gate.set()
+
+    async def titled() -> bool:
+        return (await app.chat.open(OWNER, done.conversation.id)).conversation.title == "Capital of old Germany"
+
+    await until(titled)
+    await whole_run(app.chat, await app.chat.send(OWNER, "More", conversation_id=done.conversation.id))
+    assert len(provider.requests) == 3, "only the first answer asks for a title"
+
+
+@pytest.mark.parametrize("script", [[refusal("server")], answer("x" * 300), answer("\n"), ["never ends", "x" * 300]])
+async def test_a_title_that_fails_changes_nothing(open_app: OpenRuntime, script: list) -> None:
+    provider = ScriptedProvider(answer("ok"), script)
+    app = await open_app(provider, PANELIST_TITLES="on")
+    done = await whole_run(app.chat, await app.chat.send(OWNER, "Question"))
+
+    async def asked() -> bool:
+        return provider.closed_streams == 2
+
+    await until(asked)
+    assert (await app.chat.open(OWNER, done.conversation.id)).conversation.title == "Question"
+
+
+async def test_a_title_of_ones_own_is_never_replaced(open_app: OpenRuntime) -> None:
+    gate = asyncio.Event()
+    app = await open_app(ScriptedProvider(answer("ok"), [gate, *answer("From the model")]), PANELIST_TITLES="on")
+    done = await whole_run(app.chat, await app.chat.send(OWNER, "Question"))
+    await app.chat.rename(OWNER, done.conversation.id, "My own")
+    gate.set()
+    await asyncio.sleep(0.05)
+    assert (await app.chat.open(OWNER, done.conversation.id)).conversation.title == "My own"
+
+
+async def test_a_run_does_not_hold_on_to_the_page_that_began_it(open_app: OpenRuntime) -> None:
+    page: contextvars.ContextVar[str] = contextvars.ContextVar("page", default="none")
+    seen: list[str] = []
+
+    class Spy(ScriptedProvider):
+        def stream(self, request):
+            seen.append(page.get())
+            return super().stream(request)
+
+    app = await open_app(Spy(answer("ok")))
+    page.set("a page")
+    await whole_run(app.chat, await app.chat.send(OWNER, "Go"))
+    assert seen == ["none"]
+
+
+async def test_events_reach_the_disk_while_they_come(open_app: OpenRuntime, tmp_path: Path) -> None:
+    app = await open_app(ScriptedProvider(["x" * 3000, asyncio.Event()]))
+    opened = await app.chat.send(OWNER, "Go")
+    assert opened.run_id
+
+    async def stored() -> bool:
+        events = await app.store.events(OWNER, opened.run_id or "")
+        return any(n.event == TextDelta("x" * 3000) for n in events)
+
+    await until(stored)

@@ -1,0 +1,160 @@
+"""Endpoints and keys: trying, using, writing down."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.connect import LOCAL_SERVERS, chat_models
+from services.endpoints import Endpoint
+from services.errors import InputError, ModelError
+from services.keys import KeyRing, write_env
+from services.settings import read_settings
+from tests.conftest import OpenRuntime
+from tests.scripted import ScriptedProvider, refusal
+
+KEY = "sk-canary-abcdef0123456789"
+
+
+def endpoint(**source: str) -> Endpoint:
+    return Endpoint(name="x", base_url="http://127.0.0.1:9/v1", **source)
+
+
+class TestKeys:
+    async def test_each_source(self, tmp_path: Path) -> None:
+        (tmp_path / "key").write_text(f"{KEY}\n", "utf-8")
+        ring = KeyRing({"MY_KEY": KEY}, tmp_path)
+        assert await ring.key_of(endpoint()) is None
+        assert await ring.key_of(endpoint(key_env="MY_KEY")) == KEY
+        assert await ring.key_of(endpoint(key_env="UNSET")) is None
+        assert await ring.key_of(endpoint(key_file="key")) == KEY
+        command = f"{sys.executable} -c 'print(\"{KEY}\")'"
+        assert await ring.key_of(endpoint(key_command=command)) == KEY
+
+    async def test_a_typed_key_comes_first_until_forgotten(self, tmp_path: Path) -> None:
+        ring = KeyRing({"MY_KEY": "from-env"}, tmp_path)
+        ring.remember("x", "typed")
+        assert await ring.key_of(endpoint(key_env="MY_KEY")) == "typed"
+        ring.forget("x")
+        assert await ring.key_of(endpoint(key_env="MY_KEY")) == "from-env"
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            {"key_file": "missing"},
+            {"key_file": "broken"},
+            {"key_command": "false"},
+            {"key_command": "no-such-program-here"},
+            {"key_command": "unclosed 'quote"},
+        ],
+    )
+    async def test_a_source_that_gives_none_is_a_sentence_without_the_key(
+        self, tmp_path: Path, source: dict[str, str]
+    ) -> None:
+        (tmp_path / "broken").write_text(f"{KEY}\nsecond line", "utf-8")
+        with pytest.raises(ModelError) as raised:
+            await KeyRing({}, tmp_path).key_of(endpoint(**source))
+        assert raised.value.failure.next_step == "add_key"
+        assert "canary" not in str(raised.value)
+
+
+class TestWriteEnv:
+    def test_it_keeps_other_lines_and_is_the_owners_alone(self, tmp_path: Path) -> None:
+        env = tmp_path / ".env"
+        env.write_text("# mine\nOPENAI_API_KEY=old\nPANELIST_MODEL=m\nexport OPENAI_API_KEY=older", "utf-8")
+        env.chmod(0o644)
+        write_env(env, {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": "http://h/v1"})
+        assert stat.S_IMODE(env.stat().st_mode) == 0o600
+        assert env.read_text("utf-8").splitlines()[:2] == ["# mine", "PANELIST_MODEL=m"]
+        settings = read_settings({}, tmp_path)
+        assert settings.endpoints[0].base_url == "http://h/v1"
+        assert settings.values["OPENAI_API_KEY"] == KEY
+        assert [path.name for path in tmp_path.iterdir()] == [".env"], "no temporary file is left"
+
+    def test_never_through_a_link(self, tmp_path: Path) -> None:
+        target = tmp_path / "target"
+        target.write_text("untouched", "utf-8")
+        (tmp_path / ".env").symlink_to(target)
+        with pytest.raises(InputError, match="is a link"):
+            write_env(tmp_path / ".env", {"OPENAI_API_KEY": KEY})
+        assert target.read_text("utf-8") == "untouched"
+
+    def test_a_folder_that_is_gone_is_a_sentence(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match=r"cannot be written: No such file"):
+            write_env(tmp_path / "gone" / ".env", {"OPENAI_API_KEY": KEY})
+
+
+class TestTryAndUse:
+    async def test_a_key_that_works_says_what_it_opens(self, open_app: OpenRuntime) -> None:
+        app = await open_app(ScriptedProvider(models=("a", "text-embedding-1", "b")))
+        tried = await app.connections.try_out("https://api.openai.com/v1", KEY)
+        assert (tried.ok, tried.models) == (True, ("a", "b"))
+        assert tried.sentence == "It works: api.openai.com offers 2 models."
+        assert [e.name for e in app.connections.endpoints()] == ["local", "demo"], "trying changes nothing"
+
+    async def test_a_key_that_is_refused_is_explained(self, open_app: OpenRuntime) -> None:
+        app = await open_app(ScriptedProvider(models=refusal("auth", "openai refused the key.")))
+        tried = await app.connections.try_out("https://api.openai.com/v1", KEY)
+        assert (tried.ok, tried.sentence) == (False, "openai refused the key.")
+
+    @pytest.mark.parametrize(
+        ("url", "key", "says"),
+        [
+            ("not a url", "", "The base URL has a space or line break in it."),
+            ("api.openai.com", "", "The base URL must start with http:// or https://."),
+            ("https://api.openai.com/v1", "", "api.openai.com needs a key; paste yours."),
+            ("https://api.openai.com/v1", "sk-a\nb", "The key has a space or line break in it; a key is one word."),
+            ("https://api.openai.com/v1", "sk-“quoted”", "The key has a character in it that no key has"),
+        ],
+    )
+    async def test_what_cannot_be_right_is_said_at_once(
+        self, open_app: OpenRuntime, url: str, key: str, says: str
+    ) -> None:
+        app = await open_app(ScriptedProvider())
+        tried = await app.connections.try_out(url, key)
+        assert not tried.ok
+        assert tried.sentence.startswith(says)
+        with pytest.raises(InputError):
+            app.connections.use(url, key)
+
+    async def test_used_is_the_default_from_then_on(self, open_app: OpenRuntime) -> None:
+        app = await open_app(ScriptedProvider())
+        endpoint = app.connections.use("https://openrouter.ai/api/v1/", KEY)
+        assert (endpoint.name, endpoint.base_url) == ("openrouter", "https://openrouter.ai/api/v1")
+        assert app.connections.default == endpoint
+        assert [e.name for e in app.connections.endpoints()] == ["openrouter", "local", "demo"]
+        assert app.connections.use("https://openrouter.ai/api/v1", KEY) == endpoint, "twice is once"
+        assert len(app.connections.endpoints()) == 3
+        assert not (app.settings.app_dir / ".env").exists(), "nothing is written unless asked"
+
+    async def test_written_down_it_is_there_at_the_next_start(self, open_app: OpenRuntime) -> None:
+        app = await open_app(ScriptedProvider())
+        await app.connections.write_down("https://api.openai.com/v1", KEY)
+        settings = read_settings({}, app.settings.app_dir)
+        assert settings.endpoints[0].name == "openai"
+        assert stat.S_IMODE(os.stat(app.settings.app_dir / ".env").st_mode) == 0o600
+
+    async def test_local_servers_are_found_and_silence_is_no_failure(self, open_app: OpenRuntime) -> None:
+        provider = ScriptedProvider(models=("llama",))
+        app = await open_app(provider)
+        found = await app.connections.find_local()
+        assert [(f.label, f.models) for f in found] == [(label, ("llama",)) for label, _ in LOCAL_SERVERS]
+        provider.models = refusal("unreachable")
+        assert await app.connections.find_local() == []
+
+
+def test_models_that_cannot_chat_are_not_offered() -> None:
+    names = [
+        "gpt-6",
+        "text-embedding-3-small",
+        "whisper-1",
+        "tts-1",
+        "gpt-6-mini",
+        "dall-e-3",
+        "omni-moderation-latest",
+    ]
+    assert chat_models(names) == ["gpt-6", "gpt-6-mini"]

@@ -1,0 +1,144 @@
+"""Settings: what wins, and one sentence for whatever cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.endpoints import guess_profile
+from services.errors import SettingsError
+from services.settings import SETTING_NAMES, read_settings
+
+ROOT = Path(__file__).parent.parent
+
+
+def read(tmp_path: Path, env_file: str | None = None, toml: str | None = None, **environ: str):
+    if env_file is not None:
+        (tmp_path / ".env").write_text(env_file, "utf-8")
+    if toml is not None:
+        (tmp_path / "endpoints.toml").write_text(toml, "utf-8")
+        environ["PANELIST_ENDPOINTS"] = "endpoints.toml"
+    return read_settings(environ, tmp_path)
+
+
+def test_nothing_set_means_the_demo_endpoint(tmp_path: Path) -> None:
+    settings = read(tmp_path)
+    assert settings.first_run
+    assert [endpoint.name for endpoint in settings.endpoints] == ["demo"]
+    assert settings.data_dir == (tmp_path / "data").resolve()
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    settings = read(tmp_path, "PANELIST_MODEL=from-file\nPANELIST_STALL_S=5\n", PANELIST_MODEL="from-environment")
+    assert (settings.model, settings.stall_s) == ("from-environment", 5.0)
+
+
+def test_a_key_alone_is_openai_and_a_url_alone_needs_no_key(tmp_path: Path) -> None:
+    openai, demo = read(tmp_path, OPENAI_API_KEY="sk-x").endpoints
+    assert (openai.name, openai.profile, openai.key_env) == ("openai", "openai", "OPENAI_API_KEY")
+    assert demo.is_demo
+    local = read(tmp_path, OPENAI_BASE_URL="http://localhost:11434/v1/").endpoints[0]
+    assert (local.name, local.base_url, local.key_env) == ("ollama", "http://localhost:11434/v1", None)
+
+
+def test_more_endpoints_come_from_toml(tmp_path: Path) -> None:
+    settings = read(
+        tmp_path,
+        toml='[[endpoint]]\nname = "team"\nbase_url = "https://llm.example.org/v1"\nprofile = "vllm"\n'
+        'key_command = "pass show llm"\napi = "chat"\n[[endpoint]]\nname = "or"\n'
+        'base_url = "https://openrouter.ai/api/v1"\nkey_env = "OR_KEY"\n',
+    )
+    team, router, _demo = settings.endpoints
+    assert (team.profile, team.key_command) == ("vllm", "pass show llm")
+    assert router.profile == "openrouter", "guessed from its host"
+
+
+@pytest.mark.parametrize(
+    ("url", "profile"),
+    [
+        ("https://api.openai.com/v1", "openai"),
+        ("https://me.openai.azure.com/openai/v1", "azure"),
+        ("http://127.0.0.1:1234/v1", "lmstudio"),
+        ("http://example.org:11434/v1", "generic"),
+        ("https://api.openai.com.evil.example/v1", "generic"),
+    ],
+)
+def test_profiles_are_guessed_by_host_and_local_port(url: str, profile: str) -> None:
+    assert guess_profile(url) == profile
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({"OPENAI_BASE_URL": "localhost:8000"}, "OPENAI_BASE_URL must start with http"),
+        ({"OPENAI_BASE_URL": "http://"}, "OPENAI_BASE_URL has no host"),
+        ({"OPENAI_BASE_URL": "http://host:port/v1"}, "OPENAI_BASE_URL is not a URL"),
+        ({"OPENAI_BASE_URL": "http://a b/v1"}, "OPENAI_BASE_URL has a space"),
+        ({"OPENAI_BASE_URL": "http://me:secret@host/v1"}, "must not carry a user name"),
+        ({"OPENAI_API_KEY": "sk-abc\ndef"}, "OPENAI_API_KEY has a space or line break"),
+        ({"OPENAI_API_KEY": "sk–abc"}, "OPENAI_API_KEY has a character"),
+        ({"PANELIST_STALL_S": "soon"}, "PANELIST_STALL_S must be a number of seconds above 0, not 'soon'"),
+        ({"PANELIST_RUN_S": "0"}, "PANELIST_RUN_S must be a number"),
+        ({"PANELIST_FIRST_TOKEN_S": "nan"}, "PANELIST_FIRST_TOKEN_S must be a number"),
+        ({"PANELIST_LOG": "jsn"}, "PANELIST_LOG must be one of text, json, not 'jsn'. Did you mean json?"),
+        ({"PANELIST_TITLES": "yes"}, "PANELIST_TITLES must be one of on, off"),
+        ({"PANELIST_ENDPOINTS": "missing.toml"}, "PANELIST_ENDPOINTS names 'missing.toml', which cannot be read"),
+        ({"DATABASE_URL": "postgresql://x"}, "DATABASE_URL is set"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence_that_names_it(tmp_path: Path, environ: dict[str, str], says: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        read_settings(environ, tmp_path)
+    assert says in str(raised.value)
+    assert "secret" not in str(raised.value) or "user name" in str(raised.value)
+    assert "abc" not in str(raised.value), "a key is never repeated"
+
+
+@pytest.mark.parametrize(
+    ("toml", "says"),
+    [
+        ("[[endpoint]\n", "is not valid TOML"),
+        ("[server]\nx=1\n", "has a table 'server'"),
+        ("[endpoint]\nname='x'\n", "two brackets"),
+        ("[[endpoint]]\nname='x'\n", "has no base_url"),
+        (
+            "[[endpoint]]\nname='x'\nbase_uri='http://h/v1'\n",
+            "sets 'base_uri', which is no field. Did you mean base_url?",
+        ),
+        ("[[endpoint]]\nname='x'\nbase_url='ftp://h'\n", "base_url must start with http"),
+        ("[[endpoint]]\nname='x'\nbase_url='http://h/v1'\nprofile='olama'\n", "Did you mean ollama?"),
+        ("[[endpoint]]\nname='x'\nbase_url='http://h/v1'\napi='responses'\n", "not supported by this version"),
+        ("[[endpoint]]\nname='x'\nbase_url='http://h'\nkey_env='A'\nkey_file='b'\n", "more than one of"),
+        ("[[endpoint]]\nname='demo'\nbase_url='http://h'\n", "which is taken"),
+        (
+            "[[endpoint]]\nname='x'\nbase_url='http://h'\n[[endpoint]]\nname='x'\nbase_url='http://h'\n",
+            "which is taken",
+        ),
+        ("[[endpoint]]\nname=''\nbase_url='http://h'\n", "must be a text that is not empty"),
+    ],
+)
+def test_an_endpoints_file_with_a_mistake_says_where(tmp_path: Path, toml: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=r"^PANELIST_ENDPOINTS") as raised:
+        read(tmp_path, toml=toml)
+    assert says in str(raised.value)
+
+
+def test_an_unknown_name_in_the_env_file_is_refused_with_a_guess(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"PANELIST_MODLE, which is no setting. Did you mean PANELIST_MODEL"):
+        read(tmp_path, "PANELIST_MODLE=x\n")
+
+
+def test_names_of_others_in_the_environment_are_none_of_our_business(tmp_path: Path) -> None:
+    assert read(tmp_path, PANELIST_SERVICE_HOST="10.0.0.1").first_run
+
+
+def test_settings_never_print_their_secrets(tmp_path: Path) -> None:
+    settings = read(tmp_path, OPENAI_API_KEY="sk-canary-1234567890")
+    assert "canary" not in repr(settings)
+
+
+@pytest.mark.parametrize("file", ["README.md", ".env.example"])
+def test_every_setting_is_documented(file: str) -> None:
+    text = (ROOT / file).read_text("utf-8")
+    assert [name for name in SETTING_NAMES if name not in text] == []

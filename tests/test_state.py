@@ -1,0 +1,221 @@
+"""The tab's state, without a browser."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+
+import pytest
+
+from components.state import THINKING, TYPING, WAITING, Choice, ConversationState
+from services.errors import InputError
+from tests.conftest import OWNER, OpenRuntime, whole_run
+from tests.scripted import ScriptedProvider, answer, refusal, thoughtful
+
+Make = Callable[..., "asyncio.Future[ConversationState]"]
+
+
+@pytest.fixture
+async def make(open_app: OpenRuntime) -> AsyncGenerator:
+    states: list[ConversationState] = []
+
+    async def make_one(provider: ScriptedProvider, conversation_id: str | None = None, app=None) -> ConversationState:
+        app = app or await open_app(provider)
+        state = ConversationState(app.chat, app.connections, OWNER)
+        states.append(state)
+        await state.start(conversation_id)
+        return state
+
+    yield make_one
+    for state in states:
+        state.close()
+
+
+async def becomes(state: ConversationState, condition: Callable[[], bool]) -> None:
+    """Wait until a condition on the state is true, looking whenever it changes."""
+    changed = asyncio.Event()
+    watcher = state.param.watch(lambda *_: changed.set(), list(state.param), onlychanged=False)
+    try:
+        async with asyncio.timeout(10):
+            while not condition():
+                changed.clear()
+                await changed.wait()
+    finally:
+        state.param.unwatch(watcher)
+
+
+def shown(state: ConversationState) -> list[tuple[str, str, str]]:
+    return [(m.role, m.text, m.status) for m in state.path]
+
+
+async def test_a_question_shows_at_once_and_the_reply_grows(make) -> None:
+    gate = asyncio.Event()
+    state = await make(ScriptedProvider([gate, *thoughtful("hm", "Hel", "lo")]))
+    activities: list[str] = []
+    deltas: list[tuple[str, str]] = []
+    state.param.watch(lambda event: activities.append(event.new), "activity")
+    state.param.watch(lambda event: deltas.append((event.new.reasoning, event.new.text)), "delta", onlychanged=False)
+    await state.send("Hi")
+    assert shown(state) == [("user", "Hi", "complete"), ("assistant", "", "streaming")]
+    assert state.activity == WAITING
+    assert state.run_id is not None
+    gate.set()
+    await becomes(state, lambda: state.run_id is None)
+    assert shown(state) == [("user", "Hi", "complete"), ("assistant", "Hello", "complete")]
+    assert "".join(text for _, text in deltas) == "Hello"
+    assert "".join(reasoning for reasoning, _ in deltas) == "hm"
+    assert activities[-1] == ""
+
+
+async def test_the_activity_line_tells_what_happens(make) -> None:
+    gates = [asyncio.Event() for _ in range(3)]
+    from services.events import ReasoningDelta
+
+    state = await make(ScriptedProvider([gates[0], ReasoningDelta("hm"), gates[1], "Hi", gates[2], *answer("!")]))
+    await state.send("Hi")
+    await becomes(state, lambda: state.activity == WAITING)
+    gates[0].set()
+    await becomes(state, lambda: state.activity == THINKING)
+    gates[1].set()
+    await becomes(state, lambda: state.activity == TYPING)
+    gates[2].set()
+    await becomes(state, lambda: state.activity == "")
+
+
+async def test_a_refused_question_changes_nothing(make) -> None:
+    state = await make(ScriptedProvider())
+    with pytest.raises(InputError):
+        await state.send("   ")
+    assert (state.path, state.conversation, state.run_id) == ((), None, None)
+
+
+async def test_switching_away_leaves_the_run_alone_and_coming_back_shows_it_all(make) -> None:
+    gate = asyncio.Event()
+    state = await make(ScriptedProvider(["Half ", gate, *answer("whole")]))
+    await state.send("Go")
+    here = state.conversation.id
+    await becomes(state, lambda: state.delta is not None)
+    await state.open(None)
+    assert (state.path, state.activity, state.run_id) == ((), "", None)
+    seen: list[str] = []
+    state.param.watch(lambda event: seen.append(event.new.text), "delta", onlychanged=False)
+    await state.open(here)
+    gate.set()
+    await becomes(state, lambda: state.run_id is None and state.path != ())
+    assert "".join(seen) == "Half whole"
+    assert state.path[1].text == "Half whole"
+
+
+async def test_two_tabs_show_the_same_reply(make, open_app: OpenRuntime) -> None:
+    gate = asyncio.Event()
+    provider = ScriptedProvider(["Half ", gate, *answer("whole")])
+    app = await open_app(provider)
+    one = await make(provider, app=app)
+    await one.send("Go")
+    other = await make(provider, one.conversation.id, app=app)
+    gate.set()
+    await becomes(one, lambda: one.run_id is None)
+    await becomes(other, lambda: other.run_id is None and other.path != ())
+    assert one.path == other.path
+    assert one.path[1].text == "Half whole"
+
+
+async def test_closing_a_tab_never_stops_a_run(make, open_app: OpenRuntime) -> None:
+    gate = asyncio.Event()
+    provider = ScriptedProvider(["Half ", gate, *answer("whole")])
+    app = await open_app(provider)
+    state = await make(provider, app=app)
+    await state.send("Go")
+    opened = await app.chat.open(OWNER, state.conversation.id)
+    state.close()
+    gate.set()
+    assert (await whole_run(app.chat, opened)).path[1].status == "complete"
+
+
+async def test_stop(make) -> None:
+    state = await make(ScriptedProvider(["Half", asyncio.Event()]))
+    await state.send("Go")
+    await becomes(state, lambda: state.delta is not None)
+    state.stop()
+    await becomes(state, lambda: state.run_id is None)
+    assert shown(state)[1] == ("assistant", "Half", "stopped")
+
+
+async def test_failure_retry_and_back(make) -> None:
+    state = await make(ScriptedProvider([refusal()], answer("Better")))
+    await state.send("Go")
+    await becomes(state, lambda: state.run_id is None)
+    failed = state.path[1]
+    assert failed.status == "failed"
+    await state.retry(failed.id)
+    await becomes(state, lambda: state.run_id is None and state.path[1].status == "complete")
+    assert state.versions[state.path[1].id].previous == failed.id
+    await state.show_version(failed.id)
+    assert state.path[1] == failed
+
+
+async def test_an_unknown_conversation_opens_a_new_one_and_says_so(make) -> None:
+    state = await make(ScriptedProvider(), "01UNKNOWN")
+    assert state.conversation is None
+    assert state.notice.text == "That conversation is not here any more."
+
+
+async def test_delete_with_undo(make) -> None:
+    state = await make(ScriptedProvider(answer("ok")))
+    await state.send("Go")
+    await becomes(state, lambda: state.run_id is None)
+    here = state.conversation.id
+    await state.delete(here)
+    assert (state.conversation, state.conversations) == (None, ())
+    assert (state.notice.text, state.notice.undo) == ("Deleted “Go”.", here)
+    await state.restore(here)
+    assert [c.id for c in state.conversations] == [here]
+
+
+async def test_rename_shows_in_the_list_and_a_blank_one_is_refused(make) -> None:
+    state = await make(ScriptedProvider(answer("ok")))
+    await state.send("Go")
+    await becomes(state, lambda: state.run_id is None)
+    await state.rename(state.conversation.id, "Better")
+    assert state.conversation.title == state.conversations[0].title == "Better"
+    await state.rename(state.conversation.id, "  ")
+    assert state.notice.kind == "error"
+    assert state.conversation.title == "Better"
+
+
+async def test_models_are_offered_and_any_name_can_be_typed(make) -> None:
+    provider = ScriptedProvider(answer("ok"), models=("model-a", "text-embedding-x", "model-b"))
+    state = await make(provider)
+    await becomes(state, lambda: state.choice is not None)
+    assert Choice("local", "model-b") in state.choices
+    assert all("embedding" not in choice.model for choice in state.choices)
+    assert state.choice == Choice("local", "model-a")
+    await state.choose("my own model")
+    await state.send("Go")
+    await becomes(state, lambda: state.run_id is None)
+    assert provider.requests[0].model == "my own model"
+    await state.choose("model-b · local")
+    assert state.conversation.options.model in (None, "my own model")
+    await state.open(state.conversation.id)
+    assert state.choice == Choice("local", "model-b"), "the choice belongs to the conversation"
+    await state.open(None)
+    assert state.choice == Choice("local", "model-a")
+
+
+async def test_living_without_a_list(make) -> None:
+    state = await make(ScriptedProvider(models=refusal("not_found")))
+    await state.choose("typed-in")
+    assert state.choice == Choice("local", "typed-in")
+
+
+async def test_a_refused_parameter_is_left_out_and_remembered(make, open_app: OpenRuntime) -> None:
+    refused = refusal("bad_request", "No.", parameter="stream_options", next_step="drop_parameter")
+    provider = ScriptedProvider([refused], answer("ok"))
+    app = await open_app(provider)
+    state = await make(provider, app=app)
+    await state.send("Go")
+    await becomes(state, lambda: state.run_id is None)
+    await state.drop_parameter(state.path[1].id, "stream_options")
+    await becomes(state, lambda: state.run_id is None and state.path[1].status == "complete")
+    assert provider.requests[1].endpoint.dropped == {"stream_options"}
+    assert await app.store.dropped_parameters() == {"local": frozenset({"stream_options"})}

@@ -1,0 +1,175 @@
+"""The whole way, from the door to servers that nobody here wrote: llama.cpp's own and aimock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from services.errors import Failure
+from services.events import TextDelta
+from services.keys import KeyRing
+from services.messages import ErrorPart, Message, ReasoningPart
+from services.runtime import Runtime, make_provider, open_runtime
+from services.settings import read_settings
+from tests.conftest import OWNER, whole_run
+
+pytestmark = pytest.mark.server
+
+OpenAt = Callable[..., Awaitable[Runtime]]
+
+
+@pytest.fixture
+async def open_at(tmp_path: Path) -> AsyncGenerator[OpenAt, None]:
+    """Open a runtime whose default endpoint is a real server."""
+    opened: list[Runtime] = []
+
+    async def open_one(base_url: str, **environ: str) -> Runtime:
+        settings = read_settings({"OPENAI_BASE_URL": base_url, "PANELIST_TITLES": "off", **environ}, tmp_path)
+        runtime = await open_runtime(settings)
+        opened.append(runtime)
+        return runtime
+
+    yield open_one
+    for runtime in opened:
+        await runtime.close()
+
+
+async def answered(app: Runtime, question: str) -> Message:
+    return (await whole_run(app.chat, await app.chat.send(OWNER, question))).path[-1]
+
+
+def failure_of(message: Message) -> Failure:
+    [failure] = [part.failure for part in message.parts if isinstance(part, ErrorPart)]
+    return failure
+
+
+class TestLlamaCpp:
+    async def test_it_lists_its_model_and_answers(self, open_at: OpenAt, llamacpp_brief: str) -> None:
+        app = await open_at(llamacpp_brief)
+        [model] = await app.connections.models(app.connections.default.name)
+        reply = await answered(app, "Hello")
+        assert reply.status == "complete"
+        assert reply.text
+        assert reply.model == model
+        assert reply.usage is not None
+        assert reply.usage.output > 0
+        assert reply.usage.input > 0
+
+    async def test_stop_makes_its_slot_idle(self, open_at: OpenAt, llamacpp: str) -> None:
+        app = await open_at(llamacpp)
+        opened = await app.chat.send(OWNER, "Go on and on")
+        assert opened.run_id
+        async with httpx2.AsyncClient() as client:
+
+            async def working() -> int:
+                slots = (await client.get(llamacpp.removesuffix("/v1") + "/slots")).json()
+                return sum(bool(slot["is_processing"]) for slot in slots)
+
+            async for batch in app.chat.follow(OWNER, opened.run_id):
+                if any(isinstance(numbered.event, TextDelta) for numbered in batch):
+                    break
+            assert await working() == 1
+            app.chat.stop(OWNER, opened.run_id)
+            done = await whole_run_or_done(app, opened.conversation.id)
+            for _ in range(200):
+                if await working() == 0:
+                    break
+                await asyncio.sleep(0.01)
+            assert await working() == 0
+        assert done.status == "stopped"
+        assert done.text
+
+    async def test_a_limit_of_its_own_is_a_truncated_answer(self, open_at: OpenAt, llamacpp: str) -> None:
+        app = await open_at(llamacpp)
+        opened = await app.chat.send(OWNER, "x " * 1900)
+        reply = (await whole_run(app.chat, opened)).path[-1]
+        assert reply.status == "truncated"
+
+    async def test_too_long_is_said_and_the_question_kept(self, open_at: OpenAt, llamacpp: str) -> None:
+        app = await open_at(llamacpp)
+        opened = await app.chat.send(OWNER, "word " * 6_000)
+        done = await whole_run(app.chat, opened)
+        failure = failure_of(done.path[-1])
+        assert (failure.kind, failure.next_step) == ("too_long", "shorten")
+        assert done.path[0].text == ("word " * 6_000).rstrip("\n")
+
+
+async def whole_run_or_done(app: Runtime, conversation_id: str) -> Message:
+    opened = await app.chat.open(OWNER, conversation_id)
+    return (await whole_run(app.chat, opened) if opened.run_id else opened).path[-1]
+
+
+class TestAimock:
+    async def test_an_answer_with_reasoning(self, open_at: OpenAt, aimock: str) -> None:
+        app = await open_at(aimock, PANELIST_MODEL="gpt-test")
+        reply = await answered(app, "think first")
+        assert reply.status == "complete"
+        assert any(isinstance(part, ReasoningPart) and part.text for part in reply.parts)
+        assert reply.text
+
+    @pytest.mark.parametrize(
+        ("question", "status", "kind", "step"),
+        [
+            ("be long", "truncated", None, None),
+            ("be filtered", "filtered", "filtered", "shorten"),
+            ("limit me", "failed", "rate_limit", "retry"),
+            ("break down", "failed", "server", "retry"),
+            ("refuse my key", "failed", "auth", "add_key"),
+            ("cut it", "interrupted", None, "retry"),
+            ("garble it", "failed", "garbled", None),
+            ("hang up", "failed", "unreachable", None),
+        ],
+    )
+    async def test_every_end_in_words(
+        self, open_at: OpenAt, aimock: str, question: str, status: str, kind: str | None, step: str | None
+    ) -> None:
+        app = await open_at(aimock, PANELIST_MODEL="gpt-test", OPENAI_API_KEY="sk-canary-0123456789abcdef")
+        done = await whole_run(app.chat, await app.chat.send(OWNER, question))
+        assert done.path[0].text == question
+        reply = done.path[-1]
+        assert reply.status == status
+        if status != "truncated":
+            failure = failure_of(reply)
+            assert kind in (None, failure.kind)
+            assert step in (None, failure.next_step)
+            assert failure.message.endswith((".", "?"))
+            assert "canary" not in repr(failure)
+        if question == "limit me":
+            assert failure.retry_after_s == 7.0
+
+    async def test_a_retry_that_recovers(self, open_at: OpenAt, aimock: str) -> None:
+        app = await open_at(aimock, PANELIST_MODEL="gpt-test")
+        opened = await whole_run(app.chat, await app.chat.send(OWNER, "recover"))
+        failed = opened.path[-1]
+        assert failed.status == "failed"
+        again = await whole_run(app.chat, await app.chat.retry(OWNER, opened.conversation.id, failed.id))
+        assert again.path[-1].status == "complete"
+
+    async def test_the_title_is_asked_for(self, open_at: OpenAt, aimock: str) -> None:
+        app = await open_at(aimock, PANELIST_MODEL="gpt-test", PANELIST_TITLES="on")
+        done = await whole_run(app.chat, await app.chat.send(OWNER, "say hello"))
+        for _ in range(200):
+            [conversation] = await app.chat.conversations(OWNER)
+            if conversation.title_source == "model":
+                break
+            await asyncio.sleep(0.01)
+        assert conversation.title_source == "model"
+        assert conversation.id == done.conversation.id
+
+
+async def test_the_demo_endpoint_speaks_the_same_wire(open_at: OpenAt, tmp_path: Path) -> None:
+    settings = read_settings({"PANELIST_TITLES": "off"}, tmp_path / "demo")
+    (tmp_path / "demo").mkdir()
+    ring = KeyRing({}, tmp_path)
+    app = await open_runtime(settings, provider=make_provider(ring.key_of, demo_pace=0))
+    try:
+        reply = await answered(app, "hello")
+        assert reply.status == "complete"
+        assert "not an AI" in reply.text
+        assert (await answered(app, "/fail cut")).status == "interrupted"
+    finally:
+        await app.close()

@@ -1,0 +1,58 @@
+"""The reply being written, as paints: finished blocks are sent once, the open tail as what changed of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components.state import Delta
+from services.render import MarkdownStream
+
+
+class StreamingMarkdown:
+    """Turns the deltas of one reply into the messages that paint it."""
+
+    def __init__(self, message_id: str) -> None:
+        self.message_id = message_id
+        self.reasoning = ""
+        self._stream = MarkdownStream()
+        self._tail = ""
+
+    def paint(self, delta: Delta) -> dict[str, Any]:
+        """Take a delta in and return what the page has to do: append `r` and `f`, change the tail by `k` and `t`."""
+        message: dict[str, Any] = {"type": "live", "id": self.message_id}
+        if delta.reasoning:
+            self.reasoning += delta.reasoning
+            message["r"] = delta.reasoning
+        if delta.text:
+            self._stream.feed(delta.text)
+            paint = self._stream.paint()
+            if paint.frozen:
+                message["f"] = paint.frozen
+            message |= self._tail_change(paint.tail)
+        return message
+
+    def finish(self) -> tuple[dict[str, Any], bool]:
+        """Return the last paint, and whether what the page then shows is the message as a fresh render gives it."""
+        paint = self._stream.finish()
+        message: dict[str, Any] = {"type": "live", "id": self.message_id, **self._tail_change("")}
+        if paint.frozen:
+            message["f"] = paint.frozen
+        return message, not paint.changed
+
+    def _tail_change(self, tail: str) -> dict[str, Any]:
+        kept = _common_length(self._tail, tail)
+        self._tail = tail
+        # The page counts UTF-16 units, as every string in a browser does.
+        return {"k": len(tail[:kept].encode("utf-16-le")) // 2, "t": tail[kept:]}
+
+
+def _common_length(one: str, other: str) -> int:
+    """Return how many characters two strings begin with in common, by bisection: slices compare in C."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

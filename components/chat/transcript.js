@@ -1,0 +1,333 @@
+// The conversation as data: settled messages are HTML made on the server, the reply being written is painted in place.
+// Nothing in here builds HTML from text; whatever is not rendered on the server goes through textContent.
+
+const ICONS = {
+  copy: "M8 8V5a1 1 0 0 1 1-1h10a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1h-3M5 8h10a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H5a1 1 0 0 1-1-1V9a1 1 0 0 1 1-1z",
+  done: "M5 12.5l4.5 4.5L19 7.5",
+  again: "M20 11a8 8 0 1 0-2.3 6M20 5v6h-6",
+  previous: "M15 5l-7 7 7 7",
+  next: "M9 5l7 7-7 7",
+  down: "M12 5v14M6 13l6 6 6-6",
+}
+
+function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg")
+  svg.setAttribute("viewBox", "0 0 24 24")
+  svg.setAttribute("aria-hidden", "true")
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path")
+  path.setAttribute("d", ICONS[name])
+  svg.append(path)
+  return svg
+}
+
+function element(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag)
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) { node.addEventListener(name.slice(2), value) }
+    else if (value !== null && value !== undefined && value !== false) { node.setAttribute(name, value) }
+  }
+  node.append(...children)
+  return node
+}
+
+function button(label, iconName, onclick, attributes = {}) {
+  return element("button", {type: "button", class: "icon-button", "aria-label": label, title: label, onclick, ...attributes}, icon(iconName))
+}
+
+// Works on plain http too, where there is no navigator.clipboard.
+async function writeClipboard(text) {
+  if (navigator.clipboard && window.isSecureContext) {
+    await navigator.clipboard.writeText(text)
+    return
+  }
+  const area = element("textarea", {style: "position:fixed;opacity:0", readonly: "", "aria-hidden": "true"})
+  area.value = text
+  document.body.append(area)
+  area.select()
+  const copied = document.execCommand("copy")
+  area.remove()
+  if (!copied) { throw new Error("copy refused") }
+}
+
+function flash(node, label, text) {
+  node.setAttribute("aria-label", text)
+  node.classList.add("flashed")
+  setTimeout(() => { node.setAttribute("aria-label", label); node.classList.remove("flashed") }, 1600)
+}
+
+export function render({model, el}) {
+  const host = el.getRootNode().host
+  const articles = new Map() // id -> {node, view, tail, tailHtml}
+  const copies = new Map() // id -> resolve
+  let timers = []
+
+  const older = element("button", {type: "button", class: "older", hidden: "", onclick: () => model.send_msg({type: "older"})}, "Show earlier messages")
+  const list = element("div", {class: "messages"})
+  const empty = element("section", {class: "empty", hidden: ""})
+  const column = element("div", {class: "column"}, empty, older, list)
+  const log = element("div", {class: "log", role: "log", "aria-label": "Conversation", "aria-live": "off", tabindex: "0"}, column)
+  const jump = element("button", {type: "button", class: "jump", hidden: "", "aria-label": "Jump to latest", title: "Jump to latest", onclick: () => follow(true)}, icon("down"))
+  const activity = element("div", {class: "activity", role: "status", "aria-label": "Activity"})
+  const notices = element("div", {class: "notices", role: "status", "aria-label": "Notices"})
+  el.replaceChildren(element("div", {class: "frame"}, log, jump, activity, notices))
+
+  // --- follow and free ---------------------------------------------------------------------------------------------
+  let following = true
+  let lastTop = 0
+  const atEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 24
+  const scrollable = () => log.scrollHeight > log.clientHeight + 1
+  function toEnd() {
+    log.scrollTop = log.scrollHeight
+    lastTop = log.scrollTop
+  }
+  function follow(on) {
+    following = on
+    jump.hidden = on || !scrollable()
+    if (on) { toEnd() }
+  }
+  log.addEventListener("scroll", () => {
+    // A page that shrank also lowers scrollTop; only a reader who is away from the end has scrolled up.
+    if (log.scrollTop < lastTop - 1 && !atEnd()) { follow(false) }
+    else if (!following && atEnd()) { follow(true) }
+    lastTop = log.scrollTop
+  }, {passive: true})
+  log.addEventListener("wheel", (event) => { if (event.deltaY < 0 && scrollable() && log.scrollTop > 0) { follow(false) } }, {passive: true})
+  const sizes = new ResizeObserver(() => { if (following) { toEnd() } else { jump.hidden = atEnd() } })
+  sizes.observe(column)
+  sizes.observe(log)
+
+  // --- one message -------------------------------------------------------------------------------------------------
+  function step(view, alert) {
+    const label = alert.label
+    const act = element("button", {type: "button", class: "step", onclick: () => model.send_msg({type: "step", id: view.id, step: alert.step, parameter: alert.parameter})}, label)
+    let left = Math.ceil(alert.wait_s || 0)
+    if (left > 0) {
+      const tick = () => {
+        act.disabled = left > 0
+        act.textContent = left > 0 ? `${label} in ${left} s` : label
+        left -= 1
+        if (left < 0) { clearInterval(timer); timers = timers.filter((t) => t !== timer) }
+      }
+      const timer = setInterval(tick, 1000)
+      timers.push(timer)
+      tick()
+    }
+    return act
+  }
+
+  function actions(view) {
+    const bar = element("div", {class: "actions"})
+    if (view.versions) {
+      const {index, count, previous, next} = view.versions
+      const go = (id) => () => model.send_msg({type: "version", id})
+      bar.append(
+        button("Previous version", "previous", go(previous), {disabled: previous ? false : ""}),
+        element("span", {class: "count"}, `${index + 1} / ${count}`),
+        button("Next version", "next", go(next), {disabled: next ? false : ""}),
+      )
+    }
+    if (view.can.includes("copy")) {
+      const copy = button("Copy", "copy", async () => {
+        try {
+          await writeClipboard(await new Promise((resolve, reject) => {
+            copies.set(view.id, resolve)
+            setTimeout(reject, 5000)
+            model.send_msg({type: "copy", id: view.id})
+          }))
+          flash(copy, "Copy", "Copied")
+        } catch { flash(copy, "Copy", "Could not copy") }
+      })
+      bar.append(copy)
+    }
+    if (view.can.includes("regenerate")) { bar.append(button("Regenerate", "again", () => model.send_msg({type: "retry", id: view.id}))) }
+    if (view.can.includes("retry")) { bar.append(button("Retry", "again", () => model.send_msg({type: "retry", id: view.id}))) }
+    if (view.model) { bar.append(element("span", {class: "model"}, view.model)) }
+    return bar
+  }
+
+  function fill(entry, view) {
+    const {node} = entry
+    entry.view = view
+    node.className = `message ${view.role}`
+    node.dataset.status = view.status
+    // `html` is absent when what is on the page is already right, as after the last paint of a reply:
+    // a selection in it then survives its end.
+    if (view.html !== undefined) {
+      entry.body.innerHTML = view.html
+      entry.tail = null
+      entry.tailHtml = ""
+    }
+    if (view.reasoning !== undefined) { showReasoning(entry, view.reasoning, false) }
+    if (view.status !== "streaming" && entry.reasoning) { entry.reasoning.firstChild.textContent = "Thought" }
+    entry.foot.replaceChildren()
+    if (view.more) {
+      entry.foot.append(element("button", {type: "button", class: "step", onclick: () => model.send_msg({type: "all", id: view.id})}, view.more))
+    }
+    if (view.note) { entry.foot.append(element("p", {class: "note"}, view.note)) }
+    if (view.alert) {
+      const alert = element("div", {class: "alert", role: "alert"}, element("p", {}, view.alert.text))
+      if (view.alert.step !== "none") { alert.append(step(view, view.alert)) }
+      if (view.alert.detail) {
+        alert.append(element("details", {}, element("summary", {}, "What the server said"), element("pre", {}, view.alert.detail)))
+      }
+      entry.foot.append(alert)
+    }
+    if (view.status !== "streaming") { entry.foot.append(actions(view)) }
+  }
+
+  function showReasoning(entry, text, append) {
+    if (!text && !entry.reasoning) { return }
+    if (!entry.reasoning) {
+      entry.reasoning = element("details", {class: "reasoning"}, element("summary", {}, "Thinking"), element("div", {class: "thought", dir: "auto"}))
+      entry.body.before(entry.reasoning)
+    }
+    const thought = entry.reasoning.lastChild
+    if (append) { thought.append(text) } else if (thought.textContent !== text) { thought.textContent = text }
+  }
+
+  function add(view) {
+    const body = element("div", {class: view.role === "user" ? "body said" : "body markdown", dir: "auto"})
+    const foot = element("div", {class: "foot"})
+    const node = element("article", {"aria-label": view.role === "user" ? "You" : "Assistant", "data-message-id": view.id}, body, foot)
+    const entry = {node, body, foot, view: null, tail: null, tailHtml: "", reasoning: null}
+    articles.set(view.id, entry)
+    fill(entry, view)
+    return entry
+  }
+
+  function arrange(order) {
+    for (const [id, entry] of articles) {
+      if (!order.includes(id)) { entry.node.remove(); articles.delete(id) }
+    }
+    let before = list.firstChild
+    for (const id of order) {
+      const {node} = articles.get(id)
+      if (node === before) { before = before.nextSibling } else { list.insertBefore(node, before) }
+    }
+  }
+
+  // --- what the server says ----------------------------------------------------------------------------------------
+  function showEmpty(view) {
+    empty.replaceChildren()
+    empty.hidden = !view
+    if (!view) { return }
+    empty.append(element("h1", {}, view.title))
+    if (view.banner) {
+      empty.append(element("div", {class: "banner"}, element("p", {}, view.banner), element("button", {type: "button", class: "primary", onclick: () => model.send_msg({type: "connect"})}, "Connect a model")))
+    }
+    const chips = element("div", {class: "chips"})
+    for (const chip of view.chips) {
+      chips.append(element("button", {type: "button", class: "chip", onclick: () => model.send_msg({type: "chip", text: chip})}, chip))
+    }
+    empty.append(chips)
+  }
+
+  const handlers = {
+    show(msg) {
+      timers.forEach(clearInterval)
+      timers = []
+      list.replaceChildren()
+      articles.clear()
+      handlers.patch(msg)
+      follow(true)
+    },
+    patch({order, set, empty: view, more, mine}) {
+      const height = log.scrollHeight
+      const top = log.scrollTop
+      const first = list.firstChild
+      for (const message of set) {
+        const entry = articles.get(message.id)
+        if (entry) { fill(entry, message) } else { add(message) }
+      }
+      arrange(order)
+      older.hidden = !more
+      showEmpty(order.length ? null : view)
+      if (mine) { follow(true) }
+      // Earlier messages came in above: what is being read stays where it is.
+      else if (!following && first !== list.firstChild) { log.scrollTop = top + log.scrollHeight - height; lastTop = log.scrollTop }
+    },
+    // A paint of the reply being written: text of its reasoning, finished blocks, and its open tail, of which the
+    // first `k` UTF-16 units are those of the tail before.
+    live({id, r, f, k, t}) {
+      const entry = articles.get(id)
+      if (!entry) { return }
+      if (r) { showReasoning(entry, r, true) }
+      if (!entry.tail) {
+        entry.tail = element("div", {class: "tail"})
+        entry.body.append(entry.tail)
+      }
+      if (f) { entry.tail.insertAdjacentHTML("beforebegin", f) }
+      if (t !== undefined) {
+        entry.tailHtml = entry.tailHtml.slice(0, k) + t
+        entry.tail.innerHTML = entry.tailHtml
+      }
+    },
+    // The last paint: nothing is open any more.
+    settle({id}) {
+      const entry = articles.get(id)
+      if (entry && entry.tail) { entry.tail.remove(); entry.tail = null; entry.tailHtml = "" }
+    },
+    // The address bar and the window's title follow the conversation on show.
+    address({id, title}) {
+      const url = new URL(location.href)
+      if (id) { url.searchParams.set("c", id) } else { url.searchParams.delete("c") }
+      if (url.href !== location.href) { history.pushState({}, "", url) }
+      document.title = title ? `${title} – Panelist` : "Panelist"
+    },
+    activity({text}) { activity.textContent = text },
+    copied({id, text}) {
+      const resolve = copies.get(id)
+      copies.delete(id)
+      if (resolve) { resolve(text) }
+    },
+    notice({text, kind, undo}) {
+      const toast = element("div", {class: `toast ${kind}`}, element("span", {}, text))
+      const close = () => toast.remove()
+      if (undo) {
+        toast.append(element("button", {type: "button", onclick: () => { model.send_msg({type: "undo", id: undo}); close() }}, "Undo"))
+      }
+      toast.append(element("button", {type: "button", "aria-label": "Dismiss", onclick: close}, "✕"))
+      notices.replaceChildren(toast)
+      let timer = setTimeout(close, 12000)
+      toast.addEventListener("mouseenter", () => clearTimeout(timer))
+      toast.addEventListener("focusin", () => clearTimeout(timer))
+      toast.addEventListener("mouseleave", () => { timer = setTimeout(close, 6000) })
+    },
+  }
+  model.on("msg:custom", (msg) => handlers[msg.type](msg))
+
+  // --- code blocks: one listener for all ---------------------------------------------------------------------------
+  list.addEventListener("click", async (event) => {
+    const copy = event.target.closest("button.copy-code")
+    if (!copy) { return }
+    const code = copy.closest(".code-block").querySelector("pre")
+    try {
+      await writeClipboard(code.textContent)
+      copy.textContent = "Copied"
+    } catch { copy.textContent = "Could not copy" }
+    setTimeout(() => { copy.textContent = "Copy code" }, 1600)
+  })
+
+  const back = () => model.send_msg({type: "open", id: new URL(location.href).searchParams.get("c")})
+  window.addEventListener("popstate", back)
+
+  // The next visit's first paint has the right theme because the server reads it from this cookie.
+  const theme = () => { host.dataset.theme = model.dark ? "dark" : "light" }
+  const remembered = /(?:^|; )panelist_theme=/.test(document.cookie)
+  model.on("dark", () => {
+    theme()
+    document.cookie = `panelist_theme=${model.dark ? "dark" : "light"}; path=/; max-age=31536000; samesite=lax`
+  })
+  theme()
+  model.on("remove", () => {
+    sizes.disconnect()
+    timers.forEach(clearInterval)
+    window.removeEventListener("popstate", back)
+  })
+  // Not at once: until the whole page is in place, Bokeh would send this component's entire state along.
+  setTimeout(() => model.send_msg({
+    type: "ready",
+    dark: remembered ? model.dark : matchMedia("(prefers-color-scheme: dark)").matches,
+    narrow: window.innerWidth < 600,
+  }))
+}

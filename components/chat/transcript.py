@@ -1,0 +1,205 @@
+"""The conversation on show: one component that gets its messages as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import param
+from panel.custom import JSComponent
+from panel.models.esm import DataEvent
+
+from components.chat.streaming import StreamingMarkdown
+from components.chat.views import message_view
+from components.state import ConversationState
+from services.conversation import Versions
+from services.messages import Message
+
+_HERE = Path(__file__).parent
+_ASSETS = _HERE.parent / "assets"
+
+WINDOW = 40
+"""Messages that are sent at first and with each "Show earlier messages"."""
+
+CHIPS = (
+    "What can you do?",
+    "Show me every kind of Markdown",
+    "How do I connect a model?",
+    "Where is my data stored?",
+)
+
+
+class Transcript(JSComponent):
+    """Follows the state's path: sends what changed of it, and paints the reply being written."""
+
+    dark: bool = param.Boolean(default=False)  # type: ignore[assignment]
+
+    _esm = _HERE / "transcript.js"
+    _stylesheets = [  # noqa: RUF012 - Panel's own class attribute
+        (_ASSETS / "markdown.css").read_text("utf-8"),
+        (_HERE / "transcript.css").read_text("utf-8"),
+    ]
+
+    def __init__(
+        self,
+        state: ConversationState,
+        on_connect: Callable[[], None],
+        on_choose_model: Callable[[], None],
+        on_fill: Callable[[str], None],
+        on_screen: Callable[[bool, bool], None],
+        **params: Any,
+    ) -> None:
+        super().__init__(**params)
+        self.on_msg(self._on_message)
+        self._state = state
+        self._on_connect = on_connect
+        self._on_choose_model = on_choose_model
+        self._on_fill = on_fill
+        self._on_screen = on_screen
+        self._ready = False
+        self._shown: str | None = None
+        self._sent: dict[str, tuple[Message, Versions | None]] = {}
+        self._first = 0  # index in the path of the first message that is on the page
+        self._reply: StreamingMarkdown | None = None
+        state.param.watch(self._on_path, ["path", "versions", "first_run"])
+        state.param.watch(self._on_address, "conversation")
+        state.param.watch(self._on_delta, "delta", onlychanged=False)
+        state.param.watch(lambda event: self._tell({"type": "activity", "text": event.new}), "activity")
+        state.param.watch(self._on_notice, "notice", onlychanged=False)
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        if self._ready:
+            self._send_msg(message)
+
+    def _on_path(self, *_: object) -> None:
+        here = self._state.conversation.id if self._state.conversation else None
+        begun = self._shown is None and not self._sent and 0 < len(self._state.path) <= 2
+        if here != self._shown and not begun:
+            self._show_all()
+        else:
+            self._shown = here
+            self._patch()
+
+    def _show_all(self) -> None:
+        """Send the conversation afresh: it was opened, or the page was (re)built."""
+        self._shown = self._state.conversation.id if self._state.conversation else None
+        self._sent = {}
+        self._reply = None
+        self._first = max(0, len(self._state.path) - WINDOW)
+        self._patch("show")
+
+    def _patch(self, kind: str = "patch") -> None:
+        """Send the messages that are not on the page as they should be."""
+        state = self._state
+        self._first = min(self._first, max(0, len(state.path) - 1))
+        window = state.path[self._first :]
+        now = {message.id: (message, state.versions.get(message.id)) for message in window}
+        changed = [self._view(*entry) for id, entry in now.items() if self._sent.get(id) != entry]
+        added = [message for message in window if message.id not in self._sent]
+        self._sent = now
+        self._tell(
+            {
+                "type": kind,
+                "order": list(now),
+                "set": changed,
+                "more": self._first > 0,
+                "mine": any(message.status == "streaming" for message in added),
+                "empty": self._empty() if not window else None,
+            }
+        )
+
+    def _view(self, message: Message, versions: Versions | None) -> dict[str, Any]:
+        view = message_view(message, versions)
+        reply = self._reply
+        if reply is not None and reply.message_id == message.id and message.status != "streaming":
+            self._reply = None
+            last, right = reply.finish()
+            self._tell(last)
+            self._tell({"type": "settle", "id": message.id})
+            if right:
+                del view["html"]
+        elif message.status == "streaming":
+            view |= {"html": "", "reasoning": ""}  # a run is followed from its first word
+            self._reply = StreamingMarkdown(message.id)
+        return view
+
+    def _empty(self) -> dict[str, Any]:
+        demo = self._state.first_run
+        banner = "You are on the demo endpoint: prepared text, not an AI. Connect a model to get real answers."
+        return {
+            "title": "What would you like to know?",
+            "banner": banner if demo else None,
+            "chips": CHIPS if demo else (),
+        }
+
+    def _on_address(self, *_: object) -> None:
+        here = self._state.conversation
+        self._tell({"type": "address", "id": here.id if here else None, "title": here.title if here else None})
+
+    def _on_delta(self, event: param.parameterized.Event) -> None:
+        reply = self._reply
+        if event.new is not None and reply is not None and reply.message_id == event.new.message_id:
+            self._tell(reply.paint(event.new))
+
+    def _on_notice(self, event: param.parameterized.Event) -> None:
+        if event.new is not None:
+            self._tell({"type": "notice", "text": event.new.text, "kind": event.new.kind, "undo": event.new.undo})
+
+    async def _on_message(self, event: DataEvent) -> None:
+        state = self._state
+        match event.data:
+            case {"type": "ready", "dark": bool(dark), "narrow": bool(narrow)}:
+                self._on_screen(dark, narrow)
+                await self._on_ready()
+            case {"type": "open", "id": None}:
+                await state.open(None)
+            case {"type": "open", "id": str(id)}:
+                await state.open(id)
+            case {"type": "older"}:
+                self._first = max(0, self._first - WINDOW)
+                self._patch()
+            case {"type": "copy", "id": str(id)} if message := self._message(id):
+                self._send_msg({"type": "copied", "id": id, "text": message.text})
+            case {"type": "all", "id": str(id)} if message := self._message(id):
+                view = message_view(message, state.versions.get(id), whole=True)
+                self._tell({"type": "patch", "order": list(self._sent), "set": [view], "more": self._first > 0})
+            case {"type": "retry", "id": str(id)}:
+                await state.retry(id)
+            case {"type": "version", "id": str(id)}:
+                await state.show_version(id)
+            case {"type": "undo", "id": str(id)}:
+                await state.restore(id)
+            case {"type": "connect"}:
+                self._on_connect()
+            case {"type": "chip", "text": str(text)} if text in CHIPS:
+                await state.ask(text)
+            case {"type": "step", "id": str(id), "step": str(step), "parameter": parameter}:
+                await self._on_step(id, step, parameter)
+
+    async def _on_ready(self) -> None:
+        """The page is there, for the first time or again: give it everything, from the first word of a reply."""
+        self._ready = True
+        here = self._state.conversation
+        if self._reply is not None and here is not None:
+            await self._state.open(here.id)
+        self._show_all()
+        self._on_address()
+        self._tell({"type": "activity", "text": self._state.activity})
+
+    async def _on_step(self, message_id: str, step: str, parameter: object) -> None:
+        message = self._message(message_id)
+        match step:
+            case "retry":
+                await self._state.retry(message_id)
+            case "add_key" | "check_endpoint":
+                self._on_connect()
+            case "choose_model":
+                self._on_choose_model()
+            case "drop_parameter" if isinstance(parameter, str):
+                await self._state.drop_parameter(message_id, parameter)
+            case "shorten" if message is not None and (question := self._message(message.parent_id)):
+                self._on_fill(question.text)
+
+    def _message(self, message_id: str | None) -> Message | None:
+        return next((message for message in self._state.path if message.id == message_id), None)

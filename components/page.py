@@ -1,0 +1,130 @@
+"""The page: shell, sidebar, main and dialogs. Layout only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import panel as pn
+import panel_material_ui as pmui
+from panel_material_ui.template.base import Page
+
+from components import session, theme
+from components.chat.composer import Composer
+from components.chat.transcript import Transcript
+from components.connect import ConnectView
+from components.sidebar.conversations import ConversationList
+from components.sidebar.model import ModelPicker
+from components.state import ConversationState
+from services.errors import PanelistError
+from services.render import escape
+from services.runtime import Runtime, process_runtime
+
+_ICON = Path(__file__).parent / "assets" / "icon.svg"
+
+SHORTCUTS = (
+    ("Enter", "Send the message"),
+    ("Shift + Enter", "Break the line"),
+    ("Esc", "Stop the answer"),
+    ("/", "Go to the text box"),
+    ("Ctrl + Shift + O", "New chat"),
+    ("↑ ↓, F2, Del", "In the list: go, rename, delete"),
+    ("?", "Show these shortcuts"),
+)
+
+
+def build_page(app_dir: Path) -> Page:
+    """Return the page of one browser session. It comes at once and fills when the runtime is open."""
+    page = Page(
+        title="Panelist",
+        site_url="./app",
+        favicon=_ICON,
+        meta_description="A self-hosted AI chat in pure Python.",
+        dark_theme=session.wants_dark(),
+        theme_config=theme.THEME,
+        raw_css=[theme.ROOT_CSS],
+        sx=theme.SHELL_SX,
+        busy_indicator=None,
+        sidebar_width=288,
+        sidebar_open=not session.on_phone(),
+        sidebar_resizable=False,
+        sizing_mode="stretch_both",
+    )
+    if not session.is_local():
+        page.main = [_sentence("Panelist has no login yet, so it answers only on the machine it runs on.")]
+        return page
+
+    async def fill() -> None:
+        try:
+            runtime = await process_runtime(app_dir)
+        except PanelistError as error:
+            page.main = [_sentence(str(error))]
+            return
+        await _fill(page, runtime)
+
+    pn.state.onload(fill)
+    return page
+
+
+async def _fill(page: Page, runtime: Runtime) -> None:
+    state = ConversationState(runtime.chat, runtime.connections, session.owner())
+    connect = ConnectView(state, runtime.connections)
+    picker = ModelPicker(state)
+    help_dialog = _help()
+
+    def close_sidebar() -> None:
+        page.sidebar_open = False
+
+    def show_help() -> None:
+        help_dialog.open = True
+
+    def show_connect(*_: object) -> None:
+        pn.state.execute(connect.open)
+
+    def fit_screen(dark: bool, narrow: bool) -> None:
+        page.dark_theme = dark
+        if narrow:
+            close_sidebar()
+
+    composer = Composer(state, on_help=show_help, sizing_mode="stretch_width", margin=0)
+    transcript = Transcript(
+        state,
+        on_connect=show_connect,
+        on_choose_model=picker.focus,
+        on_fill=composer.fill,
+        on_screen=fit_screen,
+        sizing_mode="stretch_both",
+        margin=0,
+    )
+    conversations = ConversationList(state, on_close=close_sidebar, sizing_mode="stretch_both", margin=0)
+    themed = (composer, transcript, conversations)
+
+    def update_theme(*_: object) -> None:
+        for view in themed:
+            view.dark = page.dark_theme
+
+    page.param.watch(update_theme, "dark_theme")
+    update_theme()
+    await state.start(session.asked_for())
+    pn.state.on_session_destroyed(lambda _: state.close())
+    plug = pmui.IconButton(icon="power", description="Connect a model", on_click=show_connect, margin=0)
+    page.param.update(
+        sidebar=[conversations],
+        header=[pn.Row(picker, plug, sizing_mode="stretch_width", max_width=440, align="center", margin=(0, 16))],
+        main=[pn.Column(transcript, composer, connect, help_dialog, sizing_mode="stretch_both", margin=0)],
+    )
+
+
+def _help() -> pmui.Dialog:
+    rows = "".join(f"<tr><td><kbd>{escape(key)}</kbd></td><td>{escape(what)}</td></tr>" for key, what in SHORTCUTS)
+    table = pn.pane.HTML(
+        "<style>table{border-spacing:0 10px;font:15px/1.4 var(--panelist-font);color:var(--mui-palette-text-primary)}"
+        "td:first-child{padding-right:28px}kbd{font:13px var(--panelist-mono);padding:3px 8px;border-radius:6px;"
+        f"border:1px solid var(--mui-palette-divider)}}</style><table>{rows}</table>"
+    )
+    return pmui.Dialog(
+        table, title="Keyboard shortcuts", title_variant="h6", show_close_button=True, close_on_click=True
+    )
+
+
+def _sentence(text: str) -> pmui.Alert:
+    return pmui.Alert(object=escape(text), severity="error", sizing_mode="stretch_width", margin=24)

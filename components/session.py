@@ -1,0 +1,44 @@
+"""What belongs to one browser session: who it is, where it starts, and its end."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import panel as pn
+
+LOCAL_OWNER = "local"
+"""The owner of everything until there is a login: the person at this machine."""
+
+
+def owner() -> str:
+    """Return who the session belongs to."""
+    return LOCAL_OWNER
+
+
+def is_local() -> bool:
+    """Whether the page was asked for from this machine. Without a login nobody else may read along."""
+    context = pn.state.curdoc.session_context if pn.state.curdoc else None
+    request = getattr(context, "request", None)
+    address = getattr(request, "remote_ip", None)
+    if address is None:
+        return True  # not over the network: a script or a test built the page
+    try:
+        return ipaddress.ip_address(address.split("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def asked_for() -> str | None:
+    """Return the conversation that the address names (`?c=<id>`)."""
+    values = (pn.state.session_args or {}).get("c") or []
+    return values[0].decode("utf-8", "replace") if values else None
+
+
+def wants_dark() -> bool:
+    """Whether the person's last visit was in the dark theme."""
+    return bool((pn.state.cookies or {}).get("panelist_theme") == "dark")
+
+
+def on_phone() -> bool:
+    """Whether the browser says it is a phone's: there the sidebar would cover the page."""
+    return "Mobile" in str((pn.state.headers or {}).get("User-Agent", ""))

@@ -1,0 +1,134 @@
+// The list of conversations as data.
+
+const PENCIL = "M4 20h4L19 9l-4-4L4 16v4zM13.5 6.5l4 4"
+const BIN = "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13"
+const PLUS = "M12 5v14M5 12h14"
+
+function icon(path) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg")
+  svg.setAttribute("viewBox", "0 0 24 24")
+  svg.setAttribute("aria-hidden", "true")
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "path")
+  line.setAttribute("d", path)
+  svg.append(line)
+  return svg
+}
+
+function make(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag)
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) { node.addEventListener(name.slice(2), value) } else { node.setAttribute(name, value) }
+  }
+  node.append(...children)
+  return node
+}
+
+const DAY = 86400000
+function group(time) {
+  const midnight = new Date().setHours(0, 0, 0, 0)
+  if (time >= midnight) { return "Today" }
+  if (time >= midnight - DAY) { return "Yesterday" }
+  if (time >= midnight - 7 * DAY) { return "Last 7 days" }
+  return time >= midnight - 30 * DAY ? "Last 30 days" : "Older"
+}
+
+export function render({model, el}) {
+  const host = el.getRootNode().host
+  const list = make("div", {class: "rows"})
+  const fresh = make("button", {type: "button", class: "new", onclick: () => { model.send_msg({type: "open", id: null}); leave() }}, icon(PLUS), "New chat")
+  const nav = make("nav", {"aria-label": "Conversations"}, list)
+  el.replaceChildren(make("div", {class: "sidebar"}, fresh, nav))
+  let renaming = null
+  const narrow = () => window.innerWidth < 600
+  const leave = () => { if (narrow()) { model.send_msg({type: "close"}) } }
+
+  function address(id) {
+    const url = new URL(location.href)
+    if (id) { url.searchParams.set("c", id) } else { url.searchParams.delete("c") }
+    return url
+  }
+
+  function row({id, title}) {
+    if (renaming === id) { return editor(id, title) }
+    const link = make("a", {href: address(id).search || "?", class: "title", title, onclick: (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) { return }
+      event.preventDefault()
+      model.send_msg({type: "open", id})
+      leave()
+    }}, title)
+    link.dir = "auto"
+    if (id === model.current) { link.setAttribute("aria-current", "page") }
+    const rename = () => { renaming = id; draw() }
+    const remove = () => model.send_msg({type: "delete", id})
+    link.addEventListener("keydown", (event) => {
+      if (event.key === "F2") { rename() } else if (event.key === "Delete") { remove() } else { return }
+      event.preventDefault()
+    })
+    return make("div", {class: "row"}, link,
+      make("button", {type: "button", "aria-label": `Rename ${title}`, title: "Rename (F2)", onclick: rename}, icon(PENCIL)),
+      make("button", {type: "button", "aria-label": `Delete ${title}`, title: "Delete (Del)", onclick: remove}, icon(BIN)),
+    )
+  }
+
+  function editor(id, title) {
+    const field = make("input", {type: "text", value: title, maxlength: "120", "aria-label": "Title"})
+    let done = false
+    const end = (save) => {
+      if (done) { return }
+      done = true
+      renaming = null
+      if (save && field.value.trim() && field.value !== title) { model.send_msg({type: "rename", id, title: field.value}) }
+      draw()
+      const link = list.querySelector(`a[href$="${CSS.escape(id)}"]`)
+      if (link) { link.focus() }
+    }
+    field.addEventListener("keydown", (event) => {
+      if (event.isComposing) { return }
+      if (event.key === "Enter") { end(true) } else if (event.key === "Escape") { event.stopPropagation(); end(false) }
+    })
+    field.addEventListener("blur", () => end(true))
+    requestAnimationFrame(() => { field.focus(); field.select() })
+    return make("div", {class: "row"}, field)
+  }
+
+  function draw() {
+    if (renaming !== null && list.querySelector("input") && model.items.some(({id}) => id === renaming)) { return }
+    const top = nav.scrollTop
+    const nodes = []
+    let name = null
+    for (const item of model.items) {
+      const heading = group(item.time)
+      if (heading !== name) { nodes.push(make("h2", {}, name = heading)) }
+      nodes.push(row(item))
+    }
+    if (!nodes.length) { nodes.push(make("p", {class: "none"}, "Your conversations appear here.")) }
+    const had = list.contains(el.getRootNode().activeElement) ? links().indexOf(el.getRootNode().activeElement) : -1
+    list.replaceChildren(...nodes)
+    nav.scrollTop = top
+    // One row at a time is a stop for Tab; the arrow keys go from row to row.
+    stopAt(links().find((link) => link.hasAttribute("aria-current")) || links()[0])
+    if (had >= 0) { (links()[Math.min(had, links().length - 1)] || fresh).focus() }
+  }
+  const links = () => [...list.querySelectorAll("a")]
+  function stopAt(link) {
+    for (const row of list.querySelectorAll(".row")) {
+      for (const stop of row.querySelectorAll("a, button")) { stop.tabIndex = row.contains(link) ? 0 : -1 }
+    }
+  }
+  list.addEventListener("focusin", (event) => { if (event.target.matches("a")) { stopAt(event.target) } })
+  list.addEventListener("keydown", (event) => {
+    const all = links()
+    const at = all.indexOf(event.target.closest(".row")?.querySelector("a"))
+    const to = {ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1}[event.key]
+    if (to === undefined || at < 0 || event.target.matches("input")) { return }
+    event.preventDefault()
+    all[Math.max(0, Math.min(to, all.length - 1))].focus()
+  })
+
+  model.on("items", draw)
+  model.on("current", draw)
+  const theme = () => { host.dataset.theme = model.dark ? "dark" : "light" }
+  model.on("dark", theme)
+  theme()
+  draw()
+}

@@ -1,0 +1,58 @@
+"""The model picker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import panel_material_ui as pmui
+import param
+from panel.viewable import Viewer
+
+from components.state import ConversationState
+
+
+class ModelPicker(Viewer):
+    """Offers the models of every endpoint, and takes any name that is typed in."""
+
+    def __init__(self, state: ConversationState, **params: Any) -> None:
+        super().__init__(**params)
+        self._state = state
+        self._quiet = False
+        self._input = pmui.AutocompleteInput(
+            label="Model",
+            options=[],
+            restrict=False,
+            min_characters=0,
+            search_strategy="includes",
+            case_sensitive=False,
+            size="small",
+            sizing_mode="stretch_width",
+            placeholder="Type a model's name",
+            margin=0,
+            sx={"& .MuiInputBase-input": {"color": "var(--panelist-text) !important"}},
+        )
+        self._input.param.watch(self._on_value, "value")
+        state.param.watch(self._update, ["choices", "choice"])
+        self._update()
+
+    def __panel__(self) -> pmui.AutocompleteInput:
+        return self._input
+
+    def focus(self) -> None:
+        """Put the keyboard into the picker."""
+        self._input._send_msg({"action": "focus"})
+
+    def _update(self, *_: object) -> None:
+        state = self._state
+        label = state.choice.label if state.choice else ""
+        self._quiet = True
+        try:
+            self._input.param.update(options=[choice.label for choice in state.choices], value=label, value_input=label)
+        finally:
+            self._quiet = False
+
+    async def _on_value(self, event: param.parameterized.Event) -> None:
+        label = event.new or ""
+        if not self._quiet and label != (self._state.choice.label if self._state.choice else ""):
+            await self._state.choose(label)
+            self._update()

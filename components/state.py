@@ -1,0 +1,340 @@
+"""What one tab shows: a reactive state without a single widget in it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, Literal, assert_never
+
+import param
+
+from services.chat import ChatService, Opened
+from services.connect import Connections
+from services.conversation import Conversation, Options, Versions
+from services.errors import ModelError, NotFoundError, PanelistError
+from services.events import (
+    ModelNamed,
+    Numbered,
+    ReasoningDelta,
+    RunEvent,
+    RunFinished,
+    StepFinished,
+    StepStarted,
+    TextDelta,
+    ToolCallRequested,
+    UsageReported,
+)
+from services.messages import Message
+
+log = logging.getLogger(__name__)
+
+PACE_S = 0.04
+"""Seconds between two looks at a run that is being written: what came meanwhile is shown in one piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What a reply grew by since the last one."""
+
+    message_id: str
+    reasoning: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A short word to the person, with an undo where there is one."""
+
+    text: str
+    kind: Literal["info", "error"] = "info"
+    undo: str | None = None
+    """Id of the conversation that *Undo* brings back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A model of an endpoint, as the picker offers it."""
+
+    endpoint: str
+    model: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.model} · {self.endpoint}"
+
+
+class ConversationState(param.Parameterized):
+    """The open conversation, the list of all, and what a person can do with them.
+
+    Intents are plain verbs; views call them and follow the parameters.
+    """
+
+    conversation: Conversation | None = param.ClassSelector(
+        class_=Conversation, default=None, allow_None=True, doc="The open conversation; None for a new, empty one."
+    )  # type: ignore[assignment]
+    path: tuple[Message, ...] = param.ClassSelector(class_=tuple, default=(), doc="The messages on show.")  # type: ignore[assignment]
+    versions: dict[str, Versions] = param.Dict(default={}, doc="Place among siblings, for messages that have any.")  # type: ignore[assignment]
+    delta: Delta | None = param.Parameter(default=None, doc="What the reply being written grew by.")  # type: ignore[assignment]
+    run_id: str | None = param.String(default=None, allow_None=True, doc="The run that is writing the last answer.")  # type: ignore[assignment]
+    activity: str = param.String(default="", doc="What the assistant is doing, in words; empty when idle.")  # type: ignore[assignment]
+    conversations: tuple[Conversation, ...] = param.ClassSelector(class_=tuple, default=(), doc="All, last used first.")  # type: ignore[assignment]
+    choices: tuple[Choice, ...] = param.ClassSelector(class_=tuple, default=(), doc="Models that the picker offers.")  # type: ignore[assignment]
+    choice: Choice | None = param.Parameter(default=None, doc="The model that answers next.")  # type: ignore[assignment]
+    notice: Notice | None = param.Parameter(default=None, doc="The last word to the person.")  # type: ignore[assignment]
+    first_run: bool = param.Boolean(default=False, doc="Whether there is nothing but the demo endpoint.")  # type: ignore[assignment]
+
+    def __init__(self, chat: ChatService, connections: Connections, owner: str, **params: Any) -> None:
+        super().__init__(**params)
+        self._chat = chat
+        self._connections = connections
+        self._owner = owner
+        self._following: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._choosing = Options()
+
+    async def start(self, conversation_id: str | None = None) -> None:
+        """Show the list and a conversation, and keep both current until `close`."""
+        self._spawn(self._listen())
+        self._spawn(self.refresh_models())
+        await self._refresh_list()
+        await self.open(conversation_id)
+
+    def close(self) -> None:
+        """End everything that belongs to the tab. Runs go on: they belong to the process."""
+        for task in (*self._tasks, *([self._following] if self._following else [])):
+            task.cancel()
+
+    async def open(self, conversation_id: str | None) -> None:
+        """Show a conversation, or a new, empty one for None."""
+        if conversation_id is None:
+            self._unfollow()
+            self._choosing = Options()
+            self.param.update(conversation=None, path=(), versions={}, run_id=None, activity="")
+            self._update_choice()
+            return
+        try:
+            self._show(await self._chat.open(self._owner, conversation_id))
+        except NotFoundError:
+            await self.open(None)
+            self.notice = Notice("That conversation is not here any more.", "error")
+
+    async def send(self, text: str) -> None:
+        """Send a question in the open conversation, or begin one with it.
+
+        Raises:
+            PanelistError: it was not stored, and why; the text is the sender's to keep.
+        """
+        here = self.conversation
+        opened = await self._chat.send(
+            self._owner, text, conversation_id=here.id if here else None, options=self._choosing
+        )
+        self._show(opened)
+
+    async def ask(self, text: str) -> None:
+        """Send a prepared question; what goes wrong is said in a notice."""
+        with self._telling():
+            await self.send(text)
+
+    def stop(self) -> None:
+        """End the reply being written; what came is kept."""
+        if self.run_id is not None:
+            self._chat.stop(self._owner, self.run_id)
+
+    async def retry(self, message_id: str) -> None:
+        """Have a question answered once more, beside the answer it has."""
+        if self.conversation is not None:
+            with self._telling():
+                self._show(await self._chat.retry(self._owner, self.conversation.id, message_id))
+
+    async def drop_parameter(self, message_id: str, parameter: str) -> None:
+        """Leave a refused request field out from now on, and ask again."""
+        message = next((m for m in self.path if m.id == message_id), None)
+        if message is not None and message.endpoint is not None:
+            with self._telling():
+                await self._connections.drop_parameter(message.endpoint, parameter)
+            await self.retry(message_id)
+
+    async def show_version(self, message_id: str) -> None:
+        """Show another version of a message and what follows it."""
+        if self.conversation is not None:
+            with self._telling():
+                self._show(await self._chat.show_version(self._owner, self.conversation.id, message_id))
+
+    async def rename(self, conversation_id: str, title: str) -> None:
+        with self._telling():
+            await self._chat.rename(self._owner, conversation_id, title)
+            await self._refresh_list()
+
+    async def delete(self, conversation_id: str) -> None:
+        """Take a conversation out of the list, with an undo in the notice."""
+        with self._telling():
+            gone = next((c for c in self.conversations if c.id == conversation_id), None)
+            await self._chat.delete(self._owner, conversation_id)
+            if self.conversation is not None and self.conversation.id == conversation_id:
+                await self.open(None)
+            await self._refresh_list()
+            if gone is not None:
+                self.notice = Notice(f"Deleted “{gone.title}”.", undo=conversation_id)
+
+    async def restore(self, conversation_id: str) -> None:
+        """Undo `delete`."""
+        with self._telling():
+            await self._chat.restore(self._owner, conversation_id)
+            await self._refresh_list()
+
+    async def choose(self, label: str) -> None:
+        """Choose the model that answers next, by its label or by any name typed in."""
+        label = label.strip()
+        if not label:
+            self._update_choice()
+            return
+        choice = next((c for c in self.choices if label in (c.label, c.model)), None)
+        if choice is None:
+            endpoint = self.choice.endpoint if self.choice else self._connections.default.name
+            choice = Choice(endpoint, label.removesuffix(f" · {endpoint}"))
+        options = Options(endpoint=choice.endpoint, model=choice.model)
+        if self.conversation is None:
+            self._choosing = options
+            self.choice = choice
+            return
+        with self._telling():
+            await self._chat.set_options(self._owner, self.conversation.id, options)
+            self.choice = choice
+
+    async def adopt(self, endpoint: str) -> None:
+        """Answer with an endpoint that was just set up, from the open conversation's next question on."""
+        await self.refresh_models()
+        model = next((choice for choice in self.choices if choice.endpoint == endpoint), None)
+        if model is not None:
+            await self.choose(model.label)
+            self.notice = Notice(f"{model.model} answers from now on.")
+        else:
+            self.notice = Notice(f"{endpoint} is set up. Type the name of one of its models.")
+
+    async def refresh_models(self) -> None:
+        """Ask every endpoint for its models; one that gives none is simply not offered."""
+        self.first_run = self._connections.first_run
+        choices: list[Choice] = []
+        for endpoint in self._connections.endpoints():
+            try:
+                choices += [Choice(endpoint.name, model) for model in await self._connections.models(endpoint.name)]
+            except ModelError as error:
+                log.info("no list of models from %s: %s", endpoint.name, error)
+        self.choices = tuple(choices)
+        self._update_choice()
+
+    # What follows keeps the parameters true; no view calls it.
+
+    def _show(self, opened: Opened) -> None:
+        self._unfollow()
+        with param.parameterized.batch_call_watchers(self):
+            self.param.update(
+                conversation=opened.conversation, path=opened.path, versions=opened.versions, run_id=opened.run_id
+            )
+            self.activity = "" if opened.run_id is None else WAITING
+        self._update_choice()
+        if opened.run_id is not None:
+            work = self._follow(opened.conversation.id, opened.run_id, opened.path[-1].id)
+            self._following = asyncio.create_task(work, name=f"follow {opened.run_id}")
+
+    def _unfollow(self) -> None:
+        following, self._following = self._following, None
+        if following is not None and following is not asyncio.current_task():
+            following.cancel()
+
+    async def _follow(self, conversation_id: str, run_id: str, message_id: str) -> None:
+        """Show a run as it goes on, then its end as storage has it."""
+        async for batch in self._chat.follow(self._owner, run_id):
+            self._apply(message_id, batch)
+            if not isinstance(batch[-1].event, RunFinished):
+                await asyncio.sleep(PACE_S)
+        try:
+            self._show(await self._chat.open(self._owner, conversation_id))
+        except NotFoundError:
+            pass  # it was deleted while it was being written; `delete` shows what comes instead
+        except PanelistError as error:
+            self.param.update(run_id=None, activity="", notice=Notice(str(error), "error"))
+
+    def _apply(self, message_id: str, batch: list[Numbered]) -> None:
+        text: list[str] = []
+        reasoning: list[str] = []
+        activity = self.activity
+        for numbered in batch:
+            match numbered.event:
+                case TextDelta(text=piece):
+                    text.append(piece)
+                case ReasoningDelta(text=piece):
+                    reasoning.append(piece)
+                case _:
+                    pass  # the message in storage shows these; on the way they only change the activity
+            activity = activity_of(numbered.event, activity)
+        self.activity = activity
+        if text or reasoning:
+            self.delta = Delta(message_id, "".join(reasoning), "".join(text))
+
+    async def _listen(self) -> None:
+        async for _ in self._chat.changes.listen(self._owner):
+            with self._telling():
+                await self._refresh_list()
+
+    async def _refresh_list(self) -> None:
+        conversations = await self._chat.conversations(self._owner)
+        self.conversations = tuple(conversations)
+        here = self.conversation
+        if here is not None:
+            self.conversation = next((c for c in conversations if c.id == here.id), here)
+
+    def _update_choice(self) -> None:
+        options = self.conversation.options if self.conversation else self._choosing
+        default = self._connections.default
+        endpoint = options.endpoint or default.name
+        model = options.model or self._connections.known_default_model(endpoint)
+        self.choice = Choice(endpoint, model) if model else None
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _telling(self) -> _Telling:
+        return _Telling(self)
+
+
+class _Telling:
+    """Turns an error of an intent into a notice."""
+
+    def __init__(self, state: ConversationState) -> None:
+        self._state = state
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, PanelistError):
+            self._state.notice = Notice(str(error), "error")
+            return True
+        return False
+
+
+WAITING = "Waiting for the model…"
+THINKING = "Thinking…"
+TYPING = "Assistant is typing…"
+
+
+def activity_of(event: RunEvent, before: str) -> str:
+    """Return what the assistant is doing after an event, in the words of the activity line."""
+    match event:
+        case StepStarted():
+            return WAITING
+        case ReasoningDelta():
+            return THINKING
+        case TextDelta():
+            return TYPING
+        case RunFinished():
+            return ""
+        case ModelNamed() | ToolCallRequested() | UsageReported() | StepFinished():
+            return before
+        case _:
+            assert_never(event)

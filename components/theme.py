@@ -1,0 +1,87 @@
+"""Palette, fonts and the few rules for what is not our own component."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_FONT = 'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", sans-serif'
+_MONO = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace'
+
+
+def _scheme(palette: dict[str, Any]) -> dict[str, Any]:
+    return {"palette": palette, "typography": {"fontFamily": _FONT}, "shape": {"borderRadius": 10}}
+
+
+THEME: dict[str, Any] = {
+    "light": _scheme(
+        {
+            "primary": {"main": "#0b6e60", "dark": "#08564b", "light": "#3f9184", "contrastText": "#ffffff"},
+            "background": {"default": "#f6f7f6", "paper": "#ffffff"},
+            "text": {"primary": "#1b1f1e", "secondary": "#58615e"},
+            "divider": "#dfe4e2",
+        }
+    ),
+    "dark": _scheme(
+        {
+            "primary": {"main": "#58c9b5", "dark": "#7fdccb", "light": "#3fae9b", "contrastText": "#06231e"},
+            "background": {"default": "#121514", "paper": "#181c1b"},
+            "text": {"primary": "#e8ecea", "secondary": "#a3aeaa"},
+            "divider": "#2d3533",
+        }
+    ),
+}
+
+ROOT_CSS = f":root {{ --panelist-font: {_FONT}; --panelist-mono: {_MONO}; }}"
+
+_LIGHT = {
+    "colorScheme": "light",
+    "--panelist-text": "#1b1f1e",
+    "--panelist-said": "#e9f0ed",
+    "--panelist-hover": "rgb(11 60 50 / .07)",
+    "--panelist-field-line": "#868f8c",
+    "--panelist-alert": "#fdf1ee",
+    "--panelist-alert-line": "#eab9ad",
+    "--panelist-off": "#e3e8e6",
+    "--panelist-on-off": "#7c8683",
+    "--panelist-toast": "#222927",
+    "--panelist-on-toast": "#f2f5f4",
+}
+_DARK = {
+    "colorScheme": "dark",
+    "--panelist-text": "#e8ecea",
+    "--panelist-said": "#26302d",
+    "--panelist-hover": "rgb(190 230 220 / .09)",
+    "--panelist-field-line": "#66726e",
+    "--panelist-alert": "#33211d",
+    "--panelist-alert-line": "#6d4036",
+    "--panelist-off": "#2b3331",
+    "--panelist-on-off": "#7f8b87",
+    "--panelist-toast": "#e4eae8",
+    "--panelist-on-toast": "#1b1f1e",
+}
+
+# The shell is drawn in a shadow root, so its rules travel as its own `sx`; custom properties are inherited from there
+# by everything inside, our components included.
+SHELL_SX: dict[str, Any] = {
+    "height": "100dvh",
+    "&.mui-light": _LIGHT,
+    "&.mui-dark": _DARK,
+    "& .header.MuiAppBar-root": {
+        "backgroundColor": "var(--mui-palette-background-default)",
+        "backgroundImage": "none",
+        "color": "var(--mui-palette-text-primary)",
+        "boxShadow": "none",
+        "borderBottom": "1px solid var(--mui-palette-divider)",
+    },
+    "& .header .title": {
+        "color": "var(--mui-palette-text-primary)",
+        "font": f"650 17px/1 {_FONT}",
+        "letterSpacing": "-.01em",
+        "@media (max-width: 600px)": {"display": "none"},
+    },
+    "& .sidebar.MuiDrawer-paper": {
+        "backgroundColor": "var(--mui-palette-background-default)",
+        "backgroundImage": "none",
+        "borderRight": "1px solid var(--mui-palette-divider)",
+    },
+}

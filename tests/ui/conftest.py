@@ -1,0 +1,148 @@
+"""A real server in a process of its own, and a real Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+
+from tests.servers.need import unavailable
+
+ROOT = Path(__file__).parent.parent.parent
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Server:
+    """`panel serve app.py` on a port and a data folder of its own, with nothing of this machine's settings."""
+
+    folder: Path
+    environ: dict[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}/app"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text("utf-8", "replace")
+
+    def start(self) -> None:
+        kept = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+        environ = {name: os.environ[name] for name in kept if name in os.environ}
+        environ |= {"HOME": str(self.folder), "PANELIST_DATA_DIR": str(self.folder / "data"), **self.environ}
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "panel", "serve", "app.py", "--port", str(self.port), "--address", "localhost"],
+                cwd=ROOT,
+                env=environ,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        for _ in range(300):
+            if self.process.poll() is not None:
+                pytest.fail(f"the server ended at once:\n{self.log}")
+            try:
+                with urllib.request.urlopen(self.url, timeout=30):
+                    return
+            except OSError:
+                time.sleep(0.1)
+        pytest.fail(f"the server did not come up:\n{self.log}")
+
+    def end(self, how: signal.Signals = signal.SIGKILL) -> None:
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(timeout=20)
+            self.process = None
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that many journeys share; each begins a conversation of its own."""
+    one = Server(tmp_path_factory.mktemp("server"))
+    one.start()
+    yield one
+    one.end()
+    assert f'File "{ROOT}' not in one.log, one.log  # tornado logs a traceback of its own when a page is closed
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    """A server for one journey alone, not started yet."""
+    one = Server(tmp_path)
+    yield one
+    one.end()
+
+
+@pytest.fixture(scope="session")
+def playwright_driver() -> Iterator[Playwright]:
+    with sync_playwright() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright_driver: Playwright) -> Iterator[Browser]:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next((found for name in names if (found := shutil.which(name))), None)
+    if path is None:
+        unavailable("no Chromium for the browser journeys")
+    browser = playwright_driver.chromium.launch(executable_path=path, args=FLAGS)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    """A browser profile of its own, that fails the test when a page asks a foreign host or has an error."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
+    context.set_default_timeout(20_000)
+    foreign: list[str] = []
+    errors: list[str] = []
+
+    def watch(page: Page) -> None:
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda request: _note_foreign(request.url, foreign))
+
+    context.on("page", watch)
+    yield context
+    context.close()
+    assert foreign == [], "the page asked a foreign host"
+    assert errors == [], "a script in the page failed"
+
+
+def _note_foreign(url: str, foreign: list[str]) -> None:
+    if not url.startswith(("http://localhost:", "http://127.0.0.1:", "ws://localhost:", "data:", "blob:", "about:")):
+        foreign.append(url)
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()

@@ -15,9 +15,9 @@ from components.connect import ConnectView
 from components.sidebar.conversations import ConversationList
 from components.sidebar.model import ModelPicker
 from components.state import ConversationState
-from services.errors import PanelistError
+from services.errors import PanelistError, SettingsError
 from services.render import escape
-from services.runtime import Runtime, process_runtime
+from services.runtime import Runtime, check_settings, process_runtime
 
 _ICON = Path(__file__).parent / "assets" / "icon.svg"
 
@@ -33,7 +33,17 @@ SHORTCUTS = (
 
 
 def build_page(app_dir: Path) -> Page:
-    """Return the page of one browser session. It comes at once and fills when the runtime is open."""
+    """Return the page of one browser session. It comes at once and fills when the runtime is open.
+
+    Raises:
+        SystemExit: the server is warming up (`--warm`) and a setting cannot be read, so the start ends here.
+    """
+    visitor = session.visitor()
+    if visitor is None:
+        try:
+            check_settings(app_dir)
+        except SettingsError as error:
+            raise SystemExit(f"Panelist cannot start: {error}") from error
     page = Page(
         title="Panelist",
         site_url="./app",
@@ -49,7 +59,9 @@ def build_page(app_dir: Path) -> Page:
         sidebar_resizable=False,
         sizing_mode="stretch_both",
     )
-    if not session.is_local():
+    if visitor is None:
+        return page
+    if not session.is_local(visitor):
         page.main = [_sentence("Panelist has no login yet, so it answers only on the machine it runs on.")]
         return page
 

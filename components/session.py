@@ -15,15 +15,16 @@ def owner() -> str:
     return LOCAL_OWNER
 
 
-def is_local() -> bool:
-    """Whether the page was asked for from this machine. Without a login nobody else may read along."""
+def visitor() -> str | None:
+    """Return the address that the page was asked for from; None when the server warms up and nobody asked."""
     context = pn.state.curdoc.session_context if pn.state.curdoc else None
-    request = getattr(context, "request", None)
-    address = getattr(request, "remote_ip", None)
-    if address is None:
-        return True  # not over the network: a script or a test built the page
+    return getattr(getattr(context, "request", None), "remote_ip", None)
+
+
+def is_local(address: str) -> bool:
+    """Whether an address is this machine's own. Without a login nobody else may read along."""
     try:
-        return ipaddress.ip_address(address.split("%")[0]).is_loopback
+        return ipaddress.ip_address(address.split("%", maxsplit=1)[0]).is_loopback
     except ValueError:
         return False
 

@@ -73,6 +73,15 @@ class _Process:
     opening: asyncio.Task[Runtime] | None = None
 
 
+def check_settings(app_dir: Path) -> None:
+    """Read the settings as `process_runtime` will.
+
+    Raises:
+        SettingsError: a setting cannot be read.
+    """
+    read_settings(os.environ, app_dir)
+
+
 async def process_runtime(app_dir: Path) -> Runtime:
     """Return the process's runtime; the first caller opens it, and after a failure the next one tries again.
 

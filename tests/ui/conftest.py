@@ -55,15 +55,17 @@ class Server:
     def log(self) -> str:
         return (self.folder / "log").read_text("utf-8", "replace")
 
-    def start(self) -> None:
+    def environment(self) -> dict[str, str]:
         kept = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
         environ = {name: os.environ[name] for name in kept if name in os.environ}
-        environ |= {"HOME": str(self.folder), "PANELIST_DATA_DIR": str(self.folder / "data"), **self.environ}
+        return environ | {"HOME": str(self.folder), "PANELIST_DATA_DIR": str(self.folder / "data"), **self.environ}
+
+    def start(self) -> None:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "panel", "serve", "app.py", "--port", str(self.port), "--address", "localhost"],
                 cwd=ROOT,
-                env=environ,
+                env=self.environment(),
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )

@@ -16,6 +16,12 @@ pytest_plugins = ["tests.servers.fixtures"]
 
 OWNER = "ada"
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the browser journeys last: Playwright keeps an event loop running, beside which no other can be."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
 OpenRuntime = Callable[..., Awaitable[Runtime]]
 
 

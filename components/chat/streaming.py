@@ -13,7 +13,7 @@ class StreamingMarkdown:
 
     def __init__(self, message_id: str) -> None:
         self.message_id = message_id
-        self.reasoning = ""
+        self._fed: list[str] = []
         self._stream = MarkdownStream()
         self._tail = ""
 
@@ -21,9 +21,9 @@ class StreamingMarkdown:
         """Take a delta in and return what the page has to do: append `r` and `f`, change the tail by `k` and `t`."""
         message: dict[str, Any] = {"type": "live", "id": self.message_id}
         if delta.reasoning:
-            self.reasoning += delta.reasoning
             message["r"] = delta.reasoning
         if delta.text:
+            self._fed.append(delta.text)
             self._stream.feed(delta.text)
             paint = self._stream.paint()
             if paint.frozen:
@@ -31,13 +31,16 @@ class StreamingMarkdown:
             message |= self._tail_change(paint.tail)
         return message
 
-    def finish(self) -> tuple[dict[str, Any], bool]:
-        """Return the last paint, and whether what the page then shows is the message as a fresh render gives it."""
+    def finish(self, text: str) -> tuple[dict[str, Any], bool]:
+        """Return the last paint, and whether the page then shows `text`, the whole answer, as a fresh render would.
+
+        It does not when a run ended before anybody could follow it, or when the text's end changed its beginning.
+        """
         paint = self._stream.finish()
         message: dict[str, Any] = {"type": "live", "id": self.message_id, **self._tail_change("")}
         if paint.frozen:
             message["f"] = paint.frozen
-        return message, not paint.changed
+        return message, not paint.changed and "".join(self._fed) == text
 
     def _tail_change(self, tail: str) -> dict[str, Any]:
         kept = _common_length(self._tail, tail)

@@ -114,7 +114,7 @@ class Transcript(JSComponent):
         reply = self._reply
         if reply is not None and reply.message_id == message.id and message.status != "streaming":
             self._reply = None
-            last, right = reply.finish()
+            last, right = reply.finish(message.text)
             self._tell(last)
             self._tell({"type": "settle", "id": message.id})
             if right:

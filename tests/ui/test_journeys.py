@@ -206,6 +206,7 @@ def test_dark_mode_is_remembered(page: Page, server: Server) -> None:
     light = page.get_by_role("log").evaluate("node => getComputedStyle(node).color")
     page.get_by_role("button", name="Toggle theme").click()
     expect(page.get_by_role("log")).not_to_have_css("color", light)
+    page.wait_for_function("document.cookie.includes('panelist_theme=dark')")
     page.reload()
     expect(page.get_by_role("log")).not_to_have_css("color", light)
 

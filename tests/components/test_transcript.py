@@ -1,0 +1,256 @@
+"""The transcript's data, without a browser: what the page is told adds up to what it should show."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from components.chat.streaming import StreamingMarkdown
+from components.chat.transcript import WINDOW, Transcript
+from components.chat.views import message_view
+from components.state import ConversationState, Delta
+from services.messages import Message, TextPart
+from services.render import render_markdown
+from tests.components.test_state import becomes
+from tests.conftest import OWNER, OpenRuntime, whole_run
+from tests.scripted import ScriptedProvider, Step, answer, refusal, thoughtful
+
+MARKDOWN = "# Title\n\nSome *words* and a 🥊.\n\n- one\n- two\n\n```python\nx = 1\n```\n\nEnd."
+
+
+class Browser:
+    """What `transcript.js` does with the messages, as far as its data goes."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+        self.views: dict[str, dict[str, Any]] = {}
+        self.html: dict[str, str] = {}
+        self.tail: dict[str, str] = {}
+        self.reasoning: dict[str, str] = {}
+        self.more = False
+        self.empty: dict[str, Any] | None = None
+        self.others: list[dict[str, Any]] = []
+        self.painted: list[str] = []
+
+    def tell(self, message: dict[str, Any]) -> None:
+        match message["type"]:
+            case "show" | "patch":
+                if message["type"] == "show":
+                    self.__init__()  # type: ignore[misc]
+                for view in message["set"]:
+                    self.views[view["id"]] = view
+                    if "html" in view:
+                        self.html[view["id"]] = view["html"]
+                        self.tail.pop(view["id"], None)
+                    if "reasoning" in view:
+                        self.reasoning[view["id"]] = view["reasoning"]
+                self.order = message["order"]
+                self.more = message["more"]
+                self.empty = message.get("empty")
+            case "live":
+                id = message["id"]
+                self.html[id] += message.get("f", "")
+                self.reasoning[id] = self.reasoning.get(id, "") + message.get("r", "")
+                if "t" in message:
+                    units = self.tail.get(id, "").encode("utf-16-le")[: 2 * message["k"]]
+                    self.tail[id] = units.decode("utf-16-le") + message["t"]
+                    self.painted.append(self.html[id] + self.tail[id])
+            case "settle":
+                assert self.tail.pop(message["id"]) == ""
+            case _:
+                self.others.append(message)
+
+
+class Page(Transcript):
+    """A transcript whose page is a `Browser`."""
+
+    def __init__(self, state: ConversationState) -> None:
+        self.browser = Browser()
+        self.called: list[str] = []
+        super().__init__(
+            state,
+            on_connect=lambda: self.called.append("connect"),
+            on_choose_model=lambda: self.called.append("choose_model"),
+            on_fill=lambda text: self.called.append(f"fill {text}"),
+            on_screen=lambda dark, narrow: self.called.append(f"dark={dark} narrow={narrow}"),
+        )
+
+    def _send_msg(self, data: dict[str, Any]) -> None:
+        self.browser.tell(data)
+
+    async def says(self, **data: Any) -> None:
+        """Let the browser send a message."""
+        await self._on_message(SimpleNamespace(data=data))  # type: ignore[arg-type]
+
+    async def ready(self) -> None:
+        await self.says(type="ready", dark=False, narrow=False)
+
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+async def make(open_app: OpenRuntime) -> AsyncGenerator[Make, None]:
+    states: list[ConversationState] = []
+
+    async def make_one(*scripts: list[Step]) -> Page:
+        app = await open_app(ScriptedProvider(*scripts))
+        state = ConversationState(app.chat, app.connections, OWNER)
+        states.append(state)
+        page = Page(state)
+        page.app = app
+        await state.start()
+        await page.ready()
+        return page
+
+    yield make_one
+    for state in states:
+        state.close()
+
+
+async def asked(page: Page, text: str) -> Message:
+    await page._state.send(text)
+    await becomes(page._state, lambda: page._state.run_id is None)
+    return page._state.path[-1]
+
+
+async def test_the_empty_page_offers_something(make: Make) -> None:
+    page = await make()
+    assert page.browser.order == []
+    assert page.browser.empty is not None
+    assert page.browser.empty["title"]
+
+
+async def test_what_is_painted_ends_as_a_fresh_render(make: Make) -> None:
+    gates = [asyncio.Event() for _ in range(4)]
+    pieces: list[Step] = []
+    for start, gate in zip(range(0, 80, 20), gates, strict=True):
+        pieces += [MARKDOWN[start : start + 20], gate]
+    page = await make([*pieces, *answer(MARKDOWN[80:])])
+    await page._state.send("Go")
+    for gate in gates:
+        painted = len(page.browser.painted)
+        await becomes(page._state, lambda painted=painted: len(page.browser.painted) > painted)
+        gate.set()
+    await becomes(page._state, lambda: page._state.run_id is None)
+    reply = page._state.path[1]
+    assert page.browser.html[reply.id] == render_markdown(MARKDOWN)
+    assert page.browser.tail == {}
+    assert "html" not in page.browser.views[reply.id], "what is on the page already is not sent again"
+    assert len(page.browser.painted) >= 4
+
+
+async def test_a_run_that_nobody_could_follow_is_shown_whole() -> None:
+    """It may end between the answer's being stored and the tab's first look at it."""
+    stream = StreamingMarkdown("m")
+    _, right = stream.finish("an answer")
+    assert not right
+    stream = StreamingMarkdown("m")
+    stream.paint(Delta("m", "", "an ans"))
+    _, right = stream.finish("an answer")
+    assert not right
+
+
+async def test_a_whole_answer_replaces_a_reply_that_was_never_painted(make: Make) -> None:
+    page = await make(answer("quick"))
+    opened = await page.app.chat.send(OWNER, "Go")
+    done = await whole_run(page.app.chat, opened)
+    page._state._show(opened)  # what the tab saw first…
+    page._state._unfollow()
+    page._state._show(done)  # …and what it saw next
+    assert page.browser.html[done.path[1].id] == '<p dir="auto">quick</p>\n'
+
+
+async def test_reasoning_is_shown_as_it_comes_and_afterwards(make: Make) -> None:
+    page = await make(thoughtful("let me <b>think</b>", "Hi"))
+    reply = await asked(page, "Go")
+    assert page.browser.reasoning[reply.id] == "let me <b>think</b>"
+    await page.ready()
+    assert page.browser.reasoning[reply.id] == "let me <b>think</b>"
+
+
+async def test_a_page_built_again_in_the_middle_shows_everything(make: Make) -> None:
+    gate = asyncio.Event()
+    page = await make(["Half ", gate, *answer("whole")])
+    await page._state.send("Go")
+    await becomes(page._state, lambda: page.browser.painted != [])
+    await page.ready()
+    gate.set()
+    await becomes(page._state, lambda: page._state.run_id is None and page._state.path[1].status == "complete")
+    assert page.browser.html[page._state.path[1].id] == render_markdown("Half whole")
+
+
+async def test_long_conversations_come_in_windows(make: Make) -> None:
+    many = WINDOW // 2 + 3
+    page = await make(*[answer(f"answer {n}") for n in range(many)])
+    for n in range(many):
+        await asked(page, f"question {n}")
+    await page._state.open(page._state.conversation.id)
+    await page.ready()
+    assert (len(page.browser.order), page.browser.more) == (WINDOW, True)
+    assert page.browser.order == [m.id for m in page._state.path][-WINDOW:]
+    await page.says(type="older")
+    assert (len(page.browser.order), page.browser.more) == (2 * many, False)
+    assert all("answer" in page.browser.html[m.id] for m in page._state.path if m.role == "assistant")
+
+
+async def test_every_next_step_does_something(make: Make) -> None:
+    page = await make([refusal("auth", next_step="add_key")], answer("ok"))
+    reply = await asked(page, "My question")
+    alert = page.browser.views[reply.id]["alert"]
+    assert (alert["text"], alert["label"]) == ("It failed.", "Add a key")
+    for step in ("add_key", "check_endpoint", "choose_model", "shorten"):
+        await page.says(type="step", id=reply.id, step=step, parameter=None)
+    assert page.called[1:] == ["connect", "connect", "choose_model", "fill My question"]
+    await page.says(type="step", id=reply.id, step="retry", parameter=None)
+    await becomes(page._state, lambda: page._state.run_id is None and page._state.path[1].status == "complete")
+
+
+async def test_copy_gives_the_markdown(make: Make) -> None:
+    page = await make(answer(MARKDOWN))
+    reply = await asked(page, "Go")
+    await page.says(type="copy", id=reply.id)
+    assert page.browser.others[-1] == {"type": "copied", "id": reply.id, "text": MARKDOWN}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        "ready",
+        {},
+        {"type": "retry"},
+        {"type": "retry", "id": 5},
+        {"type": "retry", "id": "nobody's"},
+        {"type": "version", "id": "nobody's"},
+        {"type": "undo", "id": "nobody's"},
+        {"type": "open", "id": "nobody's"},
+        {"type": "step", "id": "x", "step": "rm -rf", "parameter": None},
+        {"type": "step", "id": "x", "step": "drop_parameter", "parameter": 7},
+        {"type": "chip", "text": "not one of ours"},
+        {"type": "copy", "id": "nobody's"},
+    ],
+)
+async def test_a_forged_message_does_nothing(make: Make, data: Any) -> None:
+    page = await make()
+    await page._on_message(SimpleNamespace(data=data))  # type: ignore[arg-type]
+    assert page._state.path == ()
+
+
+def test_a_question_is_never_html(make: Make) -> None:
+    from datetime import UTC, datetime
+
+    message = Message(
+        id="m",
+        conversation_id="c",
+        parent_id=None,
+        role="user",
+        parts=(TextPart("<img src=x onerror=alert(1)>"),),
+        status="complete",
+        created_at=datetime.now(UTC),
+    )
+    assert message_view(message, None)["html"] == "&lt;img src=x onerror=alert(1)&gt;"

@@ -1,0 +1,12 @@
+"""The one renderer: Markdown, code, titles and names of others become HTML here and nowhere else.
+
+Two ideas carry it. A reply is cut into *top-level blocks*, each rendered and sanitised by itself, so a finished block
+never changes and a stream and a whole text give the same HTML. And every block has a *price* (estimated µs, from its
+lines and its characters, so the same everywhere): a block that is too dear, or a text that is dearer than its length
+allows, is shown as escaped text, every character kept.
+"""
+
+from services.render.code import escape
+from services.render.stream import MarkdownStream, Paint, render_markdown, render_pieces
+
+__all__ = ["MarkdownStream", "Paint", "escape", "render_markdown", "render_pieces"]

@@ -1,0 +1,82 @@
+"""Text as HTML that shows it as it is: escaped, in the frame of a code block, coloured."""
+
+from __future__ import annotations
+
+import html
+import re
+import time
+from functools import lru_cache
+from itertools import groupby
+from typing import Any
+
+from pygments.lexers import get_lexer_by_name
+from pygments.token import STANDARD_TYPES, Error, Name, Other, Punctuation, Text, Whitespace
+
+from services.messages import clean_text
+
+MAX_CODE, _MAX_CODE_LINE, _MAX_LEX_S = 12_000, 500, 0.15
+"""Code longer or wider than this (characters), or that keeps the lexer busy for longer (s), is not coloured."""
+MAX_COLOURED = 64_000
+"""Nor is code after this many characters of code in one text."""
+
+LANGUAGES = frozenset(
+    re.findall(
+        r"\S+",
+        """awk bash bat batch c c# c++ clj clojure cmake console cpp cs csharp css dart diff docker dockerfile elixir
+        erlang f# fortran fsharp go golang graphql groovy haskell hcl hs html http ini java javascript jinja js json
+        jsx julia kotlin latex less lua make makefile matlab md markdown mysql nginx nix objc ocaml perl php pl
+        postgres postgresql powershell properties proto protobuf ps1 py pycon python python3 r rb rs ruby rust
+        scala scss sh shell sql sqlite3 swift terraform tex toml ts tsx typescript verilog vhdl vim vue xml yaml yml zig
+        zsh""",
+    )
+)
+"""What is coloured: languages whose lexers were measured on hostile input. Pygments' others are shown plain."""
+
+_DEAD_CODE = re.compile(r"[\w\s.\[\]<>@-]{600}")
+"""A run without punctuation: several lexers scan it again from each of its lines."""
+_UNCOLOURED = {Name, Text, Whitespace, Punctuation, Error, Other}
+
+
+def escape(text: str) -> str:
+    """Return `text` as HTML text, safe in an element or a quoted attribute; for titles, names and errors."""
+    return html.escape(clean_text(text))
+
+
+def plain(text: str) -> str:
+    """Return `text` as it is, escaped, in a `<pre>`. Browsers swallow a first line break there, so it is doubled."""
+    first = "\n" if text.startswith("\n") else ""
+    return f'<pre class="plain" dir="auto" tabindex="0">{first}{html.escape(text)}</pre>\n'
+
+
+def code_html(body: str, language: str) -> str:
+    """Return the frame of a code block around `body`, which is HTML already."""
+    name = re.sub(r"[^\w+#.-]", "", language)[:30]
+    return (
+        f'<div class="code-block"><div class="code-head"><span class="code-lang">{name}</span>'
+        '<button type="button" class="copy-code">Copy code</button></div>'
+        f'<pre tabindex="0"><code class="language-{name.lower() or "none"}">{body}</code></pre></div>\n'
+    )
+
+
+def _css_class(token: tuple[Any, str]) -> str:
+    return "" if token[0] in _UNCOLOURED else str(STANDARD_TYPES.get(token[0], ""))
+
+
+@lru_cache(maxsize=128)
+def highlight(code: str, language: str) -> str:
+    """Return `code` as HTML with Pygments' classes; plain when the language is unknown or colouring costs too much."""
+    longest = max(map(len, code.split("\n")))
+    if language not in LANGUAGES or len(code) > MAX_CODE or longest > _MAX_CODE_LINE or _DEAD_CODE.search(code):
+        return html.escape(code)
+    out: list[str] = []
+    stop = time.thread_time() + _MAX_LEX_S
+    try:
+        tokens = get_lexer_by_name(language, stripnl=False, ensurenl=False).get_tokens(code)
+        for css, group in groupby(tokens, _css_class):
+            text = html.escape("".join(value for _, value in group))
+            out.append(f'<span class="{css}">{text}</span>' if css else text)
+            if time.thread_time() > stop:
+                return html.escape(code)
+    except (ValueError, RecursionError):
+        return html.escape(code)
+    return "".join(out)

@@ -1,0 +1,77 @@
+"""What a browser would make of our HTML, and whether all of it may be there."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+TAGS = set(
+    re.findall(
+        r"\w+",
+        """p ul ol li blockquote h1 h2 h3 h4 h5 h6 hr br div pre table thead tbody tr th td em
+    strong s code span a input button""",
+    )
+)
+ATTRIBUTES = set(
+    re.findall(r"\S+", "class dir tabindex role aria-label href title target rel type disabled checked start")
+)
+
+
+class Audit(HTMLParser):
+    """Parses HTML and keeps what a browser would make of it."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.comments: list[str] = []
+        self.stack: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in {"hr", "br", "input"}:
+            self.stack.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.stack, f"</{tag}> closes nothing"
+        assert self.stack.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def handle_comment(self, data: str) -> None:
+        self.comments.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.elements if name == tag]
+
+
+def audit(html: str) -> Audit:
+    """Parse `html` and fail if anything is in it that is not on the list, or not balanced."""
+    page = Audit(html)
+    assert not page.stack
+    assert not page.comments
+    for tag, attrs in page.elements:
+        assert tag in TAGS
+        assert set(attrs) <= ATTRIBUTES, (tag, attrs)
+        if tag == "a":
+            # Without an href it leads nowhere: an address that no browser could read was taken out.
+            assert urlsplit(attrs.get("href", "https://") or "").scheme in {"http", "https", "mailto"}
+            assert attrs["target"] == "_blank"
+            assert set((attrs["rel"] or "").split()) == {"noopener", "noreferrer", "nofollow"}
+        if tag == "input":
+            assert attrs["type"] == "checkbox"
+            assert "disabled" in attrs
+            assert attrs["aria-label"]
+    return page
+
+
+def visible(html: str) -> str:
+    return Audit(html).text
+
+
+def words(text: str) -> str:
+    return re.sub(r"[^a-z]", "", re.sub(r"amp|Copy code", "", text))

@@ -1,0 +1,59 @@
+"""Text shown as it is: escaped, framed, coloured."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from services.render import escape, render_markdown
+from services.render.code import LANGUAGES, MAX_COLOURED, highlight
+from tests.render.audit import audit, visible
+
+
+def test_escape_is_safe_in_text_and_attributes() -> None:
+    assert escape("<b a=\"1\" c='2'>&\x00\ud83d") == "&lt;b a=&quot;1&quot; c=&#x27;2&#x27;&gt;&amp;\ufffd"
+
+
+def test_code_has_a_frame_a_language_and_colours() -> None:
+    html = render_markdown('```Python title="x"\ndef f():\n\n    return "<b>"\n```\n')
+    page = audit(html)
+    assert '<span class="code-lang">Python</span>' in html
+    assert re.search(r"<button[^>]*>Copy code</button>", html)
+    assert '<span class="k">def</span>' in html
+    assert page.all("pre") == [{"tabindex": "0"}]
+    assert page.all("code") == [{"class": "language-python"}]
+    assert page.text.split("Copy code")[1].rstrip("\n") == 'def f():\n\n    return "<b>"'
+
+
+@pytest.mark.parametrize("head", ["```nosuchlanguage", "```", "```../../x", "```text"])
+def test_code_without_a_known_language_is_plain(head: str) -> None:
+    page = audit(render_markdown(f"{head}\nif (x) {{ return 1 }}\n```"))
+    assert page.text.endswith("if (x) { return 1 }\n\n")
+    assert all(set(span.values()) == {"code-lang"} for span in page.all("span"))
+
+
+def test_an_indented_block_gets_the_same_frame() -> None:
+    html = render_markdown("text\n\n    a < b\n")
+    assert '<div class="code-block">' in html
+    assert "a &lt; b" in html
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_colouring_keeps_every_character(language: str) -> None:
+    code = "\n\n  def f(a):\n\treturn [1, 'x', \"y\"]  # <&>\n/* é */ $a = `b`; \n\n"
+    assert visible(highlight(code, language)) == code
+
+
+@pytest.mark.parametrize(
+    "code", ["x = 1\n" * 2_001, "a" * 501, "word " * 130], ids=["long", "wide", "without punctuation"]
+)
+def test_code_that_is_dear_to_colour_is_plain(code: str) -> None:
+    assert highlight(code, "python") == code
+
+
+def test_colours_are_rationed() -> None:
+    block = "```python\n" + "x = 1\n" * 1_900 + "```\n\n"
+    html = render_markdown(block * 8)
+    assert html.count('<code class="language-python">') == 8
+    assert html.count('<span class="mi">') == 1_900 * (MAX_COLOURED // (6 * 1_900))

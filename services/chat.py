@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 
 from services.connect import Connections
@@ -19,13 +21,17 @@ from services.messages import Message, TextPart, clean_text, new_id
 from services.providers.base import ModelRequest, Provider
 from services.runner import RunLog, RunManager, RunSpec
 from services.settings import Settings
-from services.storage.store import Store
+from services.storage.store import Begun, Store
 from services.titles import ask_for_title
 
 log = logging.getLogger(__name__)
 
 MAX_TEXT = 2_000_000
 """Characters of one question."""
+
+
+_UNSEEN = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff]")
+"""Characters without a width: a message of these alone is empty to whoever reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +51,32 @@ class Changes:
 
     def __init__(self) -> None:
         self._versions: dict[str, int] = {}
+        self._all = 0
         self._bell = asyncio.Event()
 
     def ring(self, owner: str) -> None:
+        """Tell the owner's listeners."""
         self._versions[owner] = self._versions.get(owner, 0) + 1
+        self._wake()
+
+    def ring_all(self) -> None:
+        """Tell every listener, of whatever owner."""
+        self._all += 1
+        self._wake()
+
+    def _wake(self) -> None:
         bell, self._bell = self._bell, asyncio.Event()
         bell.set()
 
+    def _version(self, owner: str) -> tuple[int, int]:
+        return self._versions.get(owner, 0), self._all
+
     async def listen(self, owner: str) -> AsyncGenerator[None, None]:
         """Yield once per change; several while the listener was busy are one."""
-        seen = self._versions.get(owner, 0)
+        seen = self._version(owner)
         while True:
             bell = self._bell
-            if (now := self._versions.get(owner, 0)) != seen:
+            if (now := self._version(owner)) != seen:
                 seen = now
                 yield
             else:
@@ -76,11 +95,18 @@ class ChatService:
         self._connections = connections
         self._provider = provider
         self._beginning: set[str] = set()
+        self._titling: dict[str, asyncio.Task[None]] = {}
         self.changes = Changes()
+        runs.on_trouble = self.changes.ring_all
 
-    async def conversations(self, owner: str) -> list[Conversation]:
-        """Return the owner's conversations, last used first."""
-        return await self._store.conversations(owner)
+    async def conversations(self, owner: str, limit: int = 200) -> list[Conversation]:
+        """Return the owner's conversations, last used first, at most `limit` of them."""
+        return await self._store.conversations(owner, limit=limit)
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with storage at the moment, in a sentence; `changes` rings when it begins and ends."""
+        return self._runs.trouble
 
     async def open(self, owner: str, conversation_id: str) -> Opened:
         """Return a conversation with the messages on show.
@@ -101,11 +127,18 @@ class ChatService:
         )
 
     async def send(
-        self, owner: str, text: str, *, conversation_id: str | None = None, options: Options | None = None
+        self,
+        owner: str,
+        text: str,
+        *,
+        conversation_id: str | None = None,
+        options: Options | None = None,
+        request_key: str | None = None,
     ) -> Opened:
         """Store a question and start the run that answers it; without a conversation id a new one begins.
 
-        Nothing leaves the machine before the question is stored.
+        Nothing leaves the machine before the question is stored. A request that comes again with the same key (a
+        double click, a retry after a lost word) stores nothing and returns the conversation of its first time.
 
         Raises:
             InputError: the text is blank or too long, or an answer is still being written.
@@ -113,14 +146,16 @@ class ChatService:
             StorageError: it could not be stored; nothing was sent.
         """
         text = self._checked(text)
+        if request_key and (again := self._runs.live_of(owner, request_key)):
+            return await self.open(owner, again.spec.conversation_id)
         if conversation_id is None:
             conversation = _new_conversation(text, options or Options())
             question = _message(conversation.id, None, "user", text)
-            return await self._begin(owner, conversation, question, question.id)
+            return await self._begin(owner, conversation, question, question.id, request_key)
         with self._alone_in(conversation_id):
             conversation = await self._store.conversation(owner, conversation_id)
             question = _message(conversation.id, conversation.head_id, "user", text)
-            return await self._begin(owner, conversation, question, question.id)
+            return await self._begin(owner, conversation, question, question.id, request_key)
 
     async def retry(self, owner: str, conversation_id: str, message_id: str) -> Opened:
         """Answer the question of `message_id`, an answer, once more; the new answer is its sibling.
@@ -135,6 +170,20 @@ class ChatService:
             if answer.role != "assistant" or answer.parent_id is None:
                 raise InputError("Only an answer can be written again.")
             return await self._begin(owner, conversation, None, answer.parent_id)
+
+    async def go_on(self, owner: str, conversation_id: str, message_id: str) -> Opened:
+        """Let the model go on with an answer that was cut off or stopped, in the same message.
+
+        Raises:
+            InputError: an answer is still being written, or this one was not cut off or is not the last.
+            NotFoundError: there is no such message for this owner.
+        """
+        with self._alone_in(conversation_id):
+            conversation = await self._store.conversation(owner, conversation_id)
+            asked = self._asked(conversation)
+            begun = await self._store.resume_run(owner, conversation_id, message_id, new_id(), options=asked)
+            self._start(owner, begun, message_id, asked, None)
+        return await self.open(owner, conversation_id)
 
     def stop(self, owner: str, run_id: str) -> None:
         """End a run and close its stream; what came is kept. A run that has ended already stays as it is."""
@@ -190,7 +239,7 @@ class ChatService:
 
     def _checked(self, text: str) -> str:
         text = clean_text(text).replace("\r\n", "\n").replace("\r", "\n").strip("\n")
-        if not text.strip():
+        if not _UNSEEN.sub("", text).strip():
             raise InputError("There is nothing to send yet: the message is empty.")
         if len(text) > MAX_TEXT:
             raise InputError(
@@ -201,7 +250,9 @@ class ChatService:
     @contextmanager
     def _alone_in(self, conversation_id: str) -> Iterator[None]:
         """Let one thing at a time begin in a conversation, and nothing while an answer is being written."""
-        if conversation_id in self._beginning or self._runs.live_in(conversation_id) is not None:
+        if conversation_id in self._beginning:
+            raise InputError("Something else is being done in this conversation just now. Try again in a moment.")
+        if self._runs.live_in(conversation_id) is not None:
             raise InputError("An answer is still being written. Wait for its end, or stop it first.")
         self._beginning.add(conversation_id)
         try:
@@ -214,39 +265,72 @@ class ChatService:
         return run if run is not None and run.spec.owner == owner else None
 
     async def _begin(
-        self, owner: str, conversation: Conversation, question: Message | None, question_id: str
+        self,
+        owner: str,
+        conversation: Conversation,
+        question: Message | None,
+        question_id: str,
+        request_key: str | None = None,
     ) -> Opened:
         """Store the question (if new) with an empty answer, start the run and return the conversation."""
-        run_id = new_id()
+        asked = self._asked(conversation)
+        answer = _message(conversation.id, question_id, "assistant", None, run_id=new_id(), options=asked)
+        begun = await self._store.begin_run(
+            owner,
+            conversation=conversation,
+            question=question,
+            answer=answer,
+            run_id=answer.run_id or "",
+            request_key=request_key,
+        )
+        if begun.fresh:
+            self._start(owner, begun, answer.id, asked, request_key)
+        return await self.open(owner, begun.conversation.id)
+
+    def _asked(self, conversation: Conversation) -> Options:
         options = conversation.options
-        asked = Options(endpoint=options.endpoint or self._connections.default.name, model=options.model)
-        answer = _message(conversation.id, question_id, "assistant", None, run_id=run_id, options=asked)
-        await self._store.begin_run(owner, conversation=conversation, question=question, answer=answer, run_id=run_id)
+        return Options(endpoint=options.endpoint or self._connections.default.name, model=options.model)
+
+    def _start(self, owner: str, begun: Begun, answer_id: str, asked: Options, request_key: str | None) -> None:
+        """Start a run that storage holds, and that writes the answer or goes on with what is there of it."""
+        here = begun.conversation.id
+        if here in self._titling:  # a local server may take one request at a time, and this one is waited for
+            self._titling[here].cancel()
 
         async def prepare() -> ModelRequest:
             endpoint = self._connections.get(asked.endpoint)
-            model = options.model or await self._connections.default_model(endpoint)
-            path = await self._store.path(owner, conversation.id, question_id)
+            model = asked.model or await self._connections.default_model(endpoint)
+            path = await self._store.path(owner, here, answer_id)
             return build_request(path, endpoint=endpoint, model=model, system_prompt=self._settings.system_prompt)
 
-        spec = RunSpec(id=run_id, owner=owner, conversation_id=conversation.id, message_id=answer.id, prepare=prepare)
-        self._runs.start(spec, self._on_end)
+        spec = RunSpec(
+            id=begun.run_id,
+            owner=owner,
+            conversation_id=here,
+            message_id=answer_id,
+            prepare=prepare,
+            request_key=request_key,
+        )
+        self._runs.start(spec, partial(self._on_end, asked))
         self.changes.ring(owner)
-        return await self.open(owner, conversation.id)
 
-    def _on_end(self, run: RunLog) -> None:
+    def _on_end(self, asked: Options, run: RunLog) -> None:
         self.changes.ring(run.spec.owner)
         if self._settings.titles and run.reply.status in {"complete", "truncated"}:
-            self._runs.background(self._title(run.spec), name=f"title {run.spec.conversation_id}")
+            here = run.spec.conversation_id
+            task = self._titling[here] = self._runs.background(self._title(run.spec, asked), name=f"title {here}")
+            task.add_done_callback(lambda _: self._titling.pop(here, None))
 
-    async def _title(self, spec: RunSpec) -> None:
+    async def _title(self, spec: RunSpec, asked: Options) -> None:
         """Ask the model for a title after the first answer; whatever goes wrong leaves the title as it is."""
         try:
             conversation = await self._store.conversation(spec.owner, spec.conversation_id)
-            request = await spec.prepare()
-            if conversation.title_source != "question" or len(request.messages) != 1:
+            path = await self._store.path(spec.owner, spec.conversation_id, spec.message_id)
+            if conversation.title_source != "question" or len(path) != 2:
                 return
-            title = await ask_for_title(self._provider, request.endpoint, request.model, request.messages[0].text)
+            endpoint = self._connections.get(asked.endpoint)
+            model = asked.model or await self._connections.default_model(endpoint)
+            title = await ask_for_title(self._provider, endpoint, model, path[0].text)
             if title is not None:
                 await self._store.rename(spec.owner, spec.conversation_id, title, "model")
                 self.changes.ring(spec.owner)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from services.endpoints import OPENAI_URL, Endpoint, check_base_url, guess_profile, profile_of
 from services.errors import Failure, InputError, ModelError
 from services.keys import KeyRing, write_env
+from services.messages import new_id
 from services.providers.base import Provider
 from services.settings import Settings, check_key
 from services.storage.store import Store
@@ -142,14 +143,14 @@ class Connections:
             endpoint, key = self._candidate(base_url, key)
         except InputError as error:
             return Tried(False, str(error))
-        trial = dataclasses.replace(endpoint, name=f"trial of {endpoint.host}")
-        self._keys.remember(trial.name, key)
+        trial = dataclasses.replace(endpoint, name=f"trial {new_id()}")
+        self._keys.remember(trial, key)
         try:
             models = chat_models(await self._provider.list_models(trial))
         except ModelError as error:
             return Tried(False, error.failure.message.replace(trial.name, endpoint.host))
         finally:
-            self._keys.forget(trial.name)
+            self._keys.forget(trial)
         if not models:
             return Tried(True, f"{endpoint.host} answered and lists no model; type the model's name when you chat.")
         count = "1 model" if len(models) == 1 else f"{len(models)} models"
@@ -166,22 +167,29 @@ class Connections:
         if same is not None:
             endpoint = same
         elif endpoint.name in self._endpoints:
-            endpoint = dataclasses.replace(endpoint, name=endpoint.host)
+            free = endpoint.host if endpoint.host not in self._endpoints else endpoint.base_url
+            endpoint = dataclasses.replace(endpoint, name=free)
         self._endpoints[endpoint.name] = endpoint
         self._models.pop(endpoint.name, None)
         if key:
-            self._keys.remember(endpoint.name, key)
+            self._keys.remember(endpoint, key)
         self._default = endpoint.name
         return endpoint
 
     async def write_down(self, base_url: str, key: str) -> None:
         """Write a base URL and key to `.env`, mode 0600, so that the next start has them.
 
+        A key that was there for another URL is taken out: it must not be sent to this one.
+
         Raises:
-            InputError: the URL or key cannot be right, or the file cannot be written safely.
+            InputError: the URL or key cannot be right, the environment sets the same names and would win, or the file
+                cannot be written safely.
         """
         endpoint, key = self._candidate(base_url, key)
-        values = {"OPENAI_BASE_URL": endpoint.base_url} | ({"OPENAI_API_KEY": key} if key else {})
+        values = {"OPENAI_BASE_URL": endpoint.base_url, "OPENAI_API_KEY": key or None, "OPENAI_API_KEY_FILE": None}
+        fixed = sorted(self._settings.fixed & values.keys())
+        if fixed:
+            raise InputError(f"The environment sets {', '.join(fixed)} and wins over .env. Change it there.")
         await asyncio.to_thread(write_env, self._settings.app_dir / ".env", values)
 
     async def drop_parameter(self, name: str, parameter: str) -> None:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from services.endpoints import Endpoint
-from services.messages import Message
+from services.messages import Message, TextPart
 from services.providers.base import ModelRequest
+
+GO_ON = (
+    "Your last answer was cut off. Go on with it exactly where it stops, in the middle of a word or a code block if "
+    "need be. Repeat nothing, and say nothing about having been cut off."
+)
+"""Asks for the rest of an answer: no endpoint's own way of continuing is common to all of them."""
 
 
 def build_request(
     path: Sequence[Message], *, endpoint: Endpoint, model: str, system_prompt: str | None
 ) -> ModelRequest:
-    """Return the request that answers the last question of `path`; what comes after it is left out.
+    """Return the request that fills the last answer of `path`.
 
-    Answers without a word in them (failed, stopped before the first token) say nothing to a model and are left out.
+    An answer that has text already is to be gone on with: it is sent, followed by `GO_ON`. Earlier answers without a
+    word in them (failed, stopped before the first token) say nothing to a model and are left out.
     """
-    last = max((i for i, message in enumerate(path) if message.role == "user"), default=-1)
-    messages = tuple(m for m in path[: last + 1] if m.role == "user" or m.text.strip())
-    return ModelRequest(endpoint=endpoint, model=model, messages=messages, system_prompt=system_prompt)
+    messages = [m for m in path if m.role == "user" or m.text.strip()]
+    if messages and messages[-1].role == "assistant":
+        last = messages[-1]
+        messages.append(dataclasses.replace(last, role="user", parts=(TextPart(GO_ON),), status="complete"))
+    return ModelRequest(endpoint=endpoint, model=model, messages=tuple(messages), system_prompt=system_prompt)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
-
-from services.messages import Message
 
 TitleSource = Literal["question", "model", "user"]
 """Who wrote a conversation's title. What a person wrote is never overwritten."""
@@ -51,43 +48,6 @@ class Versions:
     @property
     def next(self) -> str | None:
         return self.ids[self.index + 1] if self.index + 1 < len(self.ids) else None
-
-
-def path_to(head_id: str | None, messages: Mapping[str, Message]) -> list[Message]:
-    """Return the messages from the root to `head_id`.
-
-    Raises:
-        ValueError: a parent is missing or the links form a cycle.
-    """
-    path: list[Message] = []
-    seen: set[str] = set()
-    while head_id is not None:
-        if head_id in seen:
-            raise ValueError(f"message {head_id!r} is its own ancestor")
-        if head_id not in messages:
-            raise ValueError(f"message {head_id!r} is not in the conversation")
-        seen.add(head_id)
-        path.append(messages[head_id])
-        head_id = messages[head_id].parent_id
-    return path[::-1]
-
-
-def versions_of(message: Message, siblings: Iterable[Message]) -> Versions:
-    """Return the place of `message` among the messages that share its parent. Ids sort by time."""
-    ids = tuple(sorted(m.id for m in siblings if m.parent_id == message.parent_id))
-    return Versions(ids.index(message.id), ids)
-
-
-def newest_leaf(message_id: str, messages: Iterable[Message]) -> str:
-    """Return the leaf that is reached from `message_id` by always following the newest child."""
-    newest: dict[str, str] = {}
-    for message in messages:
-        parent = message.parent_id
-        if parent is not None and message.id > newest.get(parent, ""):
-            newest[parent] = message.id
-    while message_id in newest:
-        message_id = newest[message_id]
-    return message_id
 
 
 def title_from(question: str) -> str:

@@ -23,6 +23,9 @@ ProfileName = Literal[
 ]
 PROFILE_NAMES: tuple[str, ...] = get_args(ProfileName)
 
+Api = Literal["chat", "responses"]
+"""Chat Completions or Responses."""
+
 DEMO = "demo"
 """Name of the endpoint that needs nothing: it runs inside Panelist and is not an AI."""
 
@@ -31,20 +34,24 @@ OPENAI_URL = "https://api.openai.com/v1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What a server accepts beyond, or short of, what OpenAI documents for Chat Completions."""
+    """What a server accepts beyond, or short of, what OpenAI documents."""
 
+    api: Api = "chat"
+    """The API to speak where nobody chose one."""
     usage_in_stream: bool = True
-    """Takes `stream_options.include_usage`."""
-    lists_models: bool = True
-    """Answers `GET /models`."""
+    """Chat Completions takes `stream_options.include_usage`."""
+    tells_cuts: bool = True
+    """Responses says when an answer ended because it got too long; else a cut one looks complete."""
     needs_key: bool = False
     """Every request without a key is refused."""
 
 
 _PROFILES: dict[ProfileName, Profile] = {
-    "openai": Profile(needs_key=True),
-    "azure": Profile(needs_key=True),
+    "openai": Profile(api="responses", needs_key=True),
+    "azure": Profile(api="responses", needs_key=True),
     "openrouter": Profile(needs_key=True),
+    "ollama": Profile(tells_cuts=False),
+    "llamacpp": Profile(tells_cuts=False),
     "mistral": Profile(usage_in_stream=False, needs_key=True),
     "deepseek": Profile(needs_key=True),
     "groq": Profile(needs_key=True),
@@ -63,11 +70,18 @@ class Endpoint:
     name: str
     base_url: str
     profile: ProfileName = "generic"
+    api: Api | Literal["auto"] = "auto"
+    """What a person chose; `speaks` is what counts."""
     key_env: str | None = None
     key_file: str | None = None
     key_command: str | None = None
     dropped: frozenset[str] = frozenset()
     """Request fields that this endpoint refused and a person chose to leave out."""
+
+    @property
+    def speaks(self) -> Api:
+        """The API that requests are sent in."""
+        return profile_of(self.profile).api if self.api == "auto" else self.api
 
     @property
     def is_demo(self) -> bool:
@@ -100,6 +114,12 @@ def guess_profile(base_url: str) -> ProfileName:
     if host in {"localhost", "127.0.0.1", "::1"} and parts.port in _PORTS:
         return _PORTS[parts.port]
     return "generic"
+
+
+def endpoint_name(base_url: str) -> str:
+    """Return the name of an endpoint that nobody named: the same for a base URL wherever it was entered."""
+    profile = guess_profile(base_url)
+    return profile if profile != "generic" else urlsplit(base_url).netloc
 
 
 def check_base_url(text: str) -> str:

@@ -6,11 +6,11 @@ are all folds of the same events.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 from services.errors import Failure
-from services.messages import ErrorPart, MessageStatus, Part, ReasoningPart, TextPart, ToolCallPart
+from services.messages import ErrorPart, MessageStatus, Part, ProviderMetadata, ReasoningPart, TextPart, ToolCallPart
 from services.usage import Usage
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal"]
@@ -39,6 +39,8 @@ class ModelNamed:
 @dataclass(frozen=True, slots=True)
 class ReasoningDelta:
     text: str
+    provider_metadata: ProviderMetadata | None = None
+    """Ends the part that the text belongs to; the next delta begins another."""
     kind: Literal["reasoning_delta"] = "reasoning_delta"
 
 
@@ -76,6 +78,20 @@ class StepFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class RetryScheduled:
+    """The call failed before its first word and is made again after a wait."""
+
+    attempt: int
+    """Number of the try to come, counted from 1."""
+    of: int
+    at: float
+    """When it comes, in seconds since 1970."""
+    failure: Failure
+    """Why the last try failed."""
+    kind: Literal["retry_scheduled"] = "retry_scheduled"
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished:
     """The last event of every run."""
 
@@ -92,6 +108,7 @@ RunEvent = (
     | ToolCallRequested
     | UsageReported
     | StepFinished
+    | RetryScheduled
     | RunFinished
 )
 
@@ -132,8 +149,10 @@ class Reply:
                 self.request_id = event.request_id or self.request_id
             case TextDelta(text=text):
                 self._extend("text", text)
-            case ReasoningDelta(text=text):
+            case ReasoningDelta(text=text, provider_metadata=metadata):
                 self._extend("reasoning", text)
+                if metadata is not None:
+                    self._seal(metadata)
             case ToolCallRequested():
                 self._close()
                 self._done.append(ToolCallPart(event.id, event.name, event.arguments))
@@ -141,6 +160,8 @@ class Reply:
                 self.usage = usage if self._steps_usage is None else self._steps_usage + usage
             case StepFinished(reason=reason):
                 self.finish_reason = reason
+            case RetryScheduled():
+                pass  # a call that failed before its first word left nothing behind
             case RunFinished():
                 self._close()
                 self.status = event.status
@@ -170,14 +191,25 @@ class Reply:
         """Turn what was collected into a part; a part of the same kind that ended just before is continued."""
         if self._open is not None:
             text = "".join(self._pieces)
-            make = TextPart if self._open == "text" else ReasoningPart
             last = self._done[-1] if self._done else None
-            if isinstance(last, make):
-                self._done[-1] = make(last.text + text)
-            else:
-                self._done.append(make(text))
+            match self._open, last:
+                case "text", TextPart(text=before):
+                    self._done[-1] = TextPart(before + text)
+                case "text", _:
+                    self._done.append(TextPart(text))
+                case "reasoning", ReasoningPart(text=before, provider_metadata=None):
+                    self._done[-1] = ReasoningPart(before + text)
+                case "reasoning", _:
+                    self._done.append(ReasoningPart(text))
         self._open = None
         self._pieces = []
+
+    def _seal(self, metadata: ProviderMetadata) -> None:
+        """End the reasoning part that is being written."""
+        self._close()
+        part = self._done[-1]
+        assert isinstance(part, ReasoningPart)
+        self._done[-1] = replace(part, provider_metadata=metadata)
 
 
 def is_delta(event: RunEvent) -> bool:

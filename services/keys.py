@@ -23,15 +23,15 @@ class KeyRing:
     def __init__(self, values: Mapping[str, str], app_dir: Path) -> None:
         self._values = values
         self._app_dir = app_dir
-        self._typed: dict[str, str] = {}
+        self._typed: dict[tuple[str, str], str] = {}
 
-    def remember(self, endpoint: str, key: str) -> None:
-        """Keep a key in memory, for as long as the process lives."""
-        self._typed[endpoint] = key
+    def remember(self, endpoint: Endpoint, key: str) -> None:
+        """Keep a key in memory, for as long as the process lives. It goes to this base URL and no other."""
+        self._typed[endpoint.name, endpoint.base_url] = key
 
-    def forget(self, endpoint: str) -> None:
+    def forget(self, endpoint: Endpoint) -> None:
         """Drop a remembered key."""
-        self._typed.pop(endpoint, None)
+        self._typed.pop((endpoint.name, endpoint.base_url), None)
 
     async def key_of(self, endpoint: Endpoint) -> str | None:
         """Return the endpoint's key, or None where it has none.
@@ -39,8 +39,9 @@ class KeyRing:
         Raises:
             ModelError: its source cannot be read, or what it gave is no key.
         """
-        if endpoint.name in self._typed:
-            return self._typed[endpoint.name]
+        typed = self._typed.get((endpoint.name, endpoint.base_url))
+        if typed is not None:
+            return typed
         source = endpoint.key_env or endpoint.key_file or endpoint.key_command
         if source is None:
             return None
@@ -66,17 +67,19 @@ async def _output_of(command: str) -> str:
     try:
         async with asyncio.timeout(_COMMAND_TIMEOUT_S):
             output, _ = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise
+    finally:
+        if process.returncode is None:  # it took too long, or nobody waits for the key any more
+            process.kill()
+            await process.wait()
     if process.returncode:
         raise ValueError(f"ended with exit code {process.returncode}")
     return output.decode("utf-8", "replace")
 
 
-def write_env(path: Path, values: Mapping[str, str]) -> None:
-    """Set names in a `.env` file, keeping its other lines. The file is replaced whole, readable by its owner only.
+def write_env(path: Path, values: Mapping[str, str | None]) -> None:
+    """Set names in a `.env` file, or take them out for None, keeping its other lines.
+
+    The file is replaced whole, readable by its owner only.
 
     Raises:
         InputError: the path is a link, which could make somebody else's file the target, or cannot be written.
@@ -87,7 +90,7 @@ def write_env(path: Path, values: Mapping[str, str]) -> None:
         lines = path.read_text("utf-8").splitlines() if path.exists() else []
         taken = re.compile(rf"^\s*(?:export\s+)?(?:{'|'.join(map(re.escape, values))})\s*=")
         kept = [line for line in lines if not taken.match(line)]
-        text = "\n".join([*kept, *(f"{name}='{value}'" for name, value in values.items())]) + "\n"
+        text = "\n".join([*kept, *(f"{name}='{value}'" for name, value in values.items() if value)]) + "\n"
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".env-")  # created with mode 0600
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from services.endpoints import Endpoint
 from services.errors import Failure, ModelError
 from services.events import (
     ReasoningDelta,
+    RetryScheduled,
     RunEvent,
     RunFinished,
     StepFinished,
@@ -19,6 +21,7 @@ from services.events import (
     ToolCallRequested,
 )
 from services.providers.base import ModelRequest, Provider
+from services.retries import EndpointHealth, wait_before_retry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,70 +33,106 @@ class Deadlines:
     run_s: float = 900.0
 
 
-async def run_loop(provider: Provider, request: ModelRequest, deadlines: Deadlines) -> AsyncGenerator[RunEvent, None]:
+async def run_loop(
+    provider: Provider,
+    request: ModelRequest,
+    deadlines: Deadlines,
+    *,
+    health: EndpointHealth | None = None,
+    tries: int = 1,
+) -> AsyncGenerator[RunEvent, None]:
     """Call the model and yield run events; the last one is always `RunFinished`.
 
-    Cancelling closes the stream to the endpoint and yields nothing more: who stopped the run says how it ended.
+    A call that fails before its first word is made again, at most `tries` times in all, by the policy of
+    `services/retries.py`. Cancelling closes the stream to the endpoint and yields nothing more: who stopped the run
+    says how it ended.
     """
     endpoint = request.endpoint
-    yield StepStarted(endpoint.name, request.model)
-    finish: StepFinished | None = None
-    error: Failure | None = None
-    has_text = has_reasoning = False
-    call: ToolCallRequested | None = None
-    try:
-        async with aclosing(_within(provider.stream(request), endpoint, deadlines)) as events:
-            async for event in events:
-                yield event
-                match event:
-                    case TextDelta():
-                        has_text = True
-                    case ReasoningDelta():
-                        has_reasoning = True
-                    case ToolCallRequested():
-                        call = event
-                    case StepFinished():
-                        finish = event
-                    case _:
-                        pass  # facts about the call; they do not decide how the run ends
-    except ModelError as model_error:
-        error = model_error.failure
-    yield _ending(endpoint, finish, error, has_text=has_text, has_reasoning=has_reasoning, call=call)
+    if endpoint.is_demo:
+        health = None  # it fails when it is told to, and needs no rest
+    rest = health.resting(endpoint.name) if health else None
+    if rest is not None:
+        yield RunFinished("failed", rest)
+        return
+    attempt = 0
+    while True:
+        attempt += 1
+        step = _Step()
+        yield StepStarted(endpoint.name, request.model)
+        try:
+            async with aclosing(_within(provider.stream(request), endpoint, deadlines)) as events:
+                async for event in events:
+                    step.note(event)
+                    yield event
+        except ModelError as error:
+            step.error = error.failure
+        if health is not None:
+            health.note(endpoint.name, step.error)
+        wait = None if step.error is None or step.began else wait_before_retry(step.error, attempt, tries)
+        if wait is None or (health is not None and health.resting(endpoint.name)):
+            yield step.ending(endpoint)
+            return
+        assert step.error is not None
+        yield RetryScheduled(attempt + 1, tries, time.time() + wait, step.error)
+        await asyncio.sleep(wait)
 
 
-def _ending(
-    endpoint: Endpoint,
-    finish: StepFinished | None,
-    error: Failure | None,
-    *,
-    has_text: bool,
-    has_reasoning: bool,
-    call: ToolCallRequested | None,
-) -> RunFinished:
-    """Decide how a run ended. Only the model's own finish reason makes an answer complete."""
-    if error is not None and finish is None:
-        return RunFinished("interrupted" if has_text or has_reasoning else "failed", error)
-    if finish is None:
-        if not (has_text or has_reasoning):
-            return RunFinished("failed", _garbled(f"{endpoint.name} ended the stream without sending an answer."))
-        message = f"The answer broke off: {endpoint.name} closed the stream before the model said it was done."
-        return RunFinished("interrupted", Failure(kind="garbled", message=message, next_step="retry"))
-    match finish.reason:
-        case "length":
-            return RunFinished("truncated")
-        case "content_filter":
-            message = f"A content filter of {endpoint.name} ended this answer. Rephrase the question."
-            return RunFinished("filtered", Failure(kind="filtered", message=message, next_step="shorten"))
-        case "refusal":
-            return RunFinished("refused")
-        case "tool_calls":
-            name = call.name if call else "a tool"
-            message = f"The model asked to run {name!r}, and this conversation has no such tool."
-            return RunFinished("interrupted" if has_text else "failed", _garbled(message))
-        case "stop":
-            if not has_text:
-                return RunFinished("failed", _garbled("The model ended its answer without writing a word."))
-            return RunFinished("complete")
+class _Step:
+    """What decides how one model call ended."""
+
+    def __init__(self) -> None:
+        self.finish: StepFinished | None = None
+        self.error: Failure | None = None
+        self.has_text = False
+        self.has_reasoning = False
+        self.call: ToolCallRequested | None = None
+
+    @property
+    def began(self) -> bool:
+        return self.has_text or self.has_reasoning or self.call is not None
+
+    def note(self, event: RunEvent) -> None:
+        match event:
+            case TextDelta():
+                self.has_text = True
+            case ReasoningDelta():
+                self.has_reasoning = True
+            case ToolCallRequested():
+                self.call = event
+            case StepFinished():
+                self.finish = event
+            case _:
+                pass  # facts about the call; they do not decide how it ends
+
+    def ending(self, endpoint: Endpoint) -> RunFinished:
+        """Say how the run ends. Only the model's own finish reason makes an answer complete."""
+        if self.finish is None:
+            return self._cut(endpoint)
+        match self.finish.reason:
+            case "length":
+                return RunFinished("truncated")
+            case "content_filter":
+                message = f"A content filter of {endpoint.name} ended this answer. Rephrase the question."
+                return RunFinished("filtered", Failure(kind="filtered", message=message, next_step="shorten"))
+            case "refusal":
+                return RunFinished("refused")
+            case "tool_calls":
+                name = self.call.name if self.call else "a tool"
+                message = f"The model asked to run {name!r}, and this conversation has no such tool."
+                return RunFinished("interrupted" if self.has_text else "failed", _garbled(message))
+            case "stop":
+                if not self.has_text:
+                    return RunFinished("failed", _garbled("The model ended its answer without writing a word."))
+                return RunFinished("complete")
+
+    def _cut(self, endpoint: Endpoint) -> RunFinished:
+        shown = self.has_text or self.has_reasoning
+        if self.error is not None:
+            return RunFinished("interrupted" if shown else "failed", self.error)
+        if shown:
+            message = f"The answer broke off: {endpoint.name} closed the stream before the model said it was done."
+            return RunFinished("interrupted", _garbled(message))
+        return RunFinished("failed", _garbled(f"{endpoint.name} ended the stream without sending an answer."))
 
 
 def _garbled(message: str) -> Failure:

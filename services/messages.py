@@ -45,10 +45,21 @@ class TextPart:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderMetadata:
+    """What a provider gave along with a part and wants back unchanged. It means nothing to anybody else."""
+
+    origin: str
+    """Who gave it, as the adapter names it; nobody else may get it."""
+    data: str
+    """JSON."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReasoningPart:
-    """What a reasoning model showed of its thinking."""
+    """What a reasoning model showed of its thinking, which may be nothing: then only the metadata is there."""
 
     text: str
+    provider_metadata: ProviderMetadata | None = None
     kind: Literal["reasoning"] = "reasoning"
 
 

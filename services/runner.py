@@ -11,9 +11,10 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from services.errors import Failure, ModelError, StorageError
-from services.events import Numbered, ReasoningDelta, Reply, RunEvent, RunFinished, TextDelta, is_delta
+from services.events import Numbered, ReasoningDelta, Reply, RetryScheduled, RunEvent, RunFinished, TextDelta, is_delta
 from services.loop import Deadlines, run_loop
 from services.providers.base import ModelRequest, Provider
+from services.retries import EndpointHealth
 from services.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ class RunSpec:
     """The answer that the run writes."""
     prepare: Callable[[], Awaitable[ModelRequest]]
     """Builds the request; called inside the run, so that what it waits for never delays the question."""
+    request_key: str | None = None
+    """The browser's word for the request that began it."""
 
 
 @dataclass(eq=False)
@@ -44,8 +47,9 @@ class RunLog:
     events: list[Numbered] = field(default_factory=list)
     reply: Reply = field(default_factory=Reply)
     first_token_s: float | None = None
-    ending: bool = False
-    """Its end is being stored: too late to stop it."""
+    working: bool = False
+    """Its task is at the model call, where it can be cancelled: neither not begun nor storing its end."""
+    stop_asked: bool = False
     _more: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -81,10 +85,12 @@ class RunLog:
 class RunManager:
     """Starts, stops and remembers runs, and writes their events down as they come."""
 
-    def __init__(self, store: Store, provider: Provider, deadlines: Deadlines) -> None:
+    def __init__(self, store: Store, provider: Provider, deadlines: Deadlines, tries: int = 1) -> None:
         self._store = store
         self._provider = provider
         self._deadlines = deadlines
+        self._tries = tries
+        self._health = EndpointHealth()
         self._logs: dict[str, RunLog] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._others: set[asyncio.Task[None]] = set()
@@ -94,6 +100,9 @@ class RunManager:
         self._flush_now = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None
         self._closing = False
+        self.trouble: str | None = None
+        """What is wrong with storage, in a sentence, while something is."""
+        self.on_trouble: Callable[[], None] = lambda: None
 
     def start(self, spec: RunSpec, on_end: Callable[[RunLog], None]) -> None:
         """Start a run that storage already holds. `on_end` is called once, when its end is stored."""
@@ -111,8 +120,13 @@ class RunManager:
     def stop(self, run_id: str) -> None:
         """End a run as *stopped*, closing its stream. One that has ended already stays as it is."""
         run = self._logs.get(run_id)
-        if run is not None and not run.ending:
-            self._tasks[run_id].cancel("stop")
+        if run is None or run.stop_asked:
+            return
+        run.stop_asked = True
+        if (
+            run.working
+        ):  # else its task sees the wish when it begins; a cancelled task that never ran would leave it open
+            self._tasks[run_id].cancel()
 
     def log_of(self, run_id: str) -> RunLog | None:
         """Return the log of a run that is being worked on, else None."""
@@ -122,18 +136,24 @@ class RunManager:
         """Return the run that is writing an answer in the conversation, if there is one."""
         return next((run for run in self._logs.values() if run.spec.conversation_id == conversation_id), None)
 
-    def background(self, work: Coroutine[object, object, None], name: str) -> None:
+    def live_of(self, owner: str, request_key: str) -> RunLog | None:
+        """Return the run that a request with this key began and that is still being worked on."""
+        mine = (run for run in self._logs.values() if run.spec.owner == owner)
+        return next((run for run in mine if run.spec.request_key == request_key), None)
+
+    def background(self, work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
         """Run something that nobody waits for, with an owner and a strong reference."""
         task = asyncio.create_task(work, name=name, context=contextvars.Context())
         self._others.add(task)
         task.add_done_callback(self._others.discard)
+        return task
 
     async def close(self) -> None:
         """Take no more runs, end the ones that are writing as *interrupted*, and store everything."""
         self._closing = True
-        writing = [self._tasks[run_id] for run_id, run in self._logs.items() if not run.ending]
+        writing = [self._tasks[run_id] for run_id, run in self._logs.items() if run.working]
         for task in (*writing, *self._others):
-            task.cancel("close")
+            task.cancel()
         await asyncio.gather(*self._tasks.values(), *self._others, return_exceptions=True)
         if self._flusher is not None:
             self._flusher.cancel()
@@ -142,26 +162,39 @@ class RunManager:
     async def _run(self, run: RunLog, on_end: Callable[[RunLog], None]) -> None:
         now = asyncio.get_running_loop().time
         started = now()
+        run.working = True
         try:
-            end = await self._work(run, started)
-        except asyncio.CancelledError as cancelled:
-            end = self._ending_of(cancelled)
+            if run.stop_asked:
+                end = RunFinished("stopped")
+            elif self._closing:
+                end = _shut_down()
+            else:
+                end = await self._work(run, started)
+        except asyncio.CancelledError:
+            end = self._ending_of(run)
         except Exception as error:  # the last wall: whatever went wrong, the question and what came are kept
             log.exception("run %s failed in an unforeseen way", run.spec.id)
             message = f"Something unforeseen went wrong in Panelist ({type(error).__name__}); its log says more."
             began = bool(run.reply.parts)
             failure = Failure(kind="unexpected", message=message, next_step="retry")
             end = RunFinished("interrupted" if began else "failed", failure)
-        run.ending = True
-        await self._end(run, end, now() - started)
-        on_end(run)
+        run.working = False
+        try:
+            await self._store_end(run, end, now() - started)
+        finally:
+            self._pending.pop(run.spec.id, None)
+            run.append(end)
+            del self._logs[run.spec.id]
+            del self._tasks[run.spec.id]
+            on_end(run)
 
     async def _work(self, run: RunLog, started: float) -> RunFinished:
         try:
             request = await run.spec.prepare()
         except ModelError as error:
             return RunFinished("failed", error.failure)
-        async with aclosing(run_loop(self._provider, request, self._deadlines)) as events:
+        loop = run_loop(self._provider, request, self._deadlines, health=self._health, tries=self._tries)
+        async with aclosing(loop) as events:
             async for event in events:
                 if isinstance(event, RunFinished):
                     return event
@@ -171,11 +204,12 @@ class RunManager:
         raise AssertionError("run_loop ended without RunFinished")
 
     @staticmethod
-    def _ending_of(cancelled: asyncio.CancelledError) -> RunFinished:
-        if cancelled.args == ("stop",):
-            return RunFinished("stopped")
-        message = "Panelist was shut down while this answer was being written."
-        return RunFinished("interrupted", Failure(kind="unexpected", message=message, next_step="retry"))
+    def _ending_of(run: RunLog) -> RunFinished:
+        """Say how a run ends that was cancelled."""
+        last = run.events[-1].event if run.events else None
+        if isinstance(last, RetryScheduled):  # it waited for the next try: the last one decides
+            return RunFinished("failed", last.failure)
+        return RunFinished("stopped") if run.stop_asked else _shut_down()
 
     def _record(self, run: RunLog, event: RunEvent) -> None:
         numbered = run.append(event)
@@ -185,23 +219,31 @@ class RunManager:
         if self._pending_chars >= FLUSH_CHARS or not is_delta(event):
             self._flush_now.set()
 
-    async def _end(self, run: RunLog, end: RunFinished, total_s: float) -> None:
-        """Store the whole answer, then tell everybody. What cannot be stored is shown all the same, and said so."""
-        run_id = run.spec.id
-        self._pending.pop(run_id, None)  # the final message holds it all
+    async def _store_end(self, run: RunLog, end: RunFinished, total_s: float) -> None:
+        """Store the whole answer. While that fails it stays in memory and on the page, and is tried again."""
         final = Reply()
         for numbered in run.events:
             final.apply(numbered.event)
         final.apply(end)
-        try:
-            await self._store.finish_run(run_id, reply=final, first_token_s=run.first_token_s, total_s=total_s)
-        except StorageError as error:
-            log.error("the answer of run %s could not be stored: %s", run_id, error)
-            message = f"This answer is not saved yet: {error} Copy it before you leave."
-            end = RunFinished(end.status, Failure(kind="storage", message=message, next_step="none"))
-        run.append(end)
-        del self._logs[run_id]
-        del self._tasks[run_id]
+        while True:
+            try:
+                await self._store.finish_run(run.spec.id, reply=final, first_token_s=run.first_token_s, total_s=total_s)
+            except StorageError as error:
+                log.error("the answer of run %s could not be stored yet: %s", run.spec.id, error)
+                self._tell_trouble(error)
+                if self._closing:
+                    return
+                await asyncio.sleep(_STORAGE_RETRY_S)
+            else:
+                self._tell_trouble(None)
+                return
+
+    def _tell_trouble(self, error: StorageError | None) -> None:
+        """Keep in words what is wrong with storage, and say so when it changes."""
+        trouble = str(error) if error else None
+        if trouble != self.trouble:
+            self.trouble = trouble
+            self.on_trouble()
 
     async def _flush_loop(self) -> None:
         """Write what is pending of all runs in one transaction, at most four times a second unless a boundary asks."""
@@ -217,10 +259,17 @@ class RunManager:
                 continue
             try:
                 await self._store.append_many(batch)
+                self._tell_trouble(None)
             except StorageError as error:
                 log.error("events could not be stored and wait: %s", error)
+                self._tell_trouble(error)
                 for run_id, events in batch.items():
                     if run_id in self._logs:
                         self._pending[run_id] = events + self._pending.get(run_id, [])
                         self._dirty.set()
                 await asyncio.sleep(_STORAGE_RETRY_S)
+
+
+def _shut_down() -> RunFinished:
+    message = "Panelist was shut down while this answer was being written."
+    return RunFinished("interrupted", Failure(kind="unexpected", message=message, next_step="retry"))

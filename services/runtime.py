@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import logging
 import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +22,10 @@ from services.providers.demo import DemoTransport
 from services.runner import RunManager
 from services.settings import Settings, read_settings
 from services.storage.store import Store
+
+log = logging.getLogger(__name__)
+
+_CLOSE_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +64,17 @@ async def open_runtime(settings: Settings, *, provider: Provider | None = None) 
     """
     keys = KeyRing(settings.values, settings.app_dir)
     store = await Store.open(settings.data_dir / "panelist.db")
+    try:
+        return await _wire(settings, store, keys, provider or make_provider(keys.key_of))
+    except BaseException:
+        await store.close()  # and its lock with it, or the next attempt would find the database in use
+        raise
+
+
+async def _wire(settings: Settings, store: Store, keys: KeyRing, provider: Provider) -> Runtime:
     await store.interrupt_orphans()
-    provider = provider or make_provider(keys.key_of)
     deadlines = Deadlines(first_token_s=settings.first_token_s, stall_s=settings.stall_s, run_s=settings.run_s)
-    runs = RunManager(store, provider, deadlines)
+    runs = RunManager(store, provider, deadlines, settings.tries)
     connections = Connections(settings, keys, provider, store)
     await connections.load()
     chat = ChatService(settings, store, runs, connections, provider)
@@ -91,11 +105,41 @@ async def process_runtime(app_dir: Path) -> Runtime:
     """
     opening = _Process.opening
     if opening is None or (opening.done() and (opening.cancelled() or opening.exception() is not None)):
-        opening = _Process.opening = asyncio.create_task(_open(app_dir), name="open runtime")
+        # A fresh context: the first page to come must not be held for ever.
+        opening = _Process.opening = asyncio.create_task(
+            _open(app_dir), name="open runtime", context=contextvars.Context()
+        )
     return await asyncio.shield(opening)
 
 
 async def _open(app_dir: Path) -> Runtime:
     settings = await asyncio.to_thread(read_settings, os.environ, app_dir)
     set_up_logging(settings.log, settings.log_level)
-    return await open_runtime(settings)
+    runtime = await open_runtime(settings)
+    _close_at_sigterm(runtime)
+    return runtime
+
+
+def _close_at_sigterm(runtime: Runtime) -> None:
+    """End in order when the process is asked to: Panel's own handler stops the loop at once, and runs no `finally`."""
+    loop = asyncio.get_running_loop()
+    closing: list[asyncio.Task[None]] = []
+
+    async def close() -> None:
+        log.info("asked to end: storing what is being written")
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                await runtime.close()
+        except TimeoutError:
+            log.warning("not everything was stored within %s s; the next start marks it as interrupted", _CLOSE_S)
+        finally:
+            loop.stop()
+
+    def begin() -> None:
+        if not closing:
+            closing.append(loop.create_task(close(), name="close"))
+
+    try:
+        loop.add_signal_handler(signal.SIGTERM, begin)
+    except (NotImplementedError, RuntimeError, ValueError):
+        log.debug("no signal handler here: not the main thread, or Windows")

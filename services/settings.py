@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
@@ -16,10 +17,13 @@ from services.endpoints import (
     DEMO,
     OPENAI_URL,
     PROFILE_NAMES,
+    Api,
     Endpoint,
     ProfileName,
     check_base_url,
+    endpoint_name,
     guess_profile,
+    profile_of,
 )
 from services.errors import SettingsError
 
@@ -35,6 +39,7 @@ SETTING_NAMES = (
     "PANELIST_FIRST_TOKEN_S",
     "PANELIST_STALL_S",
     "PANELIST_RUN_S",
+    "PANELIST_TRIES",
     "PANELIST_LOG",
     "PANELIST_LOG_LEVEL",
     "DATABASE_URL",
@@ -54,6 +59,8 @@ class Settings:
     data_dir: Path
     endpoints: tuple[Endpoint, ...]
     """In order of preference; the demo endpoint is always the last."""
+    database_url: str | None = field(default=None, repr=False)
+    """Begins with `postgresql://` or `sqlite:///` and an absolute path. Never printed: it can hold a password."""
     model: str | None = None
     system_prompt: str | None = None
     titles: bool = True
@@ -61,10 +68,19 @@ class Settings:
     first_token_s: float = 60.0
     stall_s: float = 60.0
     run_s: float = 900.0
+    tries: int = 3
+    """How often a call that fails before its first word is made, in all."""
     log: Literal["text", "json"] = "text"
     log_level: str = "INFO"
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Every name and value read; key sources look theirs up in it. Never printed: it holds secrets."""
+    fixed: frozenset[str] = frozenset()
+    """Names that the environment sets, so that writing them to `.env` would change nothing."""
+
+    @property
+    def database(self) -> Path | str:
+        """Where conversations are kept: a file of the data directory unless `database_url` names another place."""
+        return self.database_url or self.data_dir / "panelist.db"
 
     @property
     def first_run(self) -> bool:
@@ -83,25 +99,23 @@ def read_settings(environ: Mapping[str, str], app_dir: Path) -> Settings:
     def get(name: str) -> str | None:
         return values.get(name, "").strip() or None
 
-    if get("DATABASE_URL") is not None:
-        raise SettingsError(
-            "DATABASE_URL is set, and this version keeps its data in SQLite only; "
-            "unset it, and choose the folder with PANELIST_DATA_DIR."
-        )
     default = _default_endpoint(values)
     return Settings(
         app_dir=app_dir,
         data_dir=(app_dir / (get("PANELIST_DATA_DIR") or "data")).resolve(),
         endpoints=(*default, *_more_endpoints(get("PANELIST_ENDPOINTS"), app_dir, default), DEMO_ENDPOINT),
+        database_url=_database_url(get("DATABASE_URL"), app_dir),
         model=get("PANELIST_MODEL"),
         system_prompt=get("PANELIST_SYSTEM_PROMPT"),
         titles=_one_of("PANELIST_TITLES", get("PANELIST_TITLES") or "on", ("on", "off")) == "on",
         first_token_s=_seconds("PANELIST_FIRST_TOKEN_S", get("PANELIST_FIRST_TOKEN_S"), 60.0),
         stall_s=_seconds("PANELIST_STALL_S", get("PANELIST_STALL_S"), 60.0),
         run_s=_seconds("PANELIST_RUN_S", get("PANELIST_RUN_S"), 900.0),
+        tries=int(_one_of("PANELIST_TRIES", get("PANELIST_TRIES") or "3", ("1", "2", "3"))),
         log="json" if _one_of("PANELIST_LOG", get("PANELIST_LOG") or "text", ("text", "json")) == "json" else "text",
         log_level=_one_of("PANELIST_LOG_LEVEL", (get("PANELIST_LOG_LEVEL") or "INFO").upper(), _LEVELS),
         values=values,
+        fixed=frozenset(name for name in SETTING_NAMES if environ.get(name, "").strip()),
     )
 
 
@@ -128,6 +142,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 def _read_env_file(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
+    if not path.is_file():
+        raise SettingsError(f"{path.name} is not a file.")
     try:
         values = dotenv_values(path, interpolate=False, encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -152,7 +168,7 @@ def _default_endpoint(values: Mapping[str, str]) -> tuple[Endpoint, ...]:
     base_url = _base_url("OPENAI_BASE_URL", url or OPENAI_URL)
     profile = guess_profile(base_url)
     endpoint = Endpoint(
-        name="local" if profile == "generic" and not key else profile if profile != "generic" else "default",
+        name=endpoint_name(base_url),
         base_url=base_url,
         profile=profile,
         key_env="OPENAI_API_KEY" if key else None,
@@ -177,7 +193,7 @@ def _more_endpoints(file: str | None, app_dir: Path, default: tuple[Endpoint, ..
                 f"PANELIST_ENDPOINTS: {file!r} has a table {name!r}; only [[endpoint]] tables are known."
             )
     rows = tables.get("endpoint", [])
-    if not isinstance(rows, list):
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise SettingsError(f"PANELIST_ENDPOINTS: {file!r} must use [[endpoint]], with two brackets.")
     endpoints = [_endpoint(row, f"PANELIST_ENDPOINTS: endpoint {n} in {file!r}") for n, row in enumerate(rows, 1)]
     names = [DEMO, *(endpoint.name for endpoint in default)]
@@ -198,17 +214,21 @@ def _endpoint(row: Mapping[str, object], where: str) -> Endpoint:
     for name in ("name", "base_url"):
         if name not in texts:
             raise SettingsError(f"{where} has no {name}.")
-    if texts.get("api", "auto") == "responses":
-        raise SettingsError(f"{where}: api 'responses' is not supported by this version; use 'chat' or 'auto'.")
-    _one_of(f"{where}: api", texts.get("api", "auto"), ("chat", "auto"))
+    api = _one_of(f"{where}: api", texts.get("api", "auto"), ("auto", "chat", "responses"))
     if len([name for name in ("key_env", "key_file", "key_command") if name in texts]) > 1:
         raise SettingsError(f"{where} has more than one of key_env, key_file and key_command; keep one.")
     base_url = _base_url(f"{where}: base_url", texts["base_url"])
-    profile = texts.get("profile", guess_profile(base_url))
+    named = _one_of(
+        f"{where}: profile", texts.get("profile", guess_profile(base_url)), [p for p in PROFILE_NAMES if p != DEMO]
+    )
+    profile = cast(ProfileName, named)
+    if api == "responses" and not profile_of(profile).tells_cuts:
+        raise SettingsError(f"{where}: api 'responses' of {profile} hides that an answer was cut short; use 'chat'.")
     return Endpoint(
         name=texts["name"].strip(),
         base_url=base_url,
-        profile=cast(ProfileName, _one_of(f"{where}: profile", profile, [p for p in PROFILE_NAMES if p != DEMO])),
+        profile=profile,
+        api=cast(Api | Literal["auto"], api),
         key_env=texts.get("key_env"),
         key_file=texts.get("key_file"),
         key_command=texts.get("key_command"),
@@ -220,6 +240,31 @@ def _base_url(name: str, text: str) -> str:
         return check_base_url(text)
     except ValueError as error:
         raise SettingsError(f"{name} {error}: {text.strip()!r}.") from error
+
+
+def _database_url(url: str | None, app_dir: Path) -> str | None:
+    """Return the URL, a file's path in it made absolute. No sentence repeats it: it can hold a password."""
+    if url is None:
+        return None
+    scheme, colon, rest = url.partition("://")
+    if colon and scheme == "sqlite":
+        if not rest.startswith("/") or rest in {"/", "/:memory:"}:
+            raise SettingsError("DATABASE_URL names no file; write sqlite:///panelist.db or sqlite:////absolute/path.")
+        return f"sqlite:///{(app_dir / rest[1:]).resolve()}"
+    if not colon or scheme != "postgresql":
+        found = f"not {scheme}://" if colon and scheme.replace("+", "").isalnum() else "and this one does not"
+        raise SettingsError(f"DATABASE_URL must begin with postgresql:// or sqlite:///, {found}.")
+    try:
+        parts = urlsplit(url)
+        known = parts.hostname, parts.port
+    except ValueError:
+        known = None
+    if known is None or re.search(r"\s", url) or not parts.path.strip("/"):
+        raise SettingsError(
+            "DATABASE_URL cannot be read; write postgresql://user:password@host:5432/database, "
+            "with @ : / # and ? in the password as %40 %3A %2F %23 and %3F."
+        )
+    return url
 
 
 def _seconds(name: str, text: str | None, default: float) -> float:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 
 from services.endpoints import Endpoint
-from services.events import TextDelta
+from services.events import ReasoningDelta, TextDelta
 from services.loop import Deadlines, run_loop
 from services.messages import Message, TextPart, new_id
 from services.providers.base import ModelRequest, Provider
@@ -18,6 +18,9 @@ TITLE_PROMPT = (
 )
 _ENOUGH = 200
 """Characters after which the request is closed: a model that goes on is not writing a title."""
+
+_ENOUGH_THOUGHT = 4_000
+"""Characters of reasoning after which it is: a title is not worth more."""
 
 _QUESTION_CHARS = 2_000
 
@@ -34,14 +37,16 @@ async def ask_for_title(provider: Provider, endpoint: Endpoint, model: str, ques
         created_at=datetime.now(UTC),
     )
     request = ModelRequest(endpoint=endpoint, model=model, messages=(message,), system_prompt=TITLE_PROMPT)
-    text = ""
+    text, thought = "", 0
     deadlines = Deadlines(first_token_s=30.0, stall_s=15.0, run_s=60.0)
     async with aclosing(run_loop(provider, request, deadlines)) as events:
         async for event in events:
             if isinstance(event, TextDelta):
                 text += event.text
-                if len(text) > _ENOUGH:
-                    break
+            elif isinstance(event, ReasoningDelta):
+                thought += len(event.text)
+            if len(text) > _ENOUGH or thought > _ENOUGH_THOUGHT:
+                break
     return tidy_title(text)
 
 

@@ -55,6 +55,30 @@ def test_more_endpoints_come_from_toml(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "speaks"),
+    [
+        ("", "chat"),
+        ("profile = 'openai'\n", "responses"),
+        ("profile = 'azure'\n", "responses"),
+        ("profile = 'vllm'\n", "chat"),
+        ("api = 'auto'\n", "chat"),
+        ("api = 'responses'\n", "responses"),
+        ("profile = 'openai'\napi = 'chat'\n", "chat"),
+        ("profile = 'openai'\napi = 'auto'\n", "responses"),
+    ],
+)
+def test_the_api_is_the_chosen_one_or_that_of_the_profile(tmp_path: Path, fields: str, speaks: str) -> None:
+    settings = read(tmp_path, toml=f"[[endpoint]]\nname = 'x'\nbase_url = 'https://h.example/v1'\n{fields}")
+    assert settings.endpoints[0].speaks == speaks
+    assert settings.endpoints[-1].speaks == "chat", "the demo"
+
+
+def test_openai_alone_speaks_responses(tmp_path: Path) -> None:
+    assert read(tmp_path, OPENAI_API_KEY="sk-x").endpoints[0].speaks == "responses"
+    assert read(tmp_path, OPENAI_BASE_URL="http://localhost:11434/v1").endpoints[0].speaks == "chat"
+
+
+@pytest.mark.parametrize(
     ("url", "profile"),
     [
         ("https://api.openai.com/v1", "openai"),
@@ -84,7 +108,18 @@ def test_profiles_are_guessed_by_host_and_local_port(url: str, profile: str) -> 
         ({"PANELIST_LOG": "jsn"}, "PANELIST_LOG must be one of text, json, not 'jsn'. Did you mean json?"),
         ({"PANELIST_TITLES": "yes"}, "PANELIST_TITLES must be one of on, off"),
         ({"PANELIST_ENDPOINTS": "missing.toml"}, "PANELIST_ENDPOINTS names 'missing.toml', which cannot be read"),
-        ({"DATABASE_URL": "postgresql://x"}, "DATABASE_URL is set"),
+        (
+            {"DATABASE_URL": "mysql://me:abc@host/db"},
+            "DATABASE_URL must begin with postgresql:// or sqlite:///, not my",
+        ),
+        ({"DATABASE_URL": "postgres://me:abc@host/db"}, "DATABASE_URL must begin with postgresql://"),
+        ({"DATABASE_URL": "data/abc.db"}, "DATABASE_URL must begin with postgresql:// or sqlite:///, and this one"),
+        ({"DATABASE_URL": "sqlite://abc.db"}, "DATABASE_URL names no file; write sqlite:///panelist.db"),
+        ({"DATABASE_URL": "sqlite:///:memory:"}, "DATABASE_URL names no file"),
+        ({"DATABASE_URL": "postgresql://host"}, "DATABASE_URL cannot be read; write postgresql://user:password"),
+        ({"DATABASE_URL": "postgresql://me:abc/def@host/db"}, "DATABASE_URL cannot be read"),
+        ({"DATABASE_URL": "postgresql://me:abc@host:port/db"}, "DATABASE_URL cannot be read"),
+        ({"DATABASE_URL": "postgresql://me:abc def@host/db"}, "DATABASE_URL cannot be read"),
     ],
 )
 def test_what_cannot_be_read_is_one_sentence_that_names_it(tmp_path: Path, environ: dict[str, str], says: str) -> None:
@@ -101,6 +136,7 @@ def test_what_cannot_be_read_is_one_sentence_that_names_it(tmp_path: Path, envir
         ("[[endpoint]\n", "is not valid TOML"),
         ("[server]\nx=1\n", "has a table 'server'"),
         ("[endpoint]\nname='x'\n", "two brackets"),
+        ("endpoint = ['a', 3]\n", "two brackets"),
         ("[[endpoint]]\nname='x'\n", "has no base_url"),
         (
             "[[endpoint]]\nname='x'\nbase_uri='http://h/v1'\n",
@@ -108,7 +144,11 @@ def test_what_cannot_be_read_is_one_sentence_that_names_it(tmp_path: Path, envir
         ),
         ("[[endpoint]]\nname='x'\nbase_url='ftp://h'\n", "base_url must start with http"),
         ("[[endpoint]]\nname='x'\nbase_url='http://h/v1'\nprofile='olama'\n", "Did you mean ollama?"),
-        ("[[endpoint]]\nname='x'\nbase_url='http://h/v1'\napi='responses'\n", "not supported by this version"),
+        ("[[endpoint]]\nname='x'\nbase_url='http://h/v1'\napi='response'\n", "Did you mean responses?"),
+        (
+            "[[endpoint]]\nname='x'\nbase_url='http://localhost:8080/v1'\napi='responses'\n",
+            "api 'responses' of llamacpp hides that an answer was cut short; use 'chat'",
+        ),
         ("[[endpoint]]\nname='x'\nbase_url='http://h'\nkey_env='A'\nkey_file='b'\n", "more than one of"),
         ("[[endpoint]]\nname='demo'\nbase_url='http://h'\n", "which is taken"),
         (
@@ -131,6 +171,17 @@ def test_an_unknown_name_in_the_env_file_is_refused_with_a_guess(tmp_path: Path)
 
 def test_names_of_others_in_the_environment_are_none_of_our_business(tmp_path: Path) -> None:
     assert read(tmp_path, PANELIST_SERVICE_HOST="10.0.0.1").first_run
+
+
+def test_the_database_is_a_file_of_the_data_directory_unless_it_is_named(tmp_path: Path) -> None:
+    assert read(tmp_path, PANELIST_DATA_DIR="kept").database == tmp_path.resolve() / "kept" / "panelist.db"
+    url = "postgresql://me:canary@db.example.org:5433/panelist?sslmode=require"
+    settings = read(tmp_path, DATABASE_URL=url)
+    assert settings.database == settings.database_url == url
+    assert "canary" not in repr(settings)
+    assert read(tmp_path, DATABASE_URL="sqlite:///chat.db").database == f"sqlite:///{tmp_path.resolve()}/chat.db"
+    assert read(tmp_path, DATABASE_URL="sqlite:////srv/chat.db").database == "sqlite:////srv/chat.db"
+    assert read(tmp_path, DATABASE_URL="postgresql:///panelist").database == "postgresql:///panelist"
 
 
 def test_settings_never_print_their_secrets(tmp_path: Path) -> None:

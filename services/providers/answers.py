@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from services.errors import ModelError
 from services.events import RunEvent
 from services.messages import clean_text
-from services.providers.chat import ChatAccumulator
+from services.providers.accumulator import Accumulator
 from services.providers.dialects import is_error, parse_body
 from services.providers.failures import Asked, garbled
 from services.providers.sse import MAX_EVENT_BYTES, SSEDecoder
@@ -24,7 +24,7 @@ _LONGEST_FIELD = 6
 
 
 async def read_answer(
-    body: AsyncGenerator[bytes, None], content_type: str, asked: Asked, acc: ChatAccumulator, tail_timeout_s: float
+    body: AsyncGenerator[bytes, None], content_type: str, asked: Asked, acc: Accumulator, tail_timeout_s: float
 ) -> AsyncGenerator[RunEvent, None]:
     """Yield what a body with status 200 says. After the finish reason, wait `tail_timeout_s` at most for the rest.
 
@@ -114,9 +114,9 @@ def _is_event_stream(content_type: str, start: bytes) -> bool:
     return start.startswith(_FIELDS) or content_type.lower().startswith("text/event-stream")
 
 
-def _whole(data: bytes, content_type: str, asked: Asked, acc: ChatAccumulator) -> list[RunEvent]:
+def _whole(data: bytes, content_type: str, asked: Asked, acc: Accumulator) -> list[RunEvent]:
     body = parse_body(data)
-    if isinstance(body, dict) and (isinstance(body.get("choices"), list) or is_error(body)):
+    if isinstance(body, dict) and (acc.is_answer(body) or is_error(body)):
         return acc.feed(data.decode("utf-8", "replace"))
     raise ModelError(garbled(asked, kind_of(body, content_type), data.decode("utf-8", "replace")))
 

@@ -8,20 +8,21 @@ import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlsplit
 
 import aiohttp
 import httpx2
 import openai
 
-from services.endpoints import Endpoint, profile_of
+from services.endpoints import Api, Endpoint, profile_of
 from services.errors import Failure, ModelError
 from services.events import RunEvent
-from services.providers import failures
+from services.providers import chat, failures, responses
+from services.providers.accumulator import Accumulator
 from services.providers.answers import kind_of, model_names, read_all, read_answer
 from services.providers.base import KeySource, ModelRequest, Provider
-from services.providers.chat import ChatAccumulator, encode
 from services.providers.dialects import is_error, parse_body
 from services.providers.failures import Asked
 from services.providers.sse import GarbledError
@@ -30,6 +31,19 @@ _log = logging.getLogger(__name__)
 
 _LIST_TIMEOUT_S = 10.0
 _MAX_ERROR_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Dialect:
+    path: str
+    encode: Callable[[ModelRequest], dict[str, object]]
+    accumulator: type[Accumulator]
+
+
+_DIALECTS: dict[Api, _Dialect] = {
+    "chat": _Dialect("/chat/completions", chat.encode, chat.ChatAccumulator),
+    "responses": _Dialect("/responses", responses.encode, responses.ResponsesAccumulator),
+}
 
 TransportFor = Callable[[Endpoint], httpx2.AsyncBaseTransport | None]
 
@@ -94,23 +108,18 @@ class OpenAIProvider(Provider):
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[RunEvent, None]:
         """Call the model and yield what comes back as it comes; see `Provider.stream`."""
-        body = encode(request)
+        dialect = _DIALECTS[request.endpoint.speaks]
+        body = dialect.encode(request)
         asked = await self._asked(request.endpoint, request.model, frozenset(body))
-        acc: ChatAccumulator | None = None
+        acc: Accumulator | None = None
         try:
             client = await self._client_for(asked)
-            async with client.chat.completions.with_streaming_response.create(
-                model=request.model,
-                messages=cast("Any", body.pop("messages")),
-                stream=True,
-                extra_headers=_auth(asked),
-                extra_body=body,
-            ) as response:
+            async with aclosing(await _post(client, asked, dialect.path, body)) as response:
                 _log.debug("%s answered with status %s", asked.name, response.status_code)
                 headers = response.headers
-                acc = ChatAccumulator(asked, headers, failures.request_id_of(headers))
+                acc = dialect.accumulator(asked, headers, failures.request_id_of(headers))
                 async with (
-                    aclosing(response.http_response.aiter_bytes()) as pieces,
+                    aclosing(response.aiter_bytes()) as pieces,
                     aclosing(
                         read_answer(pieces, headers.get("content-type", ""), asked, acc, self._tail_timeout_s)
                     ) as events,
@@ -208,6 +217,21 @@ class OpenAIProvider(Provider):
             max_retries=0,
             http_client=http,
         )
+
+
+async def _post(client: _Client, asked: Asked, path: str, body: dict[str, object]) -> httpx2.Response:
+    """Post and return the response with its body unread: the SDK's own reading would lose data, and costs more."""
+    return cast(
+        "httpx2.Response",
+        await client.post(
+            path,
+            body=body,
+            options={"headers": _auth(asked)},
+            cast_to=httpx2.Response,
+            stream=True,
+            stream_cls=openai.AsyncStream[object],
+        ),
+    )
 
 
 def _auth(asked: Asked) -> dict[str, str | openai.Omit]:

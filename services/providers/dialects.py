@@ -16,7 +16,7 @@ _STATUS_WORDS: tuple[tuple[str, int], ...] = (
     (r"rate_?limit|too_many|resource_exhausted", 429),
     (r"overloaded|unavailable|capacity", 503),
     (r"timeout|deadline", 504),
-    (r"invalid|bad_?request|validation|unprocessable", 400),
+    (r"invalid|bad_?request|validation|unprocessable|policy", 400),
 )
 
 

@@ -18,8 +18,8 @@ from services.providers.waits import retry_after_s
 
 MAX_DETAIL = 2000
 
-_REQUIRED = frozenset({"model", "messages", "stream"})
-"""Fields without which there is no request: a refusal that names them offers nothing to leave out."""
+_REQUIRED = frozenset({"model", "messages", "stream", "input", "instructions", "store"})
+"""Fields without which there is no request, or (`store`) one whose answer is kept: a refusal of them offers nothing."""
 
 _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "x-generation-id", "x-amzn-requestid", "cf-ray")
 
@@ -32,7 +32,7 @@ _TOO_LONG = re.compile(
 )
 _FILTERED = re.compile(
     r"content_?filter|content_policy|responsibleai|content management policy|content policy|data_inspection_failed|"
-    r"moderation|flagged|usage guidelines",
+    r"moderation|flagged|usage guidelines|policy_violation|bio_policy",
     re.I,
 )
 _QUOTA = re.compile(
@@ -43,6 +43,8 @@ _QUOTA = re.compile(
 _BAD_KEY = re.compile(
     r"invalid_api_key|(?:incorrect|invalid|missing|no) api[ _-]?key|api[ _-]?key (?:not valid|is invalid|expired)", re.I
 )
+_SEALED = re.compile(r"encrypted[ _]content|items are not persisted|of type 'reasoning'", re.I)
+"""Not every model gives its reasoning encrypted, and with another key what was given cannot be read."""
 _NO_MODEL = re.compile(
     r"model_not_found|not a valid model|invalid model|unknown model|no models? loaded|no endpoints found|"
     r"model\b.{0,120}(?:not found|not exist|not available|not supported|not loaded)",
@@ -76,8 +78,9 @@ def classify_status(asked: Asked, status: int, body: object, headers: Mapping[st
     if 300 <= status < 400:
         return redirected(asked, status, headers)
     said = replace(read_error(body), status=status)
-    kind = _kind(status, said)
-    parameter = _parameter(asked, said) if kind == "bad_request" else None
+    sealed = "include" in asked.fields and status in {400, 404, 422} and _SEALED.search(said.text[:MAX_DETAIL])
+    kind: FailureKind = "bad_request" if sealed else _kind(status, said)
+    parameter = "include" if sealed else _parameter(asked, said) if kind == "bad_request" else None
     wait_s = retry_after_s(headers, said.text) if kind in {"rate_limit", "server", "quota"} else None
     message, step = _sentence(asked, kind, said, parameter, wait_s)
     return Failure(
@@ -267,8 +270,8 @@ def _not_found(asked: Asked, said: Said) -> tuple[str, NextStep]:
         and (named or re.search(r"\bmodels?\b", text, re.I) or _NO_MODEL.search(said.codes))
     ):
         return f"{asked.name} has no model {asked.model!r} that this key can use.", "choose_model"
-    message = f"{asked.name} is not found under {asked.endpoint.base_url}; check the URL, most end in /v1."
-    return message, "check_endpoint"
+    hint = "or set its api to 'chat'" if "input" in asked.fields else "most end in /v1"
+    return f"{asked.name} is not found under {asked.endpoint.base_url}; check the URL, {hint}.", "check_endpoint"
 
 
 def _server(asked: Asked, said: Said) -> str:

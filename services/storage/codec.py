@@ -12,6 +12,7 @@ from services.events import (
     FinishReason,
     ModelNamed,
     ReasoningDelta,
+    RetryScheduled,
     RunEvent,
     RunFinished,
     StepFinished,
@@ -25,6 +26,7 @@ from services.messages import (
     ErrorPart,
     MessageStatus,
     Part,
+    ProviderMetadata,
     ReasoningPart,
     TextPart,
     ToolCallPart,
@@ -41,8 +43,10 @@ DELTA_KINDS = (TextDelta("").kind, ReasoningDelta("").kind)
 def part_to_json(part: Part) -> str:
     """Return what a part holds beside its kind."""
     match part:
-        case TextPart(text=text) | ReasoningPart(text=text):
+        case TextPart(text=text):
             return _dump({"text": text})
+        case ReasoningPart():
+            return _reasoning_to_json(part)
         case ToolCallPart():
             return _dump({"id": part.id, "name": part.name, "arguments": part.arguments})
         case ErrorPart(failure=failure):
@@ -62,7 +66,7 @@ def part_from_json(kind: str, text: str) -> Part:
         case "text":
             return TextPart(data.text("text"))
         case "reasoning":
-            return ReasoningPart(data.text("text"))
+            return ReasoningPart(data.text("text"), _metadata(data))
         case "tool_call":
             return ToolCallPart(data.text("id"), data.text("name"), data.text("arguments"))
         case "error":
@@ -78,7 +82,9 @@ def event_to_json(event: RunEvent) -> str:
             return _dump({"endpoint": event.endpoint, "model": event.model})
         case ModelNamed():
             return _dump({"model": event.model, "response_id": event.response_id, "request_id": event.request_id})
-        case ReasoningDelta(text=text) | TextDelta(text=text):
+        case ReasoningDelta():
+            return _reasoning_to_json(event)
+        case TextDelta(text=text):
             return _dump({"text": text})
         case ToolCallRequested():
             return _dump({"id": event.id, "name": event.name, "arguments": event.arguments})
@@ -86,6 +92,9 @@ def event_to_json(event: RunEvent) -> str:
             return _dump(asdict(usage))
         case StepFinished():
             return _dump({"reason": event.reason, "raw": event.raw})
+        case RetryScheduled():
+            retry = {"attempt": event.attempt, "of": event.of, "at": event.at}
+            return _dump({**retry, "failure": _plain(event.failure)})
         case RunFinished():
             failure = None if event.failure is None else _plain(event.failure)
             return _dump({"status": event.status, "failure": failure})
@@ -108,7 +117,7 @@ def event_from_json(kind: str, text: str) -> RunEvent:
                 data.text_or_none("model"), data.text_or_none("response_id"), data.text_or_none("request_id")
             )
         case "reasoning_delta":
-            return ReasoningDelta(data.text("text"))
+            return ReasoningDelta(data.text("text"), _metadata(data))
         case "text_delta":
             return TextDelta(data.text("text"))
         case "tool_call_requested":
@@ -118,6 +127,12 @@ def event_from_json(kind: str, text: str) -> RunEvent:
             return UsageReported(Usage(**counts))
         case "step_finished":
             return StepFinished(cast(FinishReason, data.word("reason", get_args(FinishReason))), data.text("raw"))
+        case "retry_scheduled":
+            failure = data.inner("failure")
+            at = data.seconds_or_none("at")
+            if failure is None or at is None:
+                raise data.damaged("failure")
+            return RetryScheduled(data.count("attempt"), data.count("of"), at, _failure(failure))
         case "run_finished":
             inner = data.inner("failure")
             status = cast(MessageStatus, data.word("status", MESSAGE_STATUSES))
@@ -133,6 +148,18 @@ def failure_to_json(failure: Failure) -> str:
 def failure_from_json(text: str) -> Failure:
     """Return the failure that `failure_to_json` wrote; StorageError if it cannot be read."""
     return _failure(_Fields("failure", text))
+
+
+def _reasoning_to_json(reasoning: ReasoningPart | ReasoningDelta) -> str:
+    """Leave the metadata out where there is none, as rows from before there was any have it."""
+    metadata = reasoning.provider_metadata
+    kept = {} if metadata is None else {"provider_metadata": asdict(metadata)}
+    return _dump({"text": reasoning.text, **kept})
+
+
+def _metadata(data: _Fields) -> ProviderMetadata | None:
+    inner = data.inner("provider_metadata")
+    return None if inner is None else ProviderMetadata(inner.text("origin"), inner.text("data"))
 
 
 def _plain(failure: Failure) -> dict[str, Json]:
@@ -177,16 +204,16 @@ class _Fields:
         try:
             data: object = json.loads(source) if isinstance(source, str) else source
         except ValueError as error:
-            raise self._damaged("its text") from error
+            raise self.damaged("its text") from error
         if not isinstance(data, dict):
-            raise self._damaged("its text")
+            raise self.damaged("its text")
         self._data: dict[str, object] = data
 
     def text(self, name: str) -> str:
         value = self._data.get(name)
         if isinstance(value, str):
             return value
-        raise self._damaged(name)
+        raise self.damaged(name)
 
     def text_or_none(self, name: str) -> str | None:
         return None if self._data.get(name) is None else self.text(name)
@@ -201,7 +228,7 @@ class _Fields:
         value = self._data.get(name)
         if isinstance(value, int):
             return value
-        raise self._damaged(name)
+        raise self.damaged(name)
 
     def count_or_none(self, name: str) -> int | None:
         return None if self._data.get(name) is None else self.count(name)
@@ -210,7 +237,7 @@ class _Fields:
         value = self._data.get(name)
         if value is None or isinstance(value, int | float):
             return value
-        raise self._damaged(name)
+        raise self.damaged(name)
 
     def inner(self, name: str) -> _Fields | None:
         value = self._data.get(name)
@@ -218,9 +245,9 @@ class _Fields:
             return None
         if isinstance(value, dict):
             return _Fields(name, value)
-        raise self._damaged(name)
+        raise self.damaged(name)
 
-    def _damaged(self, name: str) -> StorageError:
+    def damaged(self, name: str) -> StorageError:
         return StorageError(
             f"The database holds a damaged {self._what}: {name} cannot be read. Restore the database from a backup."
         )

@@ -15,6 +15,9 @@ from services.messages import Message, MessageStatus, Part, clean_text
 from services.storage import codec
 from services.usage import Usage
 
+_MOST = 2**63 - 1
+"""The largest number a column takes; an endpoint that reports more must not cost the answer."""
+
 Values = dict[str, Any]
 """Column names and what goes into them. Stays inside this room."""
 
@@ -40,6 +43,17 @@ class RunRecord:
     request_id: str | None
     usage: Usage | None
     failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What beginning a run came to."""
+
+    conversation: Conversation
+    """As it is then."""
+    run_id: str
+    fresh: bool
+    """False when the request had come before: nothing was stored now, and this is the run of that first time."""
 
 
 def to_conversation(row: Row[Any]) -> Conversation:
@@ -79,7 +93,7 @@ def to_message(row: Row[Any], parts: tuple[Part, ...]) -> Message:
         run_id=row.run_id,
         endpoint=row.endpoint,
         model=row.model,
-        usage=_to_usage(row),
+        usage=to_usage(row),
     )
 
 
@@ -134,17 +148,17 @@ def to_run(row: Row[Any]) -> RunRecord:
         finish_reason=row.finish_reason,
         response_id=row.response_id,
         request_id=row.request_id,
-        usage=_to_usage(row),
+        usage=to_usage(row),
         failure=None if row.failure is None else codec.failure_from_json(row.failure),
     )
 
 
 def from_usage(usage: Usage | None) -> Values:
     """Return the usage columns; unknown usage is NULL in all of them, never 0."""
-    return {} if usage is None else asdict(usage)
+    return {} if usage is None else {name: min(count, _MOST) for name, count in asdict(usage).items()}
 
 
-def _to_usage(row: Row[Any]) -> Usage | None:
+def to_usage(row: Row[Any]) -> Usage | None:
     if row.input is None:
         return None
     return Usage(input=row.input, cached_input=row.cached_input, output=row.output, reasoning=row.reasoning)

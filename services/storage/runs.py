@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.conversation import Conversation
-from services.errors import Failure, NotFoundError
+from services.conversation import Conversation, Options
+from services.errors import Failure, InputError, NotFoundError
 from services.events import Numbered, Reply, RunFinished
-from services.messages import Message
+from services.messages import Message, MessageStatus, Part, ReasoningPart, TextPart
 from services.storage import codec, conversations, rows, tree
 from services.storage.engine import insert_new
+from services.storage.rows import Begun
 from services.storage.schema import conversations as conversations_table
-from services.storage.schema import messages, parts, run_events, runs
+from services.storage.schema import messages, parts, request_keys, run_events, runs
+from services.usage import Usage
 
 STOPPED = Failure(
     kind="unexpected",
     message="Panelist was stopped while this answer was being written.",
     next_step="retry",
 )
+
+RESUMABLE: tuple[MessageStatus, ...] = ("stopped", "truncated", "interrupted")
+"""Statuses of the answers that can be gone on with in place."""
+
+
+def joined(kept: Sequence[Part], new: Sequence[Part]) -> tuple[Part, ...]:
+    """Return the parts that one run would have left which had the events of both: text goes on without a seam."""
+    if kept and new:
+        match kept[-1], new[0]:
+            case (TextPart() as before, TextPart() as after) | (ReasoningPart() as before, ReasoningPart() as after):
+                if replace(before, text="") == replace(after, text=""):  # alike in all but their text
+                    return (*kept[:-1], replace(before, text=before.text + after.text), *new[1:])
+    return (*kept, *new)
 
 
 async def begin(
@@ -31,26 +47,60 @@ async def begin(
     new: Sequence[Message],
     *,
     run_id: str,
+    request_key: str | None,
     now: datetime,
-) -> Conversation:
+) -> Begun:
     """Store the conversation if it is new, the new messages (the last is the answer) and the run."""
+    earlier = await _begun_before(connection, owner, request_key)
+    if earlier is not None:
+        return earlier
     answer = new[-1]
     await conversations.add(connection, owner, conversation)
     await tree.add(connection, new)
-    await connection.execute(
-        insert(runs).values(
-            id=run_id,
-            conversation_id=conversation.id,
-            message_id=answer.id,
-            status=answer.status,
-            endpoint=answer.endpoint,
-            model=answer.model,
-            started_at=now,
-        )
+    return await _add_run(connection, owner, answer, run_id=run_id, request_key=request_key, now=now)
+
+
+async def resume(
+    connection: AsyncConnection,
+    owner: str,
+    conversation_id: str,
+    message_id: str,
+    *,
+    run_id: str,
+    options: Options | None,
+    request_key: str | None,
+    now: datetime,
+) -> Begun:
+    """Open an answer that was cut off again, for a new run that writes on.
+
+    While it does, the stored parts of the message are what it writes on from; `finish` puts its own behind them. So
+    nothing has to be copied or remembered, and a crash at any moment loses nothing.
+    """
+    earlier = await _begun_before(connection, owner, request_key)
+    if earlier is not None:
+        return earlier
+    await conversations.one(connection, owner, conversation_id)
+    await tree.require(connection, conversation_id, message_id)
+    row = (await connection.execute(select(messages).where(messages.c.id == message_id))).one()
+    if row.role != "assistant" or row.status not in RESUMABLE:
+        raise InputError("Only an answer that was cut off can be continued.")
+    if await connection.scalar(select(messages.c.id).where(messages.c.parent_id == message_id).limit(1)) is not None:
+        raise InputError("The conversation has gone on after this answer, so it cannot be continued. Retry it instead.")
+    options = options or Options()
+    answer = replace(
+        rows.to_message(row, ()),
+        status="streaming",
+        run_id=run_id,
+        endpoint=options.endpoint or row.endpoint,
+        model=options.model or row.model,
     )
-    await conversations.set_head(connection, conversation.id, answer.id)
-    await conversations.touch(connection, conversation.id, now)
-    return await conversations.one(connection, owner, conversation.id)
+    await connection.execute(
+        update(messages)
+        .where(messages.c.id == message_id)
+        .values(status=answer.status, run_id=run_id, endpoint=answer.endpoint, model=answer.model)
+    )
+    await connection.execute(delete(parts).where(parts.c.message_id == message_id, parts.c.kind == "error"))
+    return await _add_run(connection, owner, answer, run_id=run_id, request_key=request_key, now=now)
 
 
 async def append(connection: AsyncConnection, events: Mapping[str, Sequence[Numbered]]) -> None:
@@ -63,7 +113,7 @@ async def append(connection: AsyncConnection, events: Mapping[str, Sequence[Numb
     live = events.keys() - set(ended)
     values = [rows.from_numbered(run_id, numbered) for run_id in live for numbered in events[run_id]]
     if values:
-        await connection.execute(insert_new(run_events), values)
+        await connection.execute(insert_new(connection, run_events), values)
 
 
 async def finish(
@@ -82,12 +132,9 @@ async def finish(
     if run.status != "streaming":
         return
     model = reply.model or run.model
-    usage = rows.from_usage(reply.usage)
-    await connection.execute(
-        update(messages).where(messages.c.id == run.message_id).values(status=reply.status, model=model, **usage)
-    )
+    kept = await tree.parts_of(connection, run.message_id)  # none, unless the run went on with an earlier answer
     await connection.execute(delete(parts).where(parts.c.message_id == run.message_id))
-    await tree.add_parts(connection, run.message_id, reply.parts)
+    await tree.add_parts(connection, run.message_id, joined(kept, reply.parts))
     await connection.execute(
         update(runs)
         .where(runs.c.id == run_id)
@@ -101,8 +148,14 @@ async def finish(
             response_id=reply.response_id,
             request_id=reply.request_id,
             failure=None if reply.failure is None else codec.failure_to_json(reply.failure),
-            **usage,
+            **rows.from_usage(reply.usage),
         )
+    )
+    usage = await _usage_of(connection, run.message_id)
+    await connection.execute(
+        update(messages)
+        .where(messages.c.id == run.message_id)
+        .values(status=reply.status, model=model, **rows.from_usage(usage))
     )
     await connection.execute(
         delete(run_events).where(run_events.c.run_id == run_id, run_events.c.kind.in_(codec.DELTA_KINDS))
@@ -145,6 +198,51 @@ async def one(connection: AsyncConnection, owner: str, run_id: str) -> rows.RunR
     if row is None:
         raise _not_found()
     return rows.to_run(row)
+
+
+async def _begun_before(connection: AsyncConnection, owner: str, request_key: str | None) -> Begun | None:
+    if request_key is None:
+        return None
+    query = (
+        select(runs.c.id, runs.c.conversation_id)
+        .join(request_keys, request_keys.c.run_id == runs.c.id)
+        .where(request_keys.c.owner == owner, request_keys.c.key == request_key)
+    )
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return None
+    return Begun(await conversations.one(connection, owner, row.conversation_id), row.id, fresh=False)
+
+
+async def _add_run(
+    connection: AsyncConnection, owner: str, answer: Message, *, run_id: str, request_key: str | None, now: datetime
+) -> Begun:
+    """Store the run that writes `answer`, and make that the head."""
+    await connection.execute(
+        insert(runs).values(
+            id=run_id,
+            conversation_id=answer.conversation_id,
+            message_id=answer.id,
+            status=answer.status,
+            endpoint=answer.endpoint,
+            model=answer.model,
+            started_at=now,
+        )
+    )
+    if request_key is not None:
+        await connection.execute(insert(request_keys).values(owner=owner, key=request_key, run_id=run_id))
+    await conversations.set_head(connection, answer.conversation_id, answer.id)
+    await conversations.touch(connection, answer.conversation_id, now)
+    return Begun(await conversations.one(connection, owner, answer.conversation_id), run_id, fresh=True)
+
+
+async def _usage_of(connection: AsyncConnection, message_id: str) -> Usage | None:
+    """Return what all runs that wrote the message used together; unknown if it is unknown of one."""
+    found = [
+        rows.to_usage(row) for row in await connection.execute(select(runs).where(runs.c.message_id == message_id))
+    ]
+    known = [usage for usage in found if usage is not None]
+    return sum(known, start=Usage()) if known and len(known) == len(found) else None
 
 
 async def _events(connection: AsyncConnection, run_id: str, after: int) -> list[Numbered]:

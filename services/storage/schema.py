@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import get_args
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Column,
     DateTime,
@@ -61,7 +62,9 @@ def _one_of(column: str, words: tuple[str, ...]) -> CheckConstraint:
 
 def _usage() -> list[Column[int]]:
     """Columns of a `Usage`; all NULL where the endpoint did not say."""
-    return [Column(name, Integer) for name in ("input", "cached_input", "output", "reasoning")]
+    # An endpoint may report any number; SQLite's INTEGER has 64 bits, PostgreSQL's 32.
+    count = BigInteger().with_variant(Integer, "sqlite")
+    return [Column(name, count) for name in ("input", "cached_input", "output", "reasoning")]
 
 
 metadata = MetaData(
@@ -151,6 +154,15 @@ run_events = Table(
     Column("seq", Integer, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("data", Text, nullable=False),
+)
+
+# By them a request that arrives twice is known. A table of its own: a run needs none.
+request_keys = Table(
+    "request_keys",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
 )
 
 dropped_parameters = Table(

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.conversation import Conversation, Options, TitleSource, Versions
-from services.errors import StorageError
+from services.errors import InputError
 from services.events import Numbered, Reply
 from services.messages import Message
 from services.storage import conversations, runs, tree
-from services.storage.engine import Database, check_file, insert_new
-from services.storage.lock import DatabaseLock
+from services.storage.backup import backup
+from services.storage.dialects import dialect_of
+from services.storage.engine import Database, Dialect, insert_new
 from services.storage.migrate import migrate
-from services.storage.rows import RunRecord
+from services.storage.rows import Begun, RunRecord
+from services.storage.schema import conversations as conversations_table
 from services.storage.schema import dropped_parameters
 
-__all__ = ["RunRecord", "Store"]
+__all__ = ["Begun", "RunRecord", "Store"]
 
 Page = tuple[datetime, str]
 """Where a page of conversations ended: `updated_at` and `id` of its last one."""
+
+
+MAX_KEY = 200
+"""Characters of a request key."""
 
 
 class Store:
@@ -36,35 +41,50 @@ class Store:
     A call that is cancelled is still carried out.
     """
 
-    def __init__(self, database: Database, lock: DatabaseLock, now: Callable[[], datetime]) -> None:
+    def __init__(self, where: Path | str, database: Database, dialect: Dialect, now: Callable[[], datetime]) -> None:
+        self._where = where
         self._database = database
-        self._lock = lock
+        self._dialect = dialect
         self._now = now
 
     @classmethod
-    async def open(cls, path: Path, *, now: Callable[[], datetime] | None = None) -> Store:
-        """Open the database at `path`, making it and its folder where missing, and bring its schema up to date.
+    async def open(cls, where: Path | str, *, now: Callable[[], datetime] | None = None) -> Store:
+        """Open a database, making a file and its folder where missing, and bring its schema up to date.
 
         Args:
-            path: The SQLite file.
+            where: The SQLite file, or a URL that begins with `postgresql://` or `sqlite:///`.
             now: The clock, aware; the system's unless given.
 
         Raises:
-            StorageError: it cannot be used; whatever is at `path` was left as it is.
+            StorageError: it cannot be used; whatever is there was left as it is.
         """
-        lock = await asyncio.to_thread(_prepare, path)
+        dialect = dialect_of(where)
+        await asyncio.to_thread(dialect.prepare)
         try:
-            await asyncio.to_thread(migrate, lock.database)
-            database = await Database.open(lock.database)
+            await asyncio.to_thread(migrate, dialect)
+            database = await Database.open(dialect)
         except BaseException:
-            lock.release()
+            dialect.release()
             raise
-        return cls(database, lock, now or _utc_now)
+        return cls(where, database, dialect, now or _utc_now)
 
     async def close(self) -> None:
         """Finish what was begun, close the database, let another server have it."""
         await self._database.close()
-        self._lock.release()
+        self._dialect.release()
+
+    async def check(self) -> None:
+        """Read and write something that nobody sees.
+
+        Raises:
+            StorageError: it failed; its text is the sentence for a banner, which may go when this raises no more.
+        """
+        await self._database.read(_dropped_parameters)
+        await self._database.write(_write_something, self._now())
+
+    async def backup(self, target: Path) -> None:
+        """Write a copy of this moment into a new file, while everything goes on; see `services.storage.backup`."""
+        await asyncio.to_thread(backup, self._where, target)
 
     # Conversations
 
@@ -117,8 +137,15 @@ class Store:
     # Runs
 
     async def begin_run(
-        self, owner: str, *, conversation: Conversation, question: Message | None, answer: Message, run_id: str
-    ) -> Conversation:
+        self,
+        owner: str,
+        *,
+        conversation: Conversation,
+        question: Message | None,
+        answer: Message,
+        run_id: str,
+        request_key: str | None = None,
+    ) -> Begun:
         """Store a question and the empty answer that a run will fill, and make the answer the head: all or nothing.
 
         Args:
@@ -127,11 +154,11 @@ class Store:
             question: None when an existing question is answered again.
             answer: Has the status `streaming`, and the question as its parent.
             run_id: The new run.
-
-        Returns:
-            The conversation as it is then.
+            request_key: A word of the browser's for this request. When the owner has used it before, nothing is
+                stored, and the conversation and run of that first time are returned.
 
         Raises:
+            InputError: `request_key` is empty or no plain word.
             NotFoundError: the conversation is deleted or somebody else's, or a parent is not in it.
             ValueError: the messages do not belong together.
         """
@@ -142,7 +169,49 @@ class Store:
             raise ValueError(f"answer {answer.id!r} does not follow its question")
         if answer.status != "streaming":
             raise ValueError(f"answer {answer.id!r} is {answer.status}, not streaming")
-        return await self._database.write(runs.begin, owner, conversation, new, run_id=run_id, now=self._now())
+        _check_key(request_key)
+        return await self._database.write(
+            runs.begin, owner, conversation, new, run_id=run_id, request_key=request_key, now=self._now()
+        )
+
+    async def resume_run(
+        self,
+        owner: str,
+        conversation_id: str,
+        message_id: str,
+        run_id: str,
+        *,
+        options: Options | None = None,
+        request_key: str | None = None,
+    ) -> Begun:
+        """Open an answer that was cut off again, so that a new run writes on in it; its text stays.
+
+        `finish_run` and `interrupt_orphans` put the reply of the new run behind what is there, text to text without a
+        seam, and the usage of both adds up.
+
+        Args:
+            owner: Whose conversation it is.
+            conversation_id: The answer's conversation.
+            message_id: The answer.
+            run_id: The new run.
+            options: Who writes on, where that is not who wrote before.
+            request_key: As for `begin_run`.
+
+        Raises:
+            InputError: the answer was not cut off, or there are messages after it.
+            NotFoundError: there is no such message.
+        """
+        _check_key(request_key)
+        return await self._database.write(
+            runs.resume,
+            owner,
+            conversation_id,
+            message_id,
+            run_id=run_id,
+            options=options,
+            request_key=request_key,
+            now=self._now(),
+        )
 
     async def append_events(self, run_id: str, events: Sequence[Numbered]) -> None:
         """Store a run's next events."""
@@ -154,6 +223,8 @@ class Store:
 
     async def finish_run(self, run_id: str, *, reply: Reply, first_token_s: float | None, total_s: float) -> None:
         """Write the finished answer into its message, and the run's result; drop the stored events that it repeats.
+
+        `reply` is the fold of this run's own events, also when it went on with an earlier answer.
 
         A run that has ended already stays as it is, so the call may be tried again.
 
@@ -194,8 +265,16 @@ class Store:
         return await self._database.read(_dropped_parameters)
 
 
+async def _write_something(connection: AsyncConnection, now: datetime) -> None:
+    """Take some room and give it back, so that a full disk is noticed as well as a locked or read-only one."""
+    when = {"created_at": now, "updated_at": now}
+    row = {"id": "", "owner": "", "title": "x" * 10_000, "title_source": "question", **when}
+    await connection.execute(insert(conversations_table).values(row))
+    await connection.execute(delete(conversations_table).where(conversations_table.c.id == ""))
+
+
 async def _drop_parameter(connection: AsyncConnection, endpoint: str, parameter: str) -> None:
-    await connection.execute(insert_new(dropped_parameters).values(endpoint=endpoint, parameter=parameter))
+    await connection.execute(insert_new(connection, dropped_parameters).values(endpoint=endpoint, parameter=parameter))
 
 
 async def _dropped_parameters(connection: AsyncConnection) -> dict[str, frozenset[str]]:
@@ -205,26 +284,9 @@ async def _dropped_parameters(connection: AsyncConnection) -> dict[str, frozense
     return {endpoint: frozenset(parameters) for endpoint, parameters in found.items()}
 
 
-def _prepare(path: Path) -> DatabaseLock:
-    """Make the folder and an empty file that only this user can read, and lock it. Blocking."""
-    try:
-        path = path.resolve()  # two names of one file share its lock
-        if path.is_dir():
-            raise StorageError(f"{path} is a folder. Name a file in it for the database.")
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = DatabaseLock.take(path)
-        try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its other files the same mode
-            check_file(path)
-        except BaseException:
-            lock.release()
-            raise
-    except OSError as error:
-        raise StorageError(
-            f"{path} cannot be written ({error.strerror}). "
-            "Give the user that runs Panelist the right to write there, or name another place."
-        ) from error
-    return lock
+def _check_key(request_key: str | None) -> None:
+    if request_key is not None and not (request_key.isprintable() and 0 < len(request_key) <= MAX_KEY):
+        raise InputError("The page sent a request that cannot be told from others. Reload the page and send it again.")
 
 
 def _utc_now() -> datetime:

@@ -100,6 +100,11 @@ async def add(connection: AsyncConnection, new: Sequence[Message]) -> None:
         await add_parts(connection, message.id, message.parts)
 
 
+async def parts_of(connection: AsyncConnection, message_id: str) -> tuple[Part, ...]:
+    query = select(parts).where(parts.c.message_id == message_id).order_by(parts.c.position)
+    return tuple(rows.to_part(row) for row in await connection.execute(query))
+
+
 async def add_parts(connection: AsyncConnection, message_id: str, new: Iterable[Part]) -> None:
     values = rows.from_parts(message_id, tuple(new))
     if values:

@@ -6,10 +6,11 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Literal
 
 import httpx2
 
-from services.endpoints import Endpoint, ProfileName
+from services.endpoints import Api, Endpoint, ProfileName
 from services.errors import Failure, ModelError
 from services.events import RunEvent, StepFinished, TextDelta
 from services.messages import Message, TextPart
@@ -31,7 +32,12 @@ def data(content: str = "", finish: str | None = None) -> str:
 ANSWER = data("Hel") + data("lo") + data(finish="stop") + "data: [DONE]\n\n"
 
 
-def request(base_url: str, profile: ProfileName = "generic", dropped: frozenset[str] = frozenset()) -> ModelRequest:
+def request(
+    base_url: str,
+    profile: ProfileName = "generic",
+    dropped: frozenset[str] = frozenset(),
+    api: Api | Literal["auto"] = "auto",
+) -> ModelRequest:
     question = Message(
         id="m",
         conversation_id="c",
@@ -41,7 +47,7 @@ def request(base_url: str, profile: ProfileName = "generic", dropped: frozenset[
         status="complete",
         created_at=datetime.now(UTC),
     )
-    endpoint = Endpoint(name="acme", base_url=base_url, profile=profile, dropped=dropped)
+    endpoint = Endpoint(name="acme", base_url=base_url, profile=profile, dropped=dropped, api=api)
     return ModelRequest(endpoint=endpoint, model="m1", messages=(question,))
 
 

@@ -31,7 +31,12 @@ async def open_app(tmp_path: Path) -> AsyncGenerator[OpenRuntime, None]:
     opened: list[Runtime] = []
 
     async def open_one(provider: ScriptedProvider, **environ: str) -> Runtime:
-        environ = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "PANELIST_TITLES": "off", **environ}
+        environ = {
+            "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+            "PANELIST_TITLES": "off",
+            "PANELIST_TRIES": "1",
+            **environ,
+        }
         settings: Settings = read_settings(environ, tmp_path)
         runtime = await open_runtime(settings, provider=provider)
         opened.append(runtime)

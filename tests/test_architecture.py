@@ -15,7 +15,7 @@ LEVELS = {
         ["messages", "conversation", "events", "usage", "settings", "errors", "endpoints", "keys", "logs"], 0
     ),
     **dict.fromkeys(["providers", "storage", "tools", "retrieval", "media"], 1),
-    **dict.fromkeys(["runner", "loop", "context", "titles", "export", "structured", "render"], 2),
+    **dict.fromkeys(["runner", "loop", "retries", "context", "titles", "export", "structured", "render"], 2),
     **dict.fromkeys(["chat", "batch", "connect"], 3),
     "runtime": 4,
 }

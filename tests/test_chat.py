@@ -138,7 +138,7 @@ async def test_a_failure_is_a_part_of_the_message_and_a_retry_its_sibling(open_a
     assert back.path == failed.path, "what was shown is still there"
 
 
-@pytest.mark.parametrize("text", ["", "   ", "\n\t\n", "\x00\x01"])
+@pytest.mark.parametrize("text", ["", "   ", "\n\t\n", "\x00\x01", "\u200b\u2060 \ufeff"])
 async def test_nothing_is_sent_for_nothing(open_app: OpenRuntime, text: str) -> None:
     app = await open_app(ScriptedProvider())
     with pytest.raises(InputError, match="empty"):
@@ -182,7 +182,7 @@ async def test_one_answer_at_a_time_even_when_asked_twice_at_once(open_app: Open
 async def test_a_model_that_was_chosen_is_asked_for(open_app: OpenRuntime) -> None:
     provider = ScriptedProvider(answer("ok"))
     app = await open_app(provider)
-    opened = await app.chat.send(OWNER, "Go", options=Options(endpoint="local", model="my-model"))
+    opened = await app.chat.send(OWNER, "Go", options=Options(endpoint="127.0.0.1:9", model="my-model"))
     await whole_run(app.chat, opened)
     assert provider.requests[0].model == "my-model"
 
@@ -357,3 +357,41 @@ async def test_events_reach_the_disk_while_they_come(open_app: OpenRuntime, tmp_
         return any(n.event == TextDelta("x" * 3000) for n in events)
 
     await until(stored)
+
+
+async def test_a_request_that_comes_twice_is_one_message(open_app: OpenRuntime) -> None:
+    gate = asyncio.Event()
+    provider = ScriptedProvider([gate, *answer("Once")])
+    app = await open_app(provider)
+    first = await app.chat.send(OWNER, "Go", request_key="0123abcd")
+    while_written = await app.chat.send(OWNER, "Go", request_key="0123abcd")
+    gate.set()
+    done = await whole_run(app.chat, first)
+    afterwards = await app.chat.send(OWNER, "Go", request_key="0123abcd")
+    assert while_written.conversation.id == afterwards.conversation.id == done.conversation.id
+    assert afterwards.path == done.path
+    assert len(await app.chat.conversations(OWNER)) == 1
+    here = done.conversation.id
+    again = await app.chat.send(OWNER, "Go", conversation_id=here, request_key="0123abcd")
+    assert again.path == done.path
+
+
+@pytest.mark.parametrize("script", [["Half an ", asyncio.Event()], answer("Half an ", reason="length"), ["Half an "]])
+async def test_an_answer_that_was_cut_off_goes_on_in_place(open_app: OpenRuntime, script: list) -> None:
+    provider = ScriptedProvider(script, answer("answer."))
+    app = await open_app(provider)
+    opened = await app.chat.send(OWNER, "Go")
+    assert opened.run_id
+    async for batch in app.chat.follow(OWNER, opened.run_id):
+        if any(isinstance(n.event, TextDelta) for n in batch):
+            app.chat.stop(OWNER, opened.run_id)
+    cut = (await app.chat.open(OWNER, opened.conversation.id)).path[-1]
+    assert (cut.text, cut.status in {"stopped", "truncated", "interrupted"}) == ("Half an ", True)
+    done = await whole_run(app.chat, await app.chat.go_on(OWNER, opened.conversation.id, cut.id))
+    whole = done.path[-1]
+    assert (whole.id, whole.text, whole.status) == (cut.id, "Half an answer.", "complete")
+    sent = provider.requests[1].messages
+    assert [(m.role, m.text) for m in sent[:2]] == [("user", "Go"), ("assistant", "Half an ")]
+    assert "exactly where it stops" in sent[2].text
+    with pytest.raises(InputError):
+        await app.chat.go_on(OWNER, opened.conversation.id, cut.id)

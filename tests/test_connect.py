@@ -37,9 +37,11 @@ class TestKeys:
 
     async def test_a_typed_key_comes_first_until_forgotten(self, tmp_path: Path) -> None:
         ring = KeyRing({"MY_KEY": "from-env"}, tmp_path)
-        ring.remember("x", "typed")
+        ring.remember(endpoint(), "typed")
         assert await ring.key_of(endpoint(key_env="MY_KEY")) == "typed"
-        ring.forget("x")
+        elsewhere = Endpoint(name="x", base_url="http://127.0.0.1:8/v1")
+        assert await ring.key_of(elsewhere) is None, "a key goes to the URL that it was typed for, and no other"
+        ring.forget(endpoint())
         assert await ring.key_of(endpoint(key_env="MY_KEY")) == "from-env"
 
     @pytest.mark.parametrize(
@@ -94,7 +96,7 @@ class TestTryAndUse:
         tried = await app.connections.try_out("https://api.openai.com/v1", KEY)
         assert (tried.ok, tried.models) == (True, ("a", "b"))
         assert tried.sentence == "It works: api.openai.com offers 2 models."
-        assert [e.name for e in app.connections.endpoints()] == ["local", "demo"], "trying changes nothing"
+        assert [e.name for e in app.connections.endpoints()] == ["127.0.0.1:9", "demo"], "trying changes nothing"
 
     async def test_a_key_that_is_refused_is_explained(self, open_app: OpenRuntime) -> None:
         app = await open_app(ScriptedProvider(models=refusal("auth", "openai refused the key.")))
@@ -126,17 +128,42 @@ class TestTryAndUse:
         endpoint = app.connections.use("https://openrouter.ai/api/v1/", KEY)
         assert (endpoint.name, endpoint.base_url) == ("openrouter", "https://openrouter.ai/api/v1")
         assert app.connections.default == endpoint
-        assert [e.name for e in app.connections.endpoints()] == ["openrouter", "local", "demo"]
+        assert [e.name for e in app.connections.endpoints()] == ["openrouter", "127.0.0.1:9", "demo"]
         assert app.connections.use("https://openrouter.ai/api/v1", KEY) == endpoint, "twice is once"
         assert len(app.connections.endpoints()) == 3
         assert not (app.settings.app_dir / ".env").exists(), "nothing is written unless asked"
 
     async def test_written_down_it_is_there_at_the_next_start(self, open_app: OpenRuntime) -> None:
-        app = await open_app(ScriptedProvider())
+        app = await open_app(ScriptedProvider(), OPENAI_BASE_URL="")
         await app.connections.write_down("https://api.openai.com/v1", KEY)
         settings = read_settings({}, app.settings.app_dir)
         assert settings.endpoints[0].name == "openai"
         assert stat.S_IMODE(os.stat(app.settings.app_dir / ".env").st_mode) == 0o600
+
+    async def test_an_old_key_is_never_left_beside_a_new_url(self, open_app: OpenRuntime) -> None:
+        app = await open_app(ScriptedProvider(), OPENAI_BASE_URL="")
+        env = app.settings.app_dir / ".env"
+        env.write_text(f"OPENAI_API_KEY={KEY}\n", "utf-8")
+        await app.connections.write_down("http://127.0.0.1:8000/v1", "")
+        assert "canary" not in env.read_text("utf-8")
+
+    async def test_what_the_environment_fixes_is_not_written(self, open_app: OpenRuntime) -> None:
+        app = await open_app(ScriptedProvider())
+        with pytest.raises(InputError, match=r"The environment sets OPENAI_BASE_URL and wins over \.env"):
+            await app.connections.write_down("https://api.openai.com/v1", KEY)
+
+    async def test_two_servers_of_one_kind_keep_their_own_keys(self, open_app: OpenRuntime) -> None:
+        app = await open_app(ScriptedProvider())
+        one = app.connections.use("https://gw.example/v1", KEY)
+        other = app.connections.use("http://gw.example/v1", "")
+        assert one.name != other.name
+        assert await app.connections._keys.key_of(other) is None
+
+    async def test_a_server_has_the_same_name_after_a_restart(self, open_app: OpenRuntime) -> None:
+        app = await open_app(ScriptedProvider(), OPENAI_BASE_URL="")
+        endpoint = app.connections.use("https://llm.example.org/v1", KEY)
+        await app.connections.write_down("https://llm.example.org/v1", KEY)
+        assert read_settings({}, app.settings.app_dir).endpoints[0].name == endpoint.name
 
     async def test_local_servers_are_found_and_silence_is_no_failure(self, open_app: OpenRuntime) -> None:
         provider = ScriptedProvider(models=("llama",))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+
+from sqlalchemy import create_engine, func, make_url, select, text
+from sqlalchemy.pool import NullPool
 
 from services.conversation import Conversation, Options
 from services.events import Numbered, Reply, RunEvent, RunFinished, StepFinished, StepStarted, TextDelta
 from services.messages import Message, TextPart, new_id
+from services.storage.schema import metadata
 from services.storage.store import Store
 
 WHEN = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -118,12 +121,34 @@ async def finish(store: Store, run_id: str, text: str = "Because of clouds.") ->
     await store.finish_run(run_id, reply=folded(*told(text)), first_token_s=0.5, total_s=2.0)
 
 
-def count_rows(path: Path) -> dict[str, int]:
-    """Count what a database holds, by a connection of our own."""
-    connection = sqlite3.connect(path)
-    try:
-        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        found: dict[str, Any] = {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone() for name in tables}
-        return {name: count for name, (count,) in found.items() if name != "alembic_version"}
-    finally:
-        connection.close()
+async def stop(store: Store, run_id: str, said: str) -> None:
+    """End a run as a person does who has read enough."""
+    reply = folded(TextDelta(said), RunFinished("stopped"))
+    await store.finish_run(run_id, reply=reply, first_token_s=0.5, total_s=2.0)
+
+
+class Rows:
+    """What a database holds, by connections of our own."""
+
+    def __init__(self, where: Path | str) -> None:
+        url = make_url(f"sqlite:///{where}") if isinstance(where, Path) else make_url(where)
+        if not isinstance(where, Path):
+            url = url.set(drivername="postgresql+psycopg")
+        self.engine = create_engine(url, poolclass=NullPool)
+
+    def count(self) -> dict[str, int]:
+        """Return the number of rows of each table."""
+        with self.engine.connect() as connection:
+            return {
+                table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+                for table in metadata.sorted_tables
+            }
+
+    def execute(self, sql: str, *values: Mapping[str, object]) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(text(sql), list(values) or None)
+
+    def clear(self) -> None:
+        with self.engine.begin() as connection:
+            for table in reversed(metadata.sorted_tables):
+                connection.execute(table.delete())

@@ -12,6 +12,7 @@ from services.events import (
     FinishReason,
     ModelNamed,
     ReasoningDelta,
+    RetryScheduled,
     RunEvent,
     RunFinished,
     StepFinished,
@@ -62,6 +63,7 @@ EVENTS = [
     st.builds(ToolCallRequested, texts, texts, texts),
     st.builds(UsageReported, usages),
     st.builds(StepFinished, st.sampled_from(get_args(FinishReason)), texts),
+    st.builds(RetryScheduled, counts, counts, st.floats(0, 1e12), failures),
     st.builds(RunFinished, st.sampled_from(MESSAGE_STATUSES), st.none() | failures),
 ]
 parts: st.SearchStrategy[Part] = st.one_of(*PARTS)
@@ -139,6 +141,7 @@ def test_a_field_that_a_newer_version_added_is_ignored() -> None:
             '{"status": "failed", "failure": {"kind": "server", "message": "", "next_step": "retry", "detail": 1}}',
         ),
         ("model_named", '{"model": 3}'),
+        ("retry_scheduled", '{"attempt": 2, "of": 3, "at": 1.5}'),
     ],
 )
 def test_damaged_text_is_named(kind: str, text: str) -> None:

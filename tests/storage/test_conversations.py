@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from services.conversation import MAX_TITLE, Options, TitleSource
 from services.errors import NotFoundError
 from services.messages import clean_text
-from services.storage.store import Store
+from services.storage.store import Begun, Store
 from tests.storage import make
 from tests.storage.make import ANN, BEN
 
@@ -33,7 +33,7 @@ async def test_begin_run_returns_what_is_stored(store: Store) -> None:
     stored = await store.begin_run(
         ANN, conversation=new.conversation, question=new.question, answer=new.answer, run_id=new.run_id
     )
-    assert stored == await store.conversation(ANN, new.conversation.id)
+    assert stored == Begun(await store.conversation(ANN, new.conversation.id), new.run_id, fresh=True)
 
 
 async def test_a_moment_is_kept_whatever_zone_it_is_told_in(store: Store) -> None:
@@ -44,8 +44,8 @@ async def test_a_moment_is_kept_whatever_zone_it_is_told_in(store: Store) -> Non
     assert (stored, stored.utcoffset()) == (elsewhere, timedelta(0))
 
 
-async def test_the_list_has_the_last_changed_first_though_the_clock_stands_still(path: Path) -> None:
-    store = await Store.open(path, now=lambda: make.WHEN)
+async def test_the_list_has_the_last_changed_first_though_the_clock_stands_still(where: Path | str) -> None:
+    store = await Store.open(where, now=lambda: make.WHEN)
     first, second, third = [await make.asked(store) for _ in range(3)]
     await make.finish(store, first.run_id)
     expected = [first.conversation.id, third.conversation.id, second.conversation.id]
@@ -53,9 +53,9 @@ async def test_the_list_has_the_last_changed_first_though_the_clock_stands_still
     await store.close()
 
 
-async def test_the_list_has_the_last_changed_first_though_the_clock_goes_back(path: Path) -> None:
+async def test_the_list_has_the_last_changed_first_though_the_clock_goes_back(where: Path | str) -> None:
     times = [make.WHEN - timedelta(hours=n) for n in range(10)]
-    store = await Store.open(path, now=iter(times).__next__)
+    store = await Store.open(where, now=iter(times).__next__)
     first, second = [await make.asked(store) for _ in range(2)]
     assert [c.id for c in await store.conversations(ANN)] == [second.conversation.id, first.conversation.id]
     await store.close()

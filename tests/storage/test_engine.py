@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.errors import NotFoundError, StorageError
 from services.storage.engine import READERS, Database
+from services.storage.engine_sqlite import SQLite
 from services.storage.schema import dropped_parameters
 
 COMMON = {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 200, "mmap_size": 0}
@@ -117,7 +118,7 @@ async def test_a_cancelled_write_is_carried_out(database: Database) -> None:
 
 
 async def test_closing_waits_for_what_has_begun(path: Path) -> None:
-    database = await Database.open(path)
+    database = await Database.open(SQLite(path))
     writing = asyncio.create_task(database.write(_add))
     await asyncio.sleep(0)
     await database.close()
@@ -127,7 +128,7 @@ async def test_closing_waits_for_what_has_begun(path: Path) -> None:
 
 
 async def test_waiting_for_a_lock_does_not_hold_up_the_loop(path: Path) -> None:
-    database = await Database.open(path, busy_timeout_ms=60_000)
+    database = await Database.open(SQLite(path, busy_timeout_ms=60_000))
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         writing = asyncio.create_task(database.write(_add))
@@ -165,7 +166,7 @@ async def test_damage_is_told(database: Database, path: Path) -> None:
     pages = path.read_bytes()
     path.write_bytes(pages[:4096] + b"\xff" * (len(pages) - 4096))
     with pytest.raises(StorageError, match=r"is damaged\. It was left as it is; restore it from a backup"):
-        await (await Database.open(path)).read(_stored)
+        await (await Database.open(SQLite(path))).read(_stored)
 
 
 async def test_any_other_refusal_names_its_code(database: Database) -> None:

@@ -34,12 +34,18 @@ async def test_folder_and_files_are_made_and_private(tmp_path: Path) -> None:
     assert sorted(file.name for file in path.parent.iterdir()) == ["panelist.db", "panelist.db.lock"]
 
 
-async def test_what_was_stored_is_there_after_opening_again(path: Path) -> None:
-    store = await Store.open(path)
+async def test_what_was_stored_is_there_after_opening_again(where: Path | str) -> None:
+    store = await Store.open(where)
     new = await make.asked(store, "Is it kept?")
     await store.close()
-    store = await Store.open(path)
+    store = await Store.open(where)
     assert [message.text for message in await store.path(make.ANN, new.conversation.id)] == ["Is it kept?", ""]
+    await store.close()
+
+
+async def test_a_url_names_a_file_too(path: Path) -> None:
+    store = await Store.open(f"sqlite:///{path}")
+    assert "PostgreSQL" in await _refusal(path)
     await store.close()
 
 
@@ -139,8 +145,8 @@ except StorageError as error:
 """
 
 
-async def test_a_closed_store_says_so(path: Path) -> None:
-    store = await Store.open(path)
+async def test_a_closed_store_says_so(where: Path | str) -> None:
+    store = await Store.open(where)
     await store.close()
     await store.close()
     with pytest.raises(StorageError, match="is closed"):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
 
 from services.conversation import Options
 from services.errors import NotFoundError
+from services.messages import new_id
 from services.storage.store import Store
 from tests.storage import make
 from tests.storage.make import ANN, BEN
@@ -27,6 +27,7 @@ CALLS: dict[str, Call] = {
     "newest_leaf": lambda s, who, x: s.newest_leaf(who, x.conversation.id, x.question.id),
     "set_head": lambda s, who, x: s.set_head(who, x.conversation.id, x.question.id),
     "begin_run": lambda s, who, x: make.begin(s, make.exchange(x.conversation, after=x.answer.id), who),
+    "resume_run": lambda s, who, x: s.resume_run(who, x.conversation.id, x.answer.id, new_id()),
     "events": lambda s, who, x: s.events(who, x.run_id),
     "run": lambda s, who, x: s.run(who, x.run_id),
 }
@@ -42,10 +43,12 @@ def test_every_method_with_an_owner_is_tried() -> None:
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_only_the_owner_gets_in(store: Store, path: Path, name: str) -> None:
+async def test_only_the_owner_gets_in(store: Store, rows: make.Rows, name: str) -> None:
     new = await make.asked(store)
+    if name == "resume_run":
+        await make.stop(store, new.run_id, "Beca")
     before = (
-        make.count_rows(path),
+        rows.count(),
         await store.conversations(ANN),
         await store.path(ANN, new.conversation.id),
     )
@@ -53,7 +56,7 @@ async def test_only_the_owner_gets_in(store: Store, path: Path, name: str) -> No
         with pytest.raises(NotFoundError):
             await CALLS[name](store, stranger, new)
     after = (
-        make.count_rows(path),
+        rows.count(),
         await store.conversations(ANN),
         await store.path(ANN, new.conversation.id),
     )

@@ -52,22 +52,22 @@ async def test_hard_texts_are_kept_byte_for_byte(store: Store) -> None:
     assert (await store.path(ANN, new.conversation.id))[0].text.encode() == text.encode()
 
 
-async def test_a_failure_in_the_middle_stores_nothing(store: Store, path: Path) -> None:
+async def test_a_failure_in_the_middle_stores_nothing(store: Store, rows: make.Rows) -> None:
     first = await make.asked(store)
-    before, head = make.count_rows(path), await store.conversation(ANN, first.conversation.id)
+    before, head = rows.count(), await store.conversation(ANN, first.conversation.id)
     for where in (make.conversation(), first.conversation):
         new = make.exchange(where)
         new = replace(new, answer=replace(new.answer, run_id=first.run_id))  # taken: the last insert fails
         with pytest.raises(StorageError):
             await make.begin(store, new)
-    assert make.count_rows(path) == before
+    assert rows.count() == before
     assert await store.conversation(ANN, first.conversation.id) == head
     assert len(await store.conversations(ANN)) == 1
 
 
-async def test_a_parent_must_be_in_the_conversation(store: Store, path: Path) -> None:
+async def test_a_parent_must_be_in_the_conversation(store: Store, rows: make.Rows) -> None:
     first, other = await make.asked(store), await make.asked(store)
-    before = make.count_rows(path)
+    before = rows.count()
     for parent in ("unknown", other.answer.id):
         with pytest.raises(NotFoundError):
             await make.begin(store, make.exchange(first.conversation, after=parent))
@@ -78,20 +78,20 @@ async def test_a_parent_must_be_in_the_conversation(store: Store, path: Path) ->
             await store.begin_run(
                 ANN, conversation=first.conversation, question=None, answer=answer, run_id=answer.run_id or ""
             )
-    assert make.count_rows(path) == before
+    assert rows.count() == before
 
 
-async def test_somebody_elses_conversation_takes_nothing(store: Store, path: Path) -> None:
+async def test_somebody_elses_conversation_takes_nothing(store: Store, rows: make.Rows) -> None:
     first = await make.asked(store)
-    before = make.count_rows(path)
+    before = rows.count()
     with pytest.raises(NotFoundError):
         await make.begin(store, make.exchange(first.conversation, after=first.answer.id), BEN)
     with pytest.raises(NotFoundError):
         await make.begin(store, make.exchange(first.conversation), BEN)
-    assert make.count_rows(path) == before
+    assert rows.count() == before
 
 
-async def test_messages_that_do_not_belong_together_are_refused(store: Store, path: Path) -> None:
+async def test_messages_that_do_not_belong_together_are_refused(store: Store, rows: make.Rows) -> None:
     new = make.exchange(make.conversation())
     for wrong in (
         replace(new, question=replace(new.question, conversation_id=new_id())),
@@ -105,7 +105,7 @@ async def test_messages_that_do_not_belong_together_are_refused(store: Store, pa
         await store.begin_run(
             ANN, conversation=new.conversation, question=new.question, answer=new.answer, run_id=new_id()
         )
-    assert set(make.count_rows(path).values()) == {0}
+    assert set(rows.count().values()) == {0}
 
 
 async def test_many_runs_beginning_at_once(store: Store) -> None:
@@ -215,10 +215,12 @@ async def test_orphans_keep_their_text_and_say_what_happened(store: Store) -> No
     assert [c.id for c in await store.conversations(ANN)][:3] == order
 
 
-async def test_what_was_acknowledged_survives_a_kill(path: Path) -> None:
-    process = subprocess.run([sys.executable, "-c", _KILLED, str(path)], cwd=ROOT, capture_output=True, check=False)
+async def test_what_was_acknowledged_survives_a_kill(where: Path | str) -> None:
+    process = subprocess.run(
+        [sys.executable, "-c", _KILLED, type(where).__name__, str(where)], cwd=ROOT, capture_output=True, check=False
+    )
     assert process.returncode == -signal.SIGKILL, process.stderr.decode()
-    store = await Store.open(path)
+    store = await Store.open(where)
     assert await store.interrupt_orphans() == 1
     (conversation,) = await store.conversations(ANN)
     assert [message.text for message in await store.path(ANN, conversation.id)] == ["Why?", "Because 👩‍👧"]
@@ -232,7 +234,7 @@ from services.events import TextDelta
 from services.storage.store import Store
 from tests.storage import make
 async def main():
-    store = await Store.open(Path(sys.argv[1]))
+    store = await Store.open(sys.argv[2] if sys.argv[1] == 'str' else Path(sys.argv[2]))
     new = await make.asked(store, "Why?")
     await store.append_events(new.run_id, make.numbered(TextDelta("Because "), TextDelta("👩‍👧")))
     os.kill(os.getpid(), signal.SIGKILL)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -54,26 +55,27 @@ async def test_every_kind_of_part_comes_back_in_order(store: Store) -> None:
     assert (answer.status, answer.run_id, answer.parent_id) == ("failed", new.run_id, new.question.id)
 
 
-async def test_a_path_of_thousands_of_messages(store: Store) -> None:
+async def test_a_path_of_thousands_of_messages(store: Store, rows: make.Rows) -> None:
     new = await make.asked(store)
-    parent = new.answer.id
-    with closing(sqlite3.connect(store._database.path)) as connection, connection:
-        for n in range(3000):
-            connection.execute(
-                "INSERT INTO messages (id, conversation_id, parent_id, seq, role, status, created_at) "
-                "VALUES (?, ?, ?, ?, 'user', 'complete', '2026-01-01 00:00:00')",
-                (f"m{n}", new.conversation.id, parent, n + 3),
-            )
-            parent = f"m{n}"
+    ids = [new.answer.id, *(f"m{n}" for n in range(3000))]
+    rows.execute(
+        "INSERT INTO messages (id, conversation_id, parent_id, seq, role, status, created_at) "
+        "VALUES (:id, :conversation_id, :parent_id, :seq, 'user', 'complete', '2026-01-01 00:00:00')",
+        *(
+            {"id": id, "conversation_id": new.conversation.id, "parent_id": parent, "seq": seq}
+            for seq, (parent, id) in enumerate(pairwise(ids), start=3)
+        ),
+    )
+    parent = ids[-1]
     assert len(await store.path(ANN, new.conversation.id, parent)) == 3002
     assert await store.newest_leaf(ANN, new.conversation.id, new.question.id) == parent
     assert len(await store.versions(ANN, new.conversation.id, [f"m{n}" for n in range(3000)])) == 3000
 
 
-async def test_links_that_run_in_a_circle_do_not_hang(store: Store, path: Path) -> None:
+async def test_links_that_run_in_a_circle_do_not_hang(store: Store, rows: make.Rows) -> None:
     new = await make.asked(store)
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE messages SET parent_id = ? WHERE id = ?", (new.answer.id, new.question.id))
+    ids = {"answer": new.answer.id, "question": new.question.id}
+    rows.execute("UPDATE messages SET parent_id = :answer WHERE id = :question", ids)
     assert len(await store.path(ANN, new.conversation.id)) == 2
     assert await store.newest_leaf(ANN, new.conversation.id, new.question.id)
 

@@ -28,7 +28,8 @@ async def open_at(tmp_path: Path) -> AsyncGenerator[OpenAt, None]:
     opened: list[Runtime] = []
 
     async def open_one(base_url: str, **environ: str) -> Runtime:
-        settings = read_settings({"OPENAI_BASE_URL": base_url, "PANELIST_TITLES": "off", **environ}, tmp_path)
+        few = {"PANELIST_TITLES": "off", "PANELIST_TRIES": "1"}
+        settings = read_settings({"OPENAI_BASE_URL": base_url, **few, **environ}, tmp_path)
         runtime = await open_runtime(settings)
         opened.append(runtime)
         return runtime

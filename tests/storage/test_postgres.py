@@ -1,0 +1,243 @@
+"""What is PostgreSQL's own; all that it shares with SQLite is in the tests with the fixture `where`."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import insert, make_url, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.errors import NotFoundError, StorageError
+from services.events import RunFinished, TextDelta, UsageReported
+from services.storage.engine import Database
+from services.storage.engine_postgres import PostgreSQL
+from services.storage.migrate import migrate
+from services.storage.schema import conversations, dropped_parameters, metadata
+from services.storage.store import Store
+from services.usage import Usage
+from tests.storage import make
+from tests.storage import postgres as server
+from tests.storage.make import ANN
+
+
+@pytest.fixture
+async def database(postgres: str) -> AsyncIterator[Database]:
+    database = await Database.open(PostgreSQL(postgres, lock_wait_s=0.2, patience_s=0.5))
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def store(postgres: str) -> AsyncIterator[Store]:
+    store = await Store.open(postgres)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def bare() -> Iterator[str]:
+    """The URL of a database in which nothing was ever made."""
+    with server.own_database() as url:
+        yield url
+
+
+async def _add(connection: AsyncConnection, parameter: str = "top_p") -> None:
+    await connection.execute(insert(dropped_parameters).values(endpoint="local", parameter=parameter))
+
+
+async def _stored(connection: AsyncConnection) -> list[str]:
+    return sorted(await connection.scalars(select(dropped_parameters.c.parameter)))
+
+
+def _end_sessions(url: str) -> None:
+    where = make_url(url)
+    server.execute(
+        where.set(database="postgres"),
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{where.database}'",
+    )
+
+
+@contextmanager
+def _away(url: str) -> Iterator[None]:
+    """What a client sees of a server that is shut down: its sessions end, and it gets no new ones."""
+    where = make_url(url)
+    server.execute(where.set(database="postgres"), f"ALTER DATABASE {where.database} ALLOW_CONNECTIONS false")
+    try:
+        _end_sessions(url)
+        yield
+    finally:
+        server.execute(where.set(database="postgres"), f"ALTER DATABASE {where.database} ALLOW_CONNECTIONS true")
+
+
+def test_migrations_lead_to_the_schema(postgres: str) -> None:
+    engine = PostgreSQL(postgres).migrator()
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+    migrate(PostgreSQL(postgres))  # again changes nothing
+
+
+def test_databases_of_others_and_of_the_future_are_refused(bare: str) -> None:
+    make.Rows(bare).execute("CREATE TABLE bookmarks (url TEXT)")
+    with pytest.raises(StorageError, match=r"belongs to another program\. It was left as it is"):
+        migrate(PostgreSQL(bare))
+    make.Rows(bare).execute("DROP TABLE bookmarks")
+    migrate(PostgreSQL(bare))
+    make.Rows(bare).execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StorageError, match="was written by a newer Panelist"):
+        migrate(PostgreSQL(bare))
+
+
+async def test_a_second_server_is_refused_until_the_first_has_gone(postgres: str) -> None:
+    first = await Store.open(postgres)
+    second = PostgreSQL(postgres, lock_wait_s=0.2)
+    with pytest.raises(StorageError, match=r"is already used by another Panelist server\. Stop that one first"):
+        migrate(second)
+    with pytest.raises(StorageError, match="is already used by another Panelist server"):
+        await Database.open(second)
+    await first.check()
+    await first.close()
+    await (await Store.open(postgres)).close()
+
+
+async def test_who_lost_the_lock_to_another_writes_no_more(database: Database, postgres: str) -> None:
+    await database.write(_add, "a")
+    with _away(postgres):
+        pass
+    other = await Database.open(PostgreSQL(postgres))
+    with pytest.raises(StorageError, match="is already used by another Panelist server"):
+        await database.write(_add, "b")
+    await other.write(_add, "c")
+    assert await database.read(_stored) == ["a", "c"]
+    await other.close()
+    await database.write(_add, "d")
+    assert await database.read(_stored) == ["a", "c", "d"]
+
+
+async def test_a_restart_is_not_noticed(store: Store, postgres: str) -> None:
+    new = await make.asked(store)
+    with _away(postgres):
+        calls = [
+            asyncio.create_task(store.append_events(new.run_id, make.numbered(TextDelta("Because.")))),
+            asyncio.create_task(store.path(ANN, new.conversation.id)),
+        ]
+        await asyncio.sleep(0.5)
+        assert not any(call.done() for call in calls)
+    await asyncio.gather(*calls)
+    assert await store.events(ANN, new.run_id) == make.numbered(TextDelta("Because."))
+    _end_sessions(postgres)
+    await make.finish(store, new.run_id, "Because.")
+
+
+async def test_a_server_that_stays_away_is_told_and_its_return_noticed(database: Database, postgres: str) -> None:
+    with _away(postgres):
+        for call in (database.write(_add), database.read(_stored)):
+            with pytest.raises(StorageError, match=r"cannot be used \(.*\)\. Check the server"):
+                await call
+    assert await database.read(_stored) == []
+    await database.write(_add)
+
+
+async def test_a_session_that_ends_in_a_transaction_begins_it_again(database: Database, postgres: str) -> None:
+    async def cut(connection: AsyncConnection) -> None:
+        await _add(connection, f"try {len(tries)}")
+        tries.append(1)
+        if len(tries) == 1:
+            await asyncio.to_thread(_end_sessions, postgres)
+        await _add(connection, "whole")
+
+    tries: list[int] = []
+    await database.write(cut)
+    assert await database.read(_stored) == ["try 1", "whole"]
+
+
+async def test_readers_cannot_write_and_see_one_moment(database: Database) -> None:
+    async def twice(connection: AsyncConnection) -> list[list[str]]:
+        first = await _stored(connection)
+        await database.write(_add)
+        return [first, await _stored(connection)]
+
+    with pytest.raises(StorageError, match="is read-only"):
+        await database.read(_add)
+    assert await database.read(twice) == [[], []]
+    assert await database.read(_stored) == ["top_p"]
+
+
+async def test_a_table_that_somebody_locks_is_told(database: Database, postgres: str) -> None:
+    rows = make.Rows(postgres)
+    with rows.engine.begin() as other:
+        other.execute(text("LOCK TABLE dropped_parameters"))
+        with pytest.raises(StorageError, match=r"keeps .* locked\. Close that program"):
+            await database.write(_add)
+    await database.write(_add)
+
+
+async def test_what_people_wrote_is_not_in_the_traceback(database: Database) -> None:
+    words = " ".join(["my", "secret"])
+    await database.write(_add, words)
+    with pytest.raises(StorageError, match=r"refused an operation \(23505\)") as caught:
+        await database.write(_add, words)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert words not in shown
+    assert "duplicate key" in shown
+
+
+async def test_an_id_that_is_no_text_is_not_found(database: Database) -> None:
+    async def look(connection: AsyncConnection, id: str) -> None:
+        await connection.execute(select(conversations).where(conversations.c.id == id))
+
+    for id in ("\ud800", "a\x00b"):
+        for call in (database.read, database.write):
+            with pytest.raises(NotFoundError):
+                await call(look, id)
+    await database.write(_add)
+
+
+async def test_counts_of_any_size_are_kept(store: Store) -> None:
+    new = await make.asked(store)
+    reply = make.folded(UsageReported(Usage(input=2**40, output=10**30)), RunFinished("complete"))
+    await store.finish_run(new.run_id, reply=reply, first_token_s=None, total_s=1.0)
+    answer = (await store.path(ANN, new.conversation.id))[-1]
+    assert answer.usage == Usage(input=2**40, output=2**63 - 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"port": 1}, r"at 127\.0\.0\.1:1 cannot be used \(Connection refused\)\. Check the server and DATABASE_URL"),
+        ({"database": "panelist_none"}, r"'panelist_none' at .* cannot be used \(.*does not exist"),
+    ],
+)
+async def test_a_database_that_is_not_there_is_told(postgres: str, change: dict[str, str | int], says: str) -> None:
+    url = make_url(postgres).set(password="canary", **change)
+    with pytest.raises(StorageError, match=says) as caught:
+        await Store.open(url.render_as_string(hide_password=False))
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_a_url_that_cannot_be_read_is_told_without_its_password() -> None:
+    for url in ("postgresql://me:canary@host:port/db", "mysql://me:canary@host/db", "canary"):
+        with pytest.raises(StorageError, match="DATABASE_URL") as caught:
+            await Store.open(url)
+        assert "canary@" not in "".join(traceback.format_exception(caught.value)).replace(f'"{url}"', "")
+
+
+async def test_a_database_that_cannot_hold_every_text_is_refused(bare: str) -> None:
+    where = make_url(bare)
+    ascii_only = where.set(database=f"{where.database}_ascii")
+    server.execute(
+        where,
+        f"CREATE DATABASE {ascii_only.database} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0",
+    )
+    try:
+        with pytest.raises(StorageError, match="make one with the encoding UTF8, not SQL_ASCII"):
+            await Store.open(ascii_only.render_as_string(hide_password=False))
+    finally:
+        server.execute(where, f"DROP DATABASE {ascii_only.database} WITH (FORCE)")

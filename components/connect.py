@@ -8,9 +8,11 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewer
 
+from components import theme
+from components.sentence import SentencePane
 from components.state import ConversationState
 from services.connect import Connections, Found
-from services.endpoints import OPENAI_URL
+from services.endpoints import DEMO, OPENAI_URL
 from services.errors import PanelistError
 from services.render import escape
 
@@ -28,7 +30,7 @@ class ConnectView(Viewer):
         self._keep = pmui.Checkbox(label="Also write it to .env, for the next start", value=False, margin=(4, 0))
         self._test = pmui.Button(label="Test", variant="outlined", on_click=self._on_test, margin=(8, 8, 8, 0))
         self._use = pmui.Button(label="Use it", variant="contained", on_click=self._on_use, margin=(8, 0))
-        self._result = pmui.Alert(object="", severity="info", visible=False, sizing_mode="stretch_width", margin=(8, 0))
+        self._result = SentencePane(visible=False, margin=(8, 0))
         self.dialog = pmui.Dialog(
             self._local,
             self._text("Any OpenAI-compatible server works. The key stays in this server's memory."),
@@ -40,6 +42,7 @@ class ConnectView(Viewer):
             self._text(
                 "Nothing at hand? The demo endpoint needs nothing: choose the model “panelist-demo”. It is not an AI."
             ),
+            sx=theme.DIALOG_SX,
             title="Connect a model",
             title_variant="h6",
             show_close_button=True,
@@ -87,23 +90,31 @@ class ConnectView(Viewer):
         finally:
             self._test.loading = False
         listed = f" ({', '.join(tried.models[:5])}{', …' if len(tried.models) > 5 else ''})" if tried.models else ""
-        self._say(tried.sentence + listed, "success" if tried.ok else "error")
+        self._say(tried.sentence + listed, good=tried.ok)
 
     async def _on_use(self, _: object) -> None:
         await self._adopt(self._url_text(), self._key_text())
+
+    async def _on_demo(self, _: object) -> None:
+        self.dialog.open = False
+        await self._state.adopt(DEMO)
 
     async def _adopt(self, base_url: str, key: str) -> None:
         """Make a server the default, close the dialog, and forget what was typed."""
         try:
             endpoint = self._connections.use(base_url, key)
+        except PanelistError as error:
+            self._say(str(error), good=False)
+            return
+        await self._state.adopt(endpoint.name)
+        self._key.param.update(value="", value_input="")
+        try:
             if self._keep.value:
                 await self._connections.write_down(base_url, key)
         except PanelistError as error:
-            self._say(str(error), "error")
+            self._say(f"It is in use now, but not for the next start: {error}", good=False)
             return
-        self._key.param.update(value="", value_input="")
         self.dialog.open = False
-        await self._state.adopt(endpoint.name)
 
     def _url_text(self) -> str:
         return str(self._url.value_input or self._url.value or "")
@@ -111,5 +122,5 @@ class ConnectView(Viewer):
     def _key_text(self) -> str:
         return str(self._key.value_input or self._key.value or "")
 
-    def _say(self, text: str, severity: str) -> None:
-        self._result.param.update(object=escape(text), severity=severity, visible=True)
+    def _say(self, text: str, *, good: bool) -> None:
+        self._result.say(text, good=good)

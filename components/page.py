@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import panel as pn
 import panel_material_ui as pmui
+import param
 from panel_material_ui.template.base import Page
 
 from components import session, theme
 from components.chat.composer import Composer
 from components.chat.transcript import Transcript
 from components.connect import ConnectView
+from components.sentence import SentencePane
 from components.sidebar.conversations import ConversationList
 from components.sidebar.model import ModelPicker
 from components.state import ConversationState
 from services.errors import PanelistError, SettingsError
 from services.render import escape
 from services.runtime import Runtime, check_settings, process_runtime
+
+log = logging.getLogger(__name__)
 
 _ICON = Path(__file__).parent / "assets" / "icon.svg"
 
@@ -67,11 +72,13 @@ def build_page(app_dir: Path) -> Page:
 
     async def fill() -> None:
         try:
-            runtime = await process_runtime(app_dir)
+            await _fill(page, await process_runtime(app_dir))
         except PanelistError as error:
+            log.error("a page could not be built: %s", error)
             page.main = [_sentence(str(error))]
-            return
-        await _fill(page, runtime)
+        except Exception:  # the last wall: an empty page says nothing
+            log.exception("a page could not be built")
+            page.main = [_sentence("Something unforeseen went wrong in Panelist; its log says more. Reload the page.")]
 
     pn.state.onload(fill)
     return page
@@ -79,6 +86,7 @@ def build_page(app_dir: Path) -> Page:
 
 async def _fill(page: Page, runtime: Runtime) -> None:
     state = ConversationState(runtime.chat, runtime.connections, session.owner())
+    pn.state.on_session_destroyed(lambda _: state.close())
     connect = ConnectView(state, runtime.connections)
     picker = ModelPicker(state)
     help_dialog = _help()
@@ -97,7 +105,7 @@ async def _fill(page: Page, runtime: Runtime) -> None:
         if narrow:
             close_sidebar()
 
-    composer = Composer(state, on_help=show_help, sizing_mode="stretch_width", margin=0)
+    composer = Composer(state, on_help=show_help, on_send=picker.commit, sizing_mode="stretch_width", margin=0)
     transcript = Transcript(
         state,
         on_connect=show_connect,
@@ -114,10 +122,15 @@ async def _fill(page: Page, runtime: Runtime) -> None:
         for view in themed:
             view.dark = page.dark_theme
 
+    def on_dialog(event: param.parameterized.Event) -> None:
+        if not event.new:
+            composer.focus()  # in a shadow root the dialog cannot find what had the keyboard before
+
+    connect.dialog.param.watch(on_dialog, "open")
+    help_dialog.param.watch(on_dialog, "open")
     page.param.watch(update_theme, "dark_theme")
     update_theme()
     await state.start(session.asked_for())
-    pn.state.on_session_destroyed(lambda _: state.close())
     plug = pmui.IconButton(icon="power", description="Connect a model", on_click=show_connect, margin=0)
     page.param.update(
         sidebar=[conversations],
@@ -134,9 +147,16 @@ def _help() -> pmui.Dialog:
         f"border:1px solid var(--mui-palette-divider)}}</style><table>{rows}</table>"
     )
     return pmui.Dialog(
-        table, title="Keyboard shortcuts", title_variant="h6", show_close_button=True, close_on_click=True
+        table,
+        sx=theme.DIALOG_SX,
+        title="Keyboard shortcuts",
+        title_variant="h6",
+        show_close_button=True,
+        close_on_click=True,
     )
 
 
-def _sentence(text: str) -> pmui.Alert:
-    return pmui.Alert(object=escape(text), severity="error", sizing_mode="stretch_width", margin=24)
+def _sentence(text: str) -> SentencePane:
+    pane = SentencePane(margin=24)
+    pane.say(text)
+    return pane

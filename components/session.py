@@ -6,6 +6,8 @@ import ipaddress
 
 import panel as pn
 
+FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "X-Forwarded-Host")
+
 LOCAL_OWNER = "local"
 """The owner of everything until there is a login: the person at this machine."""
 
@@ -18,15 +20,21 @@ def owner() -> str:
 def visitor() -> str | None:
     """Return the address that the page was asked for from; None when the server warms up and nobody asked."""
     context = pn.state.curdoc.session_context if pn.state.curdoc else None
-    return getattr(getattr(context, "request", None), "remote_ip", None)
+    request = getattr(context, "request", None)
+    address: str | None = getattr(request, "remote_ip", None)
+    if address is not None and any(name in (pn.state.headers or {}) for name in FORWARDING):
+        return "forwarded"  # a proxy on this machine speaks for somebody who may be anywhere
+    return address
 
 
 def is_local(address: str) -> bool:
     """Whether an address is this machine's own. Without a login nobody else may read along."""
     try:
-        return ipaddress.ip_address(address.split("%", maxsplit=1)[0]).is_loopback
+        ip = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
     except ValueError:
         return False
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return (mapped or ip).is_loopback
 
 
 def asked_for() -> str | None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
-from collections.abc import Coroutine
+import math
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, assert_never
 
@@ -13,11 +16,12 @@ import param
 from services.chat import ChatService, Opened
 from services.connect import Connections
 from services.conversation import Conversation, Options, Versions
-from services.errors import ModelError, NotFoundError, PanelistError
+from services.errors import InputError, ModelError, NotFoundError, PanelistError
 from services.events import (
     ModelNamed,
     Numbered,
     ReasoningDelta,
+    RetryScheduled,
     RunEvent,
     RunFinished,
     StepFinished,
@@ -26,9 +30,15 @@ from services.events import (
     ToolCallRequested,
     UsageReported,
 )
-from services.messages import Message
+from services.messages import Message, clean_text
 
 log = logging.getLogger(__name__)
+
+MAX_MODEL = 200
+"""Characters of a model's name."""
+
+PAGE = 200
+"""Conversations that the list shows at first, and more each time its end is reached."""
 
 PACE_S = 0.04
 """Seconds between two looks at a run that is being written: what came meanwhile is shown in one piece."""
@@ -83,6 +93,7 @@ class ConversationState(param.Parameterized):
     choices: tuple[Choice, ...] = param.ClassSelector(class_=tuple, default=(), doc="Models that the picker offers.")  # type: ignore[assignment]
     choice: Choice | None = param.Parameter(default=None, doc="The model that answers next.")  # type: ignore[assignment]
     notice: Notice | None = param.Parameter(default=None, doc="The last word to the person.")  # type: ignore[assignment]
+    trouble: str | None = param.String(default=None, allow_None=True, doc="What is wrong with storage.")  # type: ignore[assignment]
     first_run: bool = param.Boolean(default=False, doc="Whether there is nothing but the demo endpoint.")  # type: ignore[assignment]
 
     def __init__(self, chat: ChatService, connections: Connections, owner: str, **params: Any) -> None:
@@ -93,6 +104,10 @@ class ConversationState(param.Parameterized):
         self._following: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._choosing = Options()
+        self._latest = 0
+        self._sending = False
+        self._limit = PAGE
+        self.prepare: Prepare = _nothing_to_prepare
 
     async def start(self, conversation_id: str | None = None) -> None:
         """Show the list and a conversation, and keep both current until `close`."""
@@ -108,6 +123,7 @@ class ConversationState(param.Parameterized):
 
     async def open(self, conversation_id: str | None) -> None:
         """Show a conversation, or a new, empty one for None."""
+        turn = self._turn()
         if conversation_id is None:
             self._unfollow()
             self._choosing = Options()
@@ -115,22 +131,48 @@ class ConversationState(param.Parameterized):
             self._update_choice()
             return
         try:
-            self._show(await self._chat.open(self._owner, conversation_id))
+            opened = await self._chat.open(self._owner, conversation_id)
         except NotFoundError:
-            await self.open(None)
-            self.notice = Notice("That conversation is not here any more.", "error")
+            if turn == self._latest:
+                await self.open(None)
+                self.notice = Notice("That conversation is not here any more.", "error")
+        except PanelistError as error:
+            self.notice = Notice(str(error), "error")
+        else:
+            await self.prepare(opened.path)
+            self._show(opened, turn)
 
-    async def send(self, text: str) -> None:
+    async def reopen(self) -> None:
+        """Show the open conversation once more, a reply that is being written from its first word."""
+        self._unfollow()
+        if self.conversation is not None:
+            await self.open(self.conversation.id)
+
+    async def send(self, text: str, key: str | None = None) -> None:
         """Send a question in the open conversation, or begin one with it.
+
+        Args:
+            text: The question.
+            key: The browser's word for this request; the same one sent again stores nothing.
 
         Raises:
             PanelistError: it was not stored, and why; the text is the sender's to keep.
         """
-        here = self.conversation
-        opened = await self._chat.send(
-            self._owner, text, conversation_id=here.id if here else None, options=self._choosing
-        )
-        self._show(opened)
+        if self._sending:
+            raise InputError("Your last message is still being stored. Try again in a moment.")
+        here, turn = self.conversation, self._turn()
+        self._sending = True
+        try:
+            opened = await self._chat.send(
+                self._owner,
+                text,
+                conversation_id=here.id if here else None,
+                options=self._choosing,
+                request_key=key,
+            )
+        finally:
+            self._sending = False
+        self._show(opened, turn)
 
     async def ask(self, text: str) -> None:
         """Send a prepared question; what goes wrong is said in a notice."""
@@ -145,8 +187,16 @@ class ConversationState(param.Parameterized):
     async def retry(self, message_id: str) -> None:
         """Have a question answered once more, beside the answer it has."""
         if self.conversation is not None:
+            turn = self._turn()
             with self._telling():
-                self._show(await self._chat.retry(self._owner, self.conversation.id, message_id))
+                self._show(await self._chat.retry(self._owner, self.conversation.id, message_id), turn)
+
+    async def go_on(self, message_id: str) -> None:
+        """Have an answer that was cut off or stopped continued in place."""
+        if self.conversation is not None:
+            turn = self._turn()
+            with self._telling():
+                self._show(await self._chat.go_on(self._owner, self.conversation.id, message_id), turn)
 
     async def drop_parameter(self, message_id: str, parameter: str) -> None:
         """Leave a refused request field out from now on, and ask again."""
@@ -159,8 +209,9 @@ class ConversationState(param.Parameterized):
     async def show_version(self, message_id: str) -> None:
         """Show another version of a message and what follows it."""
         if self.conversation is not None:
+            turn = self._turn()
             with self._telling():
-                self._show(await self._chat.show_version(self._owner, self.conversation.id, message_id))
+                self._show(await self._chat.show_version(self._owner, self.conversation.id, message_id), turn)
 
     async def rename(self, conversation_id: str, title: str) -> None:
         with self._telling():
@@ -186,7 +237,10 @@ class ConversationState(param.Parameterized):
 
     async def choose(self, label: str) -> None:
         """Choose the model that answers next, by its label or by any name typed in."""
-        label = label.strip()
+        label = clean_text(label).strip()
+        if len(label) > MAX_MODEL:
+            self.notice = Notice(f"A model's name has at most {MAX_MODEL} characters.", "error")
+            label = ""
         if not label:
             self._update_choice()
             return
@@ -194,48 +248,81 @@ class ConversationState(param.Parameterized):
         if choice is None:
             endpoint = self.choice.endpoint if self.choice else self._connections.default.name
             choice = Choice(endpoint, label.removesuffix(f" · {endpoint}"))
+        await self._choose(choice)
+
+    async def _choose(self, choice: Choice) -> None:
         options = Options(endpoint=choice.endpoint, model=choice.model)
         if self.conversation is None:
             self._choosing = options
             self.choice = choice
             return
         with self._telling():
-            await self._chat.set_options(self._owner, self.conversation.id, options)
-            self.choice = choice
+            here = self.conversation
+            await self._chat.set_options(self._owner, here.id, options)
+            if self.conversation is not None and self.conversation.id == here.id:
+                self.conversation = dataclasses.replace(self.conversation, options=options)
+                self.choice = choice
 
     async def adopt(self, endpoint: str) -> None:
         """Answer with an endpoint that was just set up, from the open conversation's next question on."""
-        await self.refresh_models()
-        model = next((choice for choice in self.choices if choice.endpoint == endpoint), None)
-        if model is not None:
-            await self.choose(model.label)
-            self.notice = Notice(f"{model.model} answers from now on.")
+        self.first_run = self._connections.first_run
+        try:
+            models = await self._connections.models(endpoint)
+        except ModelError:
+            models = []  # it works without a list
+        if models:
+            await self._choose(Choice(endpoint, models[0]))
+            self.notice = Notice(f"{models[0]} answers from now on.")
         else:
             self.notice = Notice(f"{endpoint} is set up. Type the name of one of its models.")
+        self._spawn(self.refresh_models())
 
     async def refresh_models(self) -> None:
-        """Ask every endpoint for its models; one that gives none is simply not offered."""
+        """Ask every endpoint for its models, all at once; one that gives none is simply not offered."""
         self.first_run = self._connections.first_run
-        choices: list[Choice] = []
-        for endpoint in self._connections.endpoints():
+        listed: dict[str, tuple[Choice, ...]] = {}
+
+        async def ask(endpoint: str) -> None:
             try:
-                choices += [Choice(endpoint.name, model) for model in await self._connections.models(endpoint.name)]
+                models = await self._connections.models(endpoint)
             except ModelError as error:
-                log.info("no list of models from %s: %s", endpoint.name, error)
-        self.choices = tuple(choices)
-        self._update_choice()
+                log.info("no list of models from %s: %s", endpoint, error)
+                return
+            listed[endpoint] = tuple(Choice(endpoint, model) for model in models)
+            self.choices = tuple(choice for name in names for choice in listed.get(name, ()))
+            self._update_choice()
+
+        names = [endpoint.name for endpoint in self._connections.endpoints()]
+        await asyncio.gather(*map(ask, names))
+
+    async def show_more(self) -> None:
+        """Show older conversations in the list, as far as there are any."""
+        if len(self.conversations) >= self._limit:
+            self._limit += PAGE
+            with self._telling():
+                await self._refresh_list()
 
     # What follows keeps the parameters true; no view calls it.
 
-    def _show(self, opened: Opened) -> None:
-        self._unfollow()
+    def _turn(self) -> int:
+        """Begin an intent. What an earlier one has yet to show is then out of date."""
+        self._latest += 1
+        return self._latest
+
+    def _show(self, opened: Opened, turn: int) -> None:
+        if turn != self._latest:
+            return
+        again = opened.run_id is not None and opened.run_id == self.run_id and self._following is not None
+        if not again:
+            self._unfollow()
         with param.parameterized.batch_call_watchers(self):
             self.param.update(
                 conversation=opened.conversation, path=opened.path, versions=opened.versions, run_id=opened.run_id
             )
-            self.activity = "" if opened.run_id is None else WAITING
+            if not again:
+                self.activity = "" if opened.run_id is None else WAITING
         self._update_choice()
-        if opened.run_id is not None:
+        if opened.run_id is not None and not again:
             work = self._follow(opened.conversation.id, opened.run_id, opened.path[-1].id)
             self._following = asyncio.create_task(work, name=f"follow {opened.run_id}")
 
@@ -246,18 +333,28 @@ class ConversationState(param.Parameterized):
 
     async def _follow(self, conversation_id: str, run_id: str, message_id: str) -> None:
         """Show a run as it goes on, then its end as storage has it."""
-        async for batch in self._chat.follow(self._owner, run_id):
-            self._apply(message_id, batch)
-            if not isinstance(batch[-1].event, RunFinished):
-                await asyncio.sleep(PACE_S)
+        turn = self._latest
         try:
-            self._show(await self._chat.open(self._owner, conversation_id))
+            async for batch in self._chat.follow(self._owner, run_id):
+                # Only text comes fast enough to be gathered; the rest is shown at once.
+                if self._apply(message_id, batch) and not isinstance(batch[-1].event, RunFinished):
+                    await asyncio.sleep(PACE_S)
+            opened = await self._chat.open(self._owner, conversation_id)
         except NotFoundError:
-            pass  # it was deleted while it was being written; `delete` shows what comes instead
-        except PanelistError as error:
-            self.param.update(run_id=None, activity="", notice=Notice(str(error), "error"))
+            if turn == self._latest:
+                await self.open(None)
+                self.notice = Notice("That conversation was deleted.")
+        except Exception as error:  # the last wall: a page that waits for an end that nobody shows would be dead
+            log.exception("following run %s failed", run_id)
+            said = str(error) if isinstance(error, PanelistError) else "Showing the answer failed. Reload the page."
+            self.param.update(run_id=None, activity="", notice=Notice(said, "error"))
+        else:
+            self._following = None
+            if self.conversation is not None and self.conversation.id == conversation_id:
+                self._show(opened, self._latest)
 
-    def _apply(self, message_id: str, batch: list[Numbered]) -> None:
+    def _apply(self, message_id: str, batch: list[Numbered]) -> bool:
+        """Show a batch of events; say whether there was text in it."""
         text: list[str] = []
         reasoning: list[str] = []
         activity = self.activity
@@ -271,20 +368,45 @@ class ConversationState(param.Parameterized):
                     pass  # the message in storage shows these; on the way they only change the activity
             activity = activity_of(numbered.event, activity)
         self.activity = activity
+        last = batch[-1].event
+        if isinstance(last, RetryScheduled):
+            self._spawn(self._count_down(last))
         if text or reasoning:
             self.delta = Delta(message_id, "".join(reasoning), "".join(text))
+        return bool(text or reasoning)
+
+    async def _count_down(self, retry: RetryScheduled) -> None:
+        """Keep the seconds in the activity line true until something else happens."""
+        said = self.activity
+        while self.activity == said and retry.at > time.time():
+            await asyncio.sleep(0.25)
+            if self.activity == said:
+                said = self.activity = retry_activity(retry)
 
     async def _listen(self) -> None:
         async for _ in self._chat.changes.listen(self._owner):
+            self.trouble = self._chat.trouble
             with self._telling():
                 await self._refresh_list()
+                await self._catch_up()
 
     async def _refresh_list(self) -> None:
-        conversations = await self._chat.conversations(self._owner)
+        conversations = await self._chat.conversations(self._owner, self._limit)
         self.conversations = tuple(conversations)
         here = self.conversation
-        if here is not None:
-            self.conversation = next((c for c in conversations if c.id == here.id), here)
+        listed = next((c for c in conversations if here is not None and c.id == here.id), None)
+        if here is not None and listed is not None:
+            self.conversation = dataclasses.replace(here, title=listed.title, title_source=listed.title_source)
+
+    async def _catch_up(self) -> None:
+        """Show what another tab did in the open conversation."""
+        here, turn = self.conversation, self._latest
+        listed = next((c for c in self.conversations if here is not None and c.id == here.id), None)
+        if listed is None or not self.path or listed.head_id == self.path[-1].id or self._sending:
+            return
+        opened = await self._chat.open(self._owner, listed.id)
+        await self.prepare(opened.path)
+        self._show(opened, turn)
 
     def _update_choice(self) -> None:
         options = self.conversation.options if self.conversation else self._choosing
@@ -318,9 +440,22 @@ class _Telling:
         return False
 
 
+Prepare = Callable[[Sequence[Message]], Awaitable[None]]
+
+
+async def _nothing_to_prepare(path: Sequence[Message]) -> None:
+    """Stand in until a view says what it wants done, off the event loop, before a path is shown."""
+
+
 WAITING = "Waiting for the model…"
 THINKING = "Thinking…"
 TYPING = "Assistant is typing…"
+
+
+def retry_activity(event: RetryScheduled) -> str:
+    """Return what is said while a call waits for its next try."""
+    left = max(0, math.ceil(event.at - time.time()))
+    return f"Retrying in {left} s ({event.attempt} of {event.of})"
 
 
 def activity_of(event: RunEvent, before: str) -> str:
@@ -334,6 +469,8 @@ def activity_of(event: RunEvent, before: str) -> str:
             return TYPING
         case RunFinished():
             return ""
+        case RetryScheduled():
+            return retry_activity(event)
         case ModelNamed() | ToolCallRequested() | UsageReported() | StepFinished():
             return before
         case _:

@@ -36,9 +36,12 @@ ROOT_CSS = f":root {{ --panelist-font: {_FONT}; --panelist-mono: {_MONO}; }}"
 _LIGHT = {
     "colorScheme": "light",
     "--panelist-text": "#1b1f1e",
+    "--panelist-paper": "#ffffff",
     "--panelist-said": "#e9f0ed",
     "--panelist-hover": "rgb(11 60 50 / .07)",
     "--panelist-field-line": "#868f8c",
+    "--panelist-good": "#e6f4ec",
+    "--panelist-good-line": "#a6d3b8",
     "--panelist-alert": "#fdf1ee",
     "--panelist-alert-line": "#eab9ad",
     "--panelist-off": "#e3e8e6",
@@ -49,9 +52,12 @@ _LIGHT = {
 _DARK = {
     "colorScheme": "dark",
     "--panelist-text": "#e8ecea",
+    "--panelist-paper": "#1d2221",
     "--panelist-said": "#26302d",
     "--panelist-hover": "rgb(190 230 220 / .09)",
     "--panelist-field-line": "#66726e",
+    "--panelist-good": "#17302a",
+    "--panelist-good-line": "#34604f",
     "--panelist-alert": "#33211d",
     "--panelist-alert-line": "#6d4036",
     "--panelist-off": "#2b3331",
@@ -84,4 +90,14 @@ SHELL_SX: dict[str, Any] = {
         "backgroundImage": "none",
         "borderRight": "1px solid var(--mui-palette-divider)",
     },
+}
+
+DIALOG_SX: dict[str, Any] = {
+    "& .MuiDialog-paper": {
+        "backgroundColor": "var(--panelist-paper)",
+        "backgroundImage": "none",
+        "color": "var(--panelist-text)",
+        "padding": "8px 8px 16px",
+    },
+    "& .MuiIconButton-root": {"color": "var(--panelist-text)"},
 }

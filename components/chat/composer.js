@@ -3,7 +3,9 @@
 
 const SEND = "M12 19V6M6 11l6-6 6 6"
 const STOP = "M7 7h10v10H7z"
-const LIMIT_PX = 320
+const MOST_KEPT = 200_000 // characters of a draft that are kept in the browser; more would make every visit slow
+const MEASURED = 20_000 // characters up to which the height follows the text; more is a full box anyway
+const PATIENCE_MS = 15000
 
 function icon(path, fill) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg")
@@ -50,20 +52,34 @@ export function render({model, el}) {
   let sending = null // {key, text}
   const place = () => `panelist.draft.${model.conversation || "new"}`
 
-  // Storage may be full or forbidden; then the draft lives as long as the page.
-  const keep = () => {
+  // Storage may be full or forbidden; then the drafts live as long as the page.
+  const drafts = new Map()
+  function keepAt(where, text) {
+    drafts.set(where, text)
     try {
-      if (box.value) { localStorage.setItem(place(), box.value) } else { localStorage.removeItem(place()) }
+      if (text && text.length <= MOST_KEPT) { localStorage.setItem(where, text) } else { localStorage.removeItem(where) }
     } catch { /* see above */ }
   }
-  const recall = () => {
+  const keep = () => keepAt(place(), box.value)
+  let later = 0
+  const keepSoon = () => {
+    clearTimeout(later)
+    const where = place()
+    later = setTimeout(() => { if (where === place()) { keep() } }, box.value.length > MEASURED ? 1000 : 150)
+  }
+  window.addEventListener("pagehide", keep)
+  function recall() {
+    if (drafts.has(place())) { return drafts.get(place()) }
     try { return localStorage.getItem(place()) || "" } catch { return "" }
   }
 
   function fit() {
-    box.style.height = "auto"
-    box.style.height = `${Math.min(box.scrollHeight, LIMIT_PX)}px`
-    box.style.overflowY = box.scrollHeight > LIMIT_PX ? "auto" : "hidden"
+    const limit = Math.min(320, window.innerHeight * 0.4)
+    const long = box.value.length > MEASURED
+    if (!long) { box.style.height = "auto" }
+    const height = long ? limit : box.scrollHeight
+    box.style.height = `${Math.min(height, limit)}px`
+    box.style.overflowY = long || height > limit ? "auto" : "hidden"
   }
   function update() {
     const writing = model.writing
@@ -79,19 +95,47 @@ export function render({model, el}) {
     refusal.hidden = !text
   }
 
+  // The same text in the same place, sent again because no word came back, even after a reload, is the same request.
+  function keyFor(text) {
+    const where = place().replace("draft", "sent")
+    try {
+      const last = JSON.parse(sessionStorage.getItem(where) || "null")
+      if (last && last.text === text) { return last.key }
+    } catch { /* a fresh key then */ }
+    const key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("")
+    try { sessionStorage.setItem(where, JSON.stringify({key, text})) } catch { /* too long to keep: a retry is a new request */ }
+    return key
+  }
+  function confirmed(where) {
+    try { sessionStorage.removeItem(where.replace("draft", "sent")) } catch { /* see keyFor */ }
+  }
+
   function submit() {
     if (sending !== null || !box.value.trim()) { return }
     if (model.writing) {
       refuse("An answer is still being written. Wait for its end, or stop it first.")
       return
     }
+    if (box.value.length > model.limit) {
+      const count = (number) => number.toLocaleString("en")
+      refuse(`The message has ${count(box.value.length)} characters, and ${count(model.limit)} is the most. Send it in parts.`)
+      return
+    }
     refuse("")
-    sending = {key: crypto.randomUUID ? crypto.randomUUID() : String(Math.random()), text: box.value}
+    sending = {key: keyFor(box.value), text: box.value}
     update()
     model.send_msg({type: "send", key: sending.key, text: sending.text})
+    setTimeout(waited, PATIENCE_MS, sending.key)
+  }
+  // No word from the server: the text stays and can be sent again.
+  function waited(key) {
+    if (sending === null || sending.key !== key) { return }
+    sending = null
+    refuse("Panelist has not confirmed this message yet. It is kept here; look above before you send it again.")
+    update()
   }
 
-  box.addEventListener("input", () => { refuse(""); keep(); update() })
+  box.addEventListener("input", () => { refuse(""); keepSoon(); update() })
   box.addEventListener("keydown", (event) => {
     // keyCode 229: Safari ends a composition before the key event that ended it.
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229) {
@@ -104,7 +148,11 @@ export function render({model, el}) {
   frame.addEventListener("click", (event) => { if (event.target === frame) { box.focus() } })
 
   // The draft belongs to the conversation that the text was typed in.
+  let here = place()
   model.on("conversation", () => {
+    clearTimeout(later)
+    if (sending === null && here !== place()) { keepAt(here, box.value) }
+    here = place()
     if (sending === null) { // sending from an empty page changes the conversation too: the text box is cleared below
       box.value = recall()
       refuse("")
@@ -115,15 +163,16 @@ export function render({model, el}) {
   model.on(["writing", "placeholder"], update)
   model.on("msg:custom", (msg) => {
     if (msg.type === "stored" && sending && msg.key === sending.key) {
-      try { localStorage.removeItem(`panelist.draft.${msg.draft || "new"}`) } catch { /* see keep */ }
-      box.value = ""
+      keepAt(`panelist.draft.${msg.draft || "new"}`, "")
+      confirmed(`panelist.draft.${msg.draft || "new"}`)
       sending = null
-      keep()
+      box.value = recall()
     } else if (msg.type === "refused" && sending && msg.key === sending.key) {
       sending = null
+      confirmed(place())
       refuse(msg.text)
     } else if (msg.type === "fill") {
-      box.value = msg.text
+      box.value = box.value.trim() ? `${msg.text}\n\n${box.value}` : msg.text // a draft is never written over
       keep()
     }
     update()
@@ -146,7 +195,10 @@ export function render({model, el}) {
     }
   }
   document.addEventListener("keydown", keys)
-  model.on("remove", () => document.removeEventListener("keydown", keys))
+  model.on("remove", () => {
+    document.removeEventListener("keydown", keys)
+    window.removeEventListener("pagehide", keep)
+  })
 
   const theme = () => { host.dataset.theme = model.dark ? "dark" : "light" }
   model.on("dark", theme)

@@ -5,6 +5,7 @@ const ICONS = {
   copy: "M8 8V5a1 1 0 0 1 1-1h10a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1h-3M5 8h10a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H5a1 1 0 0 1-1-1V9a1 1 0 0 1 1-1z",
   done: "M5 12.5l4.5 4.5L19 7.5",
   again: "M20 11a8 8 0 1 0-2.3 6M20 5v6h-6",
+  on: "M5 5l8 7-8 7M19 5v14",
   previous: "M15 5l-7 7 7 7",
   next: "M9 5l7 7-7 7",
   down: "M12 5v14M6 13l6 6 6-6",
@@ -55,7 +56,7 @@ function flash(node, label, text) {
   setTimeout(() => { node.setAttribute("aria-label", label); node.classList.remove("flashed") }, 1600)
 }
 
-export function render({model, el}) {
+export function render({model, el, view}) {
   const host = el.getRootNode().host
   const articles = new Map() // id -> {node, view, tail, tailHtml}
   const copies = new Map() // id -> resolve
@@ -68,8 +69,10 @@ export function render({model, el}) {
   const log = element("div", {class: "log", role: "log", "aria-label": "Conversation", "aria-live": "off", tabindex: "0"}, column)
   const jump = element("button", {type: "button", class: "jump", hidden: "", "aria-label": "Jump to latest", title: "Jump to latest", onclick: () => follow(true)}, icon("down"))
   const activity = element("div", {class: "activity", role: "status", "aria-label": "Activity"})
+  const banner = element("div", {class: "trouble", role: "alert", hidden: ""})
+  const said = element("div", {class: "unseen", role: "status", "aria-label": "Announcements"})
   const notices = element("div", {class: "notices", role: "status", "aria-label": "Notices"})
-  el.replaceChildren(element("div", {class: "frame"}, log, jump, activity, notices))
+  el.replaceChildren(element("div", {class: "frame"}, banner, log, jump, activity, notices, said))
 
   // --- follow and free ---------------------------------------------------------------------------------------------
   let following = true
@@ -139,6 +142,7 @@ export function render({model, el}) {
       })
       bar.append(copy)
     }
+    if (view.can.includes("continue")) { bar.append(button("Continue", "on", () => model.send_msg({type: "continue", id: view.id}))) }
     if (view.can.includes("regenerate")) { bar.append(button("Regenerate", "again", () => model.send_msg({type: "retry", id: view.id}))) }
     if (view.can.includes("retry")) { bar.append(button("Retry", "again", () => model.send_msg({type: "retry", id: view.id}))) }
     if (view.model) { bar.append(element("span", {class: "model"}, view.model)) }
@@ -147,6 +151,7 @@ export function render({model, el}) {
 
   function fill(entry, view) {
     const {node} = entry
+    const was = entry.view?.status
     entry.view = view
     node.className = `message ${view.role}`
     node.dataset.status = view.status
@@ -158,7 +163,13 @@ export function render({model, el}) {
       entry.tailHtml = ""
     }
     if (view.reasoning !== undefined) { showReasoning(entry, view.reasoning, false) }
+    // The log itself is quiet, or every word would be read out; its end is said once.
+    if (was === "streaming" && view.status !== "streaming") {
+      said.textContent = view.status === "complete" ? "The answer is complete." : "The answer has ended."
+    }
     if (view.status !== "streaming" && entry.reasoning) { entry.reasoning.firstChild.textContent = "Thought" }
+    const focused = entry.foot.contains(el.getRootNode().activeElement) ? el.getRootNode().activeElement.getAttribute("aria-label") : null
+    const refocus = entry.foot.contains(el.getRootNode().activeElement)
     entry.foot.replaceChildren()
     if (view.more) {
       entry.foot.append(element("button", {type: "button", class: "step", onclick: () => model.send_msg({type: "all", id: view.id})}, view.more))
@@ -173,6 +184,10 @@ export function render({model, el}) {
       entry.foot.append(alert)
     }
     if (view.status !== "streaming") { entry.foot.append(actions(view)) }
+    if (refocus) {
+      const same = [...entry.foot.querySelectorAll("button")].find((node) => node.getAttribute("aria-label") === focused && !node.disabled)
+      ;(same || log).focus({preventScroll: true})
+    }
   }
 
   function showReasoning(entry, text, append) {
@@ -196,9 +211,12 @@ export function render({model, el}) {
   }
 
   function arrange(order) {
+    const kept = new Set(order)
+    const held = list.contains(el.getRootNode().activeElement)
     for (const [id, entry] of articles) {
-      if (!order.includes(id)) { entry.node.remove(); articles.delete(id) }
+      if (!kept.has(id)) { entry.node.remove(); articles.delete(id) }
     }
+    if (held && !list.contains(el.getRootNode().activeElement)) { log.focus({preventScroll: true}) }
     let before = list.firstChild
     for (const id of order) {
       const {node} = articles.get(id)
@@ -274,7 +292,12 @@ export function render({model, el}) {
       if (url.href !== location.href) { history.pushState({}, "", url) }
       document.title = title ? `${title} – Panelist` : "Panelist"
     },
+    trouble({text}) {
+      trouble = text
+      showBanner()
+    },
     activity({text}) { activity.textContent = text },
+    pong() { pinged = null },
     copied({id, text}) {
       const resolve = copies.get(id)
       copies.delete(id)
@@ -282,7 +305,11 @@ export function render({model, el}) {
     },
     notice({text, kind, undo}) {
       const toast = element("div", {class: `toast ${kind}`}, element("span", {}, text))
-      const close = () => toast.remove()
+      const close = () => {
+        const held = toast.contains(el.getRootNode().activeElement)
+        toast.remove()
+        if (held) { log.focus({preventScroll: true}) }
+      }
       if (undo) {
         toast.append(element("button", {type: "button", onclick: () => { model.send_msg({type: "undo", id: undo}); close() }}, "Undo"))
       }
@@ -295,6 +322,45 @@ export function render({model, el}) {
     },
   }
   model.on("msg:custom", (msg) => handlers[msg.type](msg))
+
+  // --- the line to the server --------------------------------------------------------------------------------------
+  let trouble = null
+  let lost = false
+  function showBanner() {
+    const text = lost ? "Connection lost. Panelist comes back by itself as soon as it can; your draft is kept." : trouble
+    banner.textContent = text || ""
+    banner.hidden = !text
+  }
+  // A fresh page has everything: the conversation from the address, the draft from the browser, the reply from storage.
+  async function rejoin() {
+    for (;;) {
+      await new Promise((resolve) => setTimeout(resolve, 1000))
+      try {
+        const answer = await fetch(location.href, {method: "GET", cache: "no-store", signal: AbortSignal.timeout(5000)})
+        if (answer.ok) { break }
+      } catch { /* not there yet */ }
+    }
+    location.reload()
+  }
+  function lose() {
+    if (lost) { return }
+    lost = true
+    showBanner()
+    rejoin()
+  }
+  view.model.document.on_event("connection_lost", lose)
+  // A line that was cut without a word (sleep, a dropped network) shows by an answer that does not come.
+  let pinged = null
+  const beat = setInterval(() => {
+    if (lost || document.hidden) { pinged = null; return }
+    if (pinged !== null && performance.now() - pinged > 4000) { lose(); return }
+    if (pinged === null) {
+      pinged = performance.now()
+      model.send_msg({type: "ping"})
+    }
+  }, 1000)
+  const offline = () => lose()
+  window.addEventListener("offline", offline)
 
   // --- code blocks: one listener for all ---------------------------------------------------------------------------
   list.addEventListener("click", async (event) => {
@@ -323,6 +389,8 @@ export function render({model, el}) {
     sizes.disconnect()
     timers.forEach(clearInterval)
     window.removeEventListener("popstate", back)
+    window.removeEventListener("offline", offline)
+    clearInterval(beat)
   })
   // Not at once: until the whole page is in place, Bokeh would send this component's entire state along.
   setTimeout(() => model.send_msg({

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from panel.custom import JSComponent
 from panel.models.esm import DataEvent
 
 from components.chat.streaming import StreamingMarkdown
-from components.chat.views import message_view
-from components.state import ConversationState
+from components.chat.views import answer_html, message_view
+from components.state import ConversationState, Delta, Notice
 from services.conversation import Versions
 from services.messages import Message
 
@@ -62,11 +63,14 @@ class Transcript(JSComponent):
         self._sent: dict[str, tuple[Message, Versions | None]] = {}
         self._first = 0  # index in the path of the first message that is on the page
         self._reply: StreamingMarkdown | None = None
+        self._earlier = ""
         state.param.watch(self._on_path, ["path", "versions", "first_run"])
         state.param.watch(self._on_address, "conversation")
         state.param.watch(self._on_delta, "delta", onlychanged=False)
         state.param.watch(lambda event: self._tell({"type": "activity", "text": event.new}), "activity")
         state.param.watch(self._on_notice, "notice", onlychanged=False)
+        state.param.watch(self._on_trouble, "trouble")
+        state.prepare = self._prepare
 
     def _tell(self, message: dict[str, Any]) -> None:
         if self._ready:
@@ -89,12 +93,17 @@ class Transcript(JSComponent):
         self._first = max(0, len(self._state.path) - WINDOW)
         self._patch("show")
 
+    async def _prepare(self, path: Sequence[Message]) -> None:
+        """Render what will be shown in a thread: a window of long answers takes longer than the loop may wait."""
+        await asyncio.to_thread(lambda: [answer_html(m.text) for m in path[-WINDOW:] if m.role == "assistant"])
+
     def _patch(self, kind: str = "patch") -> None:
         """Send the messages that are not on the page as they should be."""
         state = self._state
         self._first = min(self._first, max(0, len(state.path) - 1))
         window = state.path[self._first :]
         now = {message.id: (message, state.versions.get(message.id)) for message in window}
+        self._earlier = ""
         changed = [self._view(*entry) for id, entry in now.items() if self._sent.get(id) != entry]
         added = [message for message in window if message.id not in self._sent]
         self._sent = now
@@ -108,6 +117,8 @@ class Transcript(JSComponent):
                 "empty": self._empty() if not window else None,
             }
         )
+        if self._reply is not None and self._earlier:
+            self._tell(self._reply.paint(Delta(self._reply.message_id, "", self._earlier)))
 
     def _view(self, message: Message, versions: Versions | None) -> dict[str, Any]:
         view = message_view(message, versions)
@@ -120,8 +131,10 @@ class Transcript(JSComponent):
             if right:
                 del view["html"]
         elif message.status == "streaming":
-            view |= {"html": "", "reasoning": ""}  # a run is followed from its first word
+            # A run is followed from its first word; what an earlier one wrote into this message comes before it.
+            view["html"] = ""
             self._reply = StreamingMarkdown(message.id)
+            self._earlier = message.text
         return view
 
     def _empty(self) -> dict[str, Any]:
@@ -144,48 +157,68 @@ class Transcript(JSComponent):
 
     def _on_notice(self, event: param.parameterized.Event) -> None:
         if event.new is not None:
-            self._tell({"type": "notice", "text": event.new.text, "kind": event.new.kind, "undo": event.new.undo})
+            self._tell_notice(event.new)
+
+    def _tell_notice(self, notice: Notice) -> None:
+        self._tell({"type": "notice", "text": notice.text, "kind": notice.kind, "undo": notice.undo})
+
+    def _on_trouble(self, *_: object) -> None:
+        trouble = self._state.trouble
+        said = f"{trouble} Reading goes on, and answers are kept until they can be saved." if trouble else None
+        self._tell({"type": "trouble", "text": said})
 
     async def _on_message(self, event: DataEvent) -> None:
-        state = self._state
         match event.data:
             case {"type": "ready", "dark": bool(dark), "narrow": bool(narrow)}:
                 self._on_screen(dark, narrow)
                 await self._on_ready()
-            case {"type": "open", "id": None}:
-                await state.open(None)
-            case {"type": "open", "id": str(id)}:
-                await state.open(id)
+            case {"type": "ping"}:
+                self._tell({"type": "pong"})
             case {"type": "older"}:
                 self._first = max(0, self._first - WINDOW)
                 self._patch()
             case {"type": "copy", "id": str(id)} if message := self._message(id):
                 self._send_msg({"type": "copied", "id": id, "text": message.text})
             case {"type": "all", "id": str(id)} if message := self._message(id):
-                view = message_view(message, state.versions.get(id), whole=True)
+                view = message_view(message, self._state.versions.get(id), whole=True)
                 self._tell({"type": "patch", "order": list(self._sent), "set": [view], "more": self._first > 0})
+            case {"type": "connect"}:
+                self._on_connect()
+            case {"type": "step", "id": str(id), "step": str(step), "parameter": parameter}:
+                await self._on_step(id, step, parameter)
+            case _:
+                await self._on_intent(event.data)
+
+    async def _on_intent(self, data: object) -> None:
+        """Pass on what a person wants to the state. What is none of ours does nothing."""
+        state = self._state
+        match data:
+            case {"type": "open", "id": str() | None as id}:
+                if id is None or state.conversation is None or state.conversation.id != id:
+                    await state.open(id)
             case {"type": "retry", "id": str(id)}:
                 await state.retry(id)
+            case {"type": "continue", "id": str(id)}:
+                await state.go_on(id)
             case {"type": "version", "id": str(id)}:
                 await state.show_version(id)
             case {"type": "undo", "id": str(id)}:
                 await state.restore(id)
-            case {"type": "connect"}:
-                self._on_connect()
             case {"type": "chip", "text": str(text)} if text in CHIPS:
                 await state.ask(text)
-            case {"type": "step", "id": str(id), "step": str(step), "parameter": parameter}:
-                await self._on_step(id, step, parameter)
 
     async def _on_ready(self) -> None:
         """The page is there, for the first time or again: give it everything, from the first word of a reply."""
+        self._ready = False  # what a new page has not got yet cannot be patched
+        if self._reply is not None:
+            await self._state.reopen()
         self._ready = True
-        here = self._state.conversation
-        if self._reply is not None and here is not None:
-            await self._state.open(here.id)
         self._show_all()
         self._on_address()
+        self._on_trouble()
         self._tell({"type": "activity", "text": self._state.activity})
+        if self._state.notice is not None:  # it may have been said before the page could hear it
+            self._tell_notice(self._state.notice)
 
     async def _on_step(self, message_id: str, step: str, parameter: object) -> None:
         message = self._message(message_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from services.conversation import Versions
@@ -29,6 +31,12 @@ _NOTES: dict[MessageStatus, str] = {
 }
 
 
+@lru_cache(maxsize=1024)
+def answer_html(text: str) -> str:
+    """Return an answer as safe HTML. Settled answers never change, and tabs show the same ones."""
+    return render_markdown(text)
+
+
 def message_view(message: Message, versions: Versions | None, *, whole: bool = False) -> dict[str, Any]:
     """Return a message as the transcript shows it; with `whole` nothing of a long question is held back."""
     view: dict[str, Any] = {
@@ -37,7 +45,7 @@ def message_view(message: Message, versions: Versions | None, *, whole: bool = F
         "status": message.status,
         "can": _can(message),
         "note": _NOTES.get(message.status),
-        "alert": next((_alert(part.failure) for part in message.parts if isinstance(part, ErrorPart)), None),
+        "alert": _alert(message),
         "model": message.model if message.role == "assistant" and message.status != "streaming" else None,
     }
     if message.role == "user":
@@ -46,7 +54,7 @@ def message_view(message: Message, versions: Versions | None, *, whole: bool = F
         view["html"] = escape(text[:SHORT] if cut else text)
         view["more"] = f"Show all {len(text):,} characters" if cut else None
     else:
-        view["html"] = render_markdown(message.text)
+        view["html"] = answer_html(message.text)
         view["reasoning"] = "".join(part.text for part in message.parts if isinstance(part, ReasoningPart))
     if versions is not None:
         view["versions"] = {
@@ -63,12 +71,17 @@ def _can(message: Message) -> list[str]:
         return ["copy"]
     copy = ["copy"] if message.text else []
     if message.status in {"complete", "truncated", "refused"}:
-        return [*copy, "regenerate"]
+        return [*copy, *(["continue"] if message.status == "truncated" else []), "regenerate"]
+    if message.status in {"stopped", "interrupted"} and message.text:
+        copy.append("continue")
     offered = any(isinstance(part, ErrorPart) and part.failure.next_step == "retry" for part in message.parts)
     return copy if offered else [*copy, "retry"]  # never two buttons of one name
 
 
-def _alert(failure: Failure) -> dict[str, Any]:
+def _alert(message: Message) -> dict[str, Any] | None:
+    failure = next((part.failure for part in message.parts if isinstance(part, ErrorPart)), None)
+    if failure is None:
+        return None
     label = _STEPS[failure.next_step]
     if failure.next_step == "drop_parameter" and failure.parameter:
         label = f"Send without {failure.parameter}"
@@ -76,7 +89,14 @@ def _alert(failure: Failure) -> dict[str, Any]:
         "text": failure.message,
         "step": failure.next_step,
         "label": label,
-        "wait_s": failure.retry_after_s if failure.next_step == "retry" else None,
+        "wait_s": _left(failure, message.created_at),
         "parameter": failure.parameter,
         "detail": failure.detail,
     }
+
+
+def _left(failure: Failure, since: datetime) -> float | None:
+    """Return the seconds after which a retry makes sense; the wait goes on while nobody looks."""
+    if failure.next_step != "retry" or failure.retry_after_s is None:
+        return None
+    return max(0.0, failure.retry_after_s - (datetime.now(UTC) - since).total_seconds())

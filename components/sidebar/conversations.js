@@ -109,6 +109,15 @@ export function render({model, el}) {
     stopAt(links().find((link) => link.hasAttribute("aria-current")) || links()[0])
     if (had >= 0) { (links()[Math.min(had, links().length - 1)] || fresh).focus() }
   }
+  nav.addEventListener("scroll", () => {
+    if (nav.scrollHeight - nav.scrollTop - nav.clientHeight < 400) { more() }
+  }, {passive: true})
+  let asked = 0
+  function more() {
+    if (asked === model.items.length) { return } // asked already, and there was nothing more
+    asked = model.items.length
+    model.send_msg({type: "more"})
+  }
   const links = () => [...list.querySelectorAll("a")]
   function stopAt(link) {
     for (const row of list.querySelectorAll(".row")) {

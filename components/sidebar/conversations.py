@@ -51,5 +51,7 @@ class ConversationList(JSComponent):
                 await self._state.rename(id, title)
             case {"type": "delete", "id": str(id)}:
                 await self._state.delete(id)
+            case {"type": "more"}:
+                await self._state.show_more()
             case {"type": "close"}:
                 self._on_close()

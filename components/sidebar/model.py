@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+import panel as pn
 import panel_material_ui as pmui
 import param
 from panel.viewable import Viewer
@@ -43,16 +45,33 @@ class ModelPicker(Viewer):
         self._input._send_msg({"action": "focus"})
 
     def _update(self, *_: object) -> None:
-        state = self._state
-        label = state.choice.label if state.choice else ""
+        label = self._label
         self._quiet = True
         try:
-            self._input.param.update(options=[choice.label for choice in state.choices], value=label, value_input=label)
+            self._input.param.update(
+                options=[choice.label for choice in self._state.choices], value=label, value_input=label
+            )
         finally:
             self._quiet = False
 
-    async def _on_value(self, event: param.parameterized.Event) -> None:
-        label = event.new or ""
-        if not self._quiet and label != (self._state.choice.label if self._state.choice else ""):
-            await self._state.choose(label)
+    async def commit(self) -> None:
+        """Choose what stands in the picker, also where it was typed and left without Enter: what is seen answers."""
+        typed = str(self._input.value_input or "").strip()
+        if typed and typed != self._label:
+            await self._choose(typed)
+        else:
             self._update()
+
+    @property
+    def _label(self) -> str:
+        return self._state.choice.label if self._state.choice else ""
+
+    def _on_value(self, event: param.parameterized.Event) -> None:
+        # Not a coroutine: it would run after the next update, and undo it.
+        label = event.new
+        if not self._quiet and label and label != self._label:
+            pn.state.execute(partial(self._choose, label))
+
+    async def _choose(self, label: str) -> None:
+        await self._state.choose(label)
+        self._update()

@@ -187,25 +187,25 @@ async def test_models_are_offered_and_any_name_can_be_typed(make) -> None:
     provider = ScriptedProvider(answer("ok"), models=("model-a", "text-embedding-x", "model-b"))
     state = await make(provider)
     await becomes(state, lambda: state.choice is not None)
-    assert Choice("local", "model-b") in state.choices
+    assert Choice("127.0.0.1:9", "model-b") in state.choices
     assert all("embedding" not in choice.model for choice in state.choices)
-    assert state.choice == Choice("local", "model-a")
+    assert state.choice == Choice("127.0.0.1:9", "model-a")
     await state.choose("my own model")
     await state.send("Go")
     await becomes(state, lambda: state.run_id is None)
     assert provider.requests[0].model == "my own model"
-    await state.choose("model-b · local")
-    assert state.conversation.options.model in (None, "my own model")
+    await state.choose("model-b · 127.0.0.1:9")
+    assert state.conversation.options.model == "model-b"
     await state.open(state.conversation.id)
-    assert state.choice == Choice("local", "model-b"), "the choice belongs to the conversation"
+    assert state.choice == Choice("127.0.0.1:9", "model-b"), "the choice belongs to the conversation"
     await state.open(None)
-    assert state.choice == Choice("local", "model-a")
+    assert state.choice == Choice("127.0.0.1:9", "model-a")
 
 
 async def test_living_without_a_list(make) -> None:
     state = await make(ScriptedProvider(models=refusal("not_found")))
     await state.choose("typed-in")
-    assert state.choice == Choice("local", "typed-in")
+    assert state.choice == Choice("127.0.0.1:9", "typed-in")
 
 
 async def test_a_refused_parameter_is_left_out_and_remembered(make, open_app: OpenRuntime) -> None:
@@ -218,4 +218,102 @@ async def test_a_refused_parameter_is_left_out_and_remembered(make, open_app: Op
     await state.drop_parameter(state.path[1].id, "stream_options")
     await becomes(state, lambda: state.run_id is None and state.path[1].status == "complete")
     assert provider.requests[1].endpoint.dropped == {"stream_options"}
-    assert await app.store.dropped_parameters() == {"local": frozenset({"stream_options"})}
+    assert await app.store.dropped_parameters() == {"127.0.0.1:9": frozenset({"stream_options"})}
+
+
+async def test_what_another_tab_sends_shows_here_too(make, open_app: OpenRuntime) -> None:
+    gate = asyncio.Event()
+    provider = ScriptedProvider(answer("One"), ["Two ", gate, *answer("whole")])
+    app = await open_app(provider)
+    one = await make(provider, app=app)
+    await one.send("First")
+    await becomes(one, lambda: one.run_id is None)
+    other = await make(provider, one.conversation.id, app=app)
+    await one.send("Second")
+    await becomes(other, lambda: other.run_id is not None)
+    assert [m.text for m in other.path][:3] == ["First", "One", "Second"]
+    gate.set()
+    await becomes(other, lambda: other.run_id is None and len(other.path) == 4)
+    await becomes(one, lambda: one.run_id is None)
+    assert other.path == one.path
+
+
+async def test_the_last_click_wins(make, open_app: OpenRuntime) -> None:
+    provider = ScriptedProvider(answer("a"), answer("b"))
+    app = await open_app(provider)
+    state = await make(provider, app=app)
+    ids = []
+    for text in ("A", "B"):
+        await state.open(None)
+        await state.send(text)
+        await becomes(state, lambda: state.run_id is None)
+        ids.append(state.conversation.id)
+    await asyncio.gather(*(state.open(id) for id in [*ids, *ids, ids[0]]))
+    assert state.conversation.id == ids[0]
+
+
+async def test_opening_what_is_open_doubles_nothing(make) -> None:
+    gate = asyncio.Event()
+    state = await make(ScriptedProvider(["Half ", gate, *answer("whole")]))
+    seen: list[str] = []
+    state.param.watch(lambda event: seen.append(event.new.text), "delta", onlychanged=False)
+    await state.send("Go")
+    await becomes(state, lambda: seen != [])
+    await state.open(state.conversation.id)
+    await state.open(state.conversation.id)
+    gate.set()
+    await becomes(state, lambda: state.run_id is None)
+    assert "".join(seen) == "Half whole"
+
+
+async def test_deleted_elsewhere_while_it_is_written(make, open_app: OpenRuntime) -> None:
+    provider = ScriptedProvider(["Half", asyncio.Event()])
+    app = await open_app(provider)
+    state = await make(provider, app=app)
+    await state.send("Go")
+    await becomes(state, lambda: state.delta is not None)
+    await app.chat.delete(OWNER, state.conversation.id)
+    await becomes(state, lambda: state.conversation is None)
+    assert state.run_id is None
+    assert state.notice.text == "That conversation was deleted."
+
+
+async def test_a_second_click_while_the_first_is_stored_sends_nothing(make) -> None:
+    provider = ScriptedProvider(answer("ok"))
+    state = await make(provider)
+    results = await asyncio.gather(state.send("Go"), state.send("Go"), return_exceptions=True)
+    assert sum(isinstance(result, InputError) for result in results) == 1
+    await becomes(state, lambda: state.run_id is None)
+    assert len(provider.requests) == 1
+
+
+async def test_an_answer_that_cannot_be_saved_is_shown_and_saved_later(make, open_app: OpenRuntime) -> None:
+    from services.errors import StorageError
+
+    gate = asyncio.Event()
+    provider = ScriptedProvider(["Precious", gate, *answer(" words")])
+    app = await open_app(provider)
+    state = await make(provider, app=app)
+    store, finish = app.runs._store, app.runs._store.finish_run
+    failing = [True]
+
+    class Full:
+        """The store of a full disk: what writes an end fails, until there is room."""
+
+        def __getattr__(self, name: str):
+            return getattr(store, name)
+
+        async def finish_run(self, *args, **more):
+            if failing[0]:
+                raise StorageError("The disk is full.")
+            return await finish(*args, **more)
+
+    app.runs._store = Full()
+    await state.send("Go")
+    gate.set()
+    await becomes(state, lambda: state.trouble == "The disk is full.")
+    assert state.run_id is not None, "it is not over before it is saved"
+    failing[0] = False
+    await becomes(state, lambda: state.run_id is None)
+    assert (state.path[1].text, state.path[1].status) == ("Precious words", "complete")
+    await becomes(state, lambda: state.trouble is None)

@@ -159,9 +159,9 @@ async def test_a_whole_answer_replaces_a_reply_that_was_never_painted(make: Make
     page = await make(answer("quick"))
     opened = await page.app.chat.send(OWNER, "Go")
     done = await whole_run(page.app.chat, opened)
-    page._state._show(opened)  # what the tab saw first…
+    page._state._show(opened, page._state._turn())  # what the tab saw first…
     page._state._unfollow()
-    page._state._show(done)  # …and what it saw next
+    page._state._show(done, page._state._turn())  # …and what it saw next
     assert page.browser.html[done.path[1].id] == '<p dir="auto">quick</p>\n'
 
 
@@ -254,3 +254,14 @@ def test_a_question_is_never_html(make: Make) -> None:
         created_at=datetime.now(UTC),
     )
     assert message_view(message, None)["html"] == "&lt;img src=x onerror=alert(1)&gt;"
+
+
+async def test_an_answer_that_goes_on_keeps_its_beginning_on_the_page(make: Make) -> None:
+    page = await make(answer("# Half\n\nan ", reason="length"), answer("answer **whole**."))
+    cut = await asked(page, "Go")
+    assert "continue" in page.browser.views[cut.id]["can"]
+    await page.says(type="continue", id=cut.id)
+    await becomes(page._state, lambda: page._state.run_id is None and page._state.path[1].status == "complete")
+    assert page._state.path[1].text == "# Half\n\nan answer **whole**."
+    assert page.browser.html[cut.id] == render_markdown("# Half\n\nan answer **whole**.")
+    assert "html" not in page.browser.views[cut.id]

@@ -89,7 +89,7 @@ class Server:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that many journeys share; each begins a conversation of its own."""
-    one = Server(tmp_path_factory.mktemp("server"))
+    one = Server(tmp_path_factory.mktemp("server"), {"PANELIST_TRIES": "1"})
     one.start()
     yield one
     one.end()

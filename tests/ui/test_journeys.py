@@ -193,12 +193,43 @@ def test_it_is_there_tomorrow(page: Page, own_server: Server) -> None:
     ask(page, "Remember me")
     settled(answers(page))
     text = answers(page).locator(".body").inner_text()
+    box(page).fill("and a draft")
     own_server.end(signal.SIGTERM)
+    expect(page.get_by_role("alert").filter(has_text="Connection lost")).to_be_visible(timeout=3_000)
     own_server.start()
-    page.goto(page.url)
+    expect(page.get_by_text("Connection lost")).to_be_hidden(timeout=30_000)  # it comes back by itself
     expect(page.get_by_role("article", name="You")).to_have_text("Remember me")
+    expect(box(page)).to_have_value("and a draft")
     assert answers(page).locator(".body").inner_text() == text
     expect(page.get_by_role("navigation", name="Conversations").get_by_role("link")).to_have_count(1)
+
+
+def test_a_retry_is_seen_and_can_be_stopped(page: Page, own_server: Server) -> None:
+    own_server.start()
+    open_new(page, own_server)
+    ask(page, "/fail 429")
+    activity = page.get_by_role("status", name="Activity")
+    expect(activity).to_have_text(re.compile(r"Retrying in 1\d s \(2 of 3\)"))
+    expect(activity).to_have_text(re.compile(r"Retrying in [1-9] s \(2 of 3\)"))
+    page.get_by_role("button", name="Stop").click()
+    settled(answers(page), "failed")
+    expect(answers(page).get_by_role("alert")).to_contain_text("wait")
+
+
+def test_a_name_that_is_typed_answers_with_and_without_enter(page: Page, server: Server) -> None:
+    open_new(page, server)
+    picker = page.get_by_role("combobox", name="Model")
+    picker.fill("my-own-model")
+    picker.press("Enter")
+    expect(box(page)).to_have_attribute("placeholder", "Message my-own-model")
+    ask(page, "hello")
+    settled(answers(page))
+    expect(picker).to_have_value("my-own-model · demo")
+    picker.fill("panelist-demo-thinking")
+    ask(page, "hello again")
+    settled(answers(page).nth(1))
+    expect(answers(page).nth(1)).to_contain_text("panelist-demo-thinking")
+    expect(answers(page).nth(1).get_by_text("Thought", exact=True)).to_be_visible()
 
 
 def test_dark_mode_is_remembered(page: Page, server: Server) -> None:

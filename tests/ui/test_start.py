@@ -9,7 +9,7 @@ import sys
 from contextlib import closing
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.ui.conftest import ROOT, Server
 
@@ -55,10 +55,12 @@ def test_a_data_folder_that_cannot_be_is_named(page: Page, own_server: Server) -
     expect(page.get_by_role("textbox", name="Message")).to_be_visible()  # it recovers without a restart
 
 
-def test_a_database_from_the_future_is_left_alone(page: Page, own_server: Server) -> None:
+def test_a_database_from_the_future_is_left_alone(context: BrowserContext, own_server: Server) -> None:
     own_server.start()
+    page = context.new_page()
     page.goto(own_server.url)
     expect(page.get_by_role("textbox", name="Message")).to_be_visible()
+    page.close()
     own_server.end(signal.SIGTERM)
     file = own_server.folder / "data" / "panelist.db"
     with closing(sqlite3.connect(file)) as database:
@@ -66,7 +68,7 @@ def test_a_database_from_the_future_is_left_alone(page: Page, own_server: Server
         database.commit()
     before = file.read_bytes()
     own_server.start()
-    assert "newer" in sentence(page, own_server)
+    assert "newer" in sentence(context.new_page(), own_server)
     assert file.read_bytes() == before
 
 
@@ -80,3 +82,23 @@ def test_a_second_server_on_the_same_data_is_refused(page: Page, own_server: Ser
         assert "PostgreSQL" in sentence(page, second)
     finally:
         second.end()
+
+
+def test_asked_to_end_it_stores_what_came_and_exits_in_order(page: Page, own_server: Server) -> None:
+    own_server.start()
+    page.goto(own_server.url)
+    page.get_by_role("textbox", name="Message").fill("/long 3000")
+    page.keyboard.press("Enter")
+    answer = page.get_by_role("article", name="Assistant")
+    expect(answer.locator(".body p").first).to_contain_text(" ")
+    process = own_server.process
+    assert process is not None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 0
+    own_server.process = None
+    page.close()
+    with closing(sqlite3.connect(own_server.folder / "data" / "panelist.db")) as database:
+        rows = database.execute("select status from messages where role = 'assistant'").fetchall()
+        [(text,)] = database.execute("select data from parts where kind = 'text' order by rowid desc limit 1")
+    assert rows == [("interrupted",)]
+    assert len(text) > 20

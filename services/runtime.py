@@ -21,6 +21,7 @@ from services.providers.client import OpenAIProvider
 from services.providers.demo import DemoTransport
 from services.runner import RunManager
 from services.settings import Settings, read_settings
+from services.storage.backup import backup, restore
 from services.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ async def open_runtime(settings: Settings, *, provider: Provider | None = None) 
         StorageError: the database cannot be used; its text says why and what to do.
     """
     keys = KeyRing(settings.values, settings.app_dir)
-    store = await Store.open(settings.data_dir / "panelist.db")
+    store = await Store.open(settings.database)
     try:
         return await _wire(settings, store, keys, provider or make_provider(keys.key_of))
     except BaseException:
@@ -85,6 +86,26 @@ class _Process:
     """The one runtime of this process, opened by whoever needs it first."""
 
     opening: asyncio.Task[Runtime] | None = None
+
+
+def back_up(app_dir: Path, target: Path) -> None:
+    """Copy the database of this moment into a new file; a server may go on writing meanwhile.
+
+    Raises:
+        SettingsError: a setting cannot be read.
+        StorageError: the copy cannot be made; nothing is left behind.
+    """
+    backup(read_settings(os.environ, app_dir).database, target)
+
+
+def bring_back(app_dir: Path, source: Path) -> Path | None:
+    """Put a backup in the place of the database; return where the one before it is kept, None if there was none.
+
+    Raises:
+        SettingsError: a setting cannot be read.
+        StorageError: a server is running, or the backup cannot be used; the database is then as it was.
+    """
+    return restore(source, read_settings(os.environ, app_dir).database)
 
 
 def check_settings(app_dir: Path) -> None:

@@ -69,6 +69,12 @@ class Asked:
         return self.endpoint.name
 
     @property
+    def place(self) -> str:
+        """The name with the host, where the name does not say it already."""
+        host = self.endpoint.host
+        return host if host in self.name or self.name.startswith("trial ") else f"{self.name} at {host}"
+
+    @property
     def what(self) -> str:
         return f"the model {self.model!r}" if self.model else "this request"
 
@@ -133,7 +139,7 @@ def garbled(asked: Asked, found: str, body: str = "") -> Failure:
 
 def timed_out(asked: Asked, seconds: float) -> Failure:
     """Return the failure for an endpoint that took too long to connect, or to list its models."""
-    message = f"{asked.name} at {asked.endpoint.host} did not answer within {seconds:g} s."
+    message = f"{asked.place} did not answer within {seconds:g} s."
     return Failure(kind="timeout", message=message, next_step="retry")
 
 
@@ -141,20 +147,20 @@ def unreachable(asked: Asked, reason: str = "") -> Failure:
     """Return the failure for an endpoint that no connection could be made to."""
     host = asked.endpoint.host
     if is_loopback(asked.endpoint.base_url):
-        message = f"Nothing answers at {host}, where {asked.name} should be; is it running?"
+        message = f"Nothing answers at {host}; is it running?"
         return _unreachable(asked, message, "check_endpoint", reason)
-    return _unreachable(asked, f"{asked.name} at {host} cannot be reached.", "retry", reason)
+    return _unreachable(asked, f"{asked.place} cannot be reached.", "retry", reason)
 
 
 def unknown_host(asked: Asked, reason: str = "") -> Failure:
     """Return the failure for a host name that does not exist, or cannot be looked up without a network."""
-    message = f"The address of {asked.name}, {asked.endpoint.host}, cannot be found; check its URL and the network."
+    message = f"The address of {asked.endpoint.host} cannot be found; check the URL and the network."
     return _unreachable(asked, message, "check_endpoint", reason)
 
 
 def bad_certificate(asked: Asked, reason: str = "") -> Failure:
     """Return the failure for a TLS connection that could not be trusted or set up."""
-    message = f"No secure connection to {asked.name} at {asked.endpoint.host} could be made."
+    message = f"No secure connection to {asked.place} could be made."
     return _unreachable(asked, message, "check_endpoint", reason)
 
 

@@ -103,9 +103,7 @@ class PostgreSQL:
             return no_such_text()  # the driver's own refusal of a NUL character
         sentence: PanelistError
         if state is None and isinstance(error, OperationalError | InterfaceError):
-            sentence = StorageError(
-                f"{self.name} cannot be used ({_said(error)}). Check the server and DATABASE_URL."
-            )
+            sentence = StorageError(f"{self.name} cannot be used ({_said(error)}). Check the server and DATABASE_URL.")
         else:
             fitting = [words for code, words in _SENTENCES.items() if state is not None and state.startswith(code)]
             unknown = f"{{name}} refused an operation ({state}). Restart Panelist; if it happens again, report it."

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from services.connect import Connections
 from services.context import build_request
 from services.conversation import Conversation, Options, Versions, title_from
-from services.errors import InputError, PanelistError
+from services.errors import InputError, PanelistError, StorageError
 from services.events import Numbered
 from services.messages import Message, TextPart, clean_text, new_id
 from services.providers.base import ModelRequest, Provider
@@ -95,6 +95,7 @@ class ChatService:
         self._connections = connections
         self._provider = provider
         self._beginning: set[str] = set()
+        self._intents: set[asyncio.Task[Opened]] = set()
         self._titling: dict[str, asyncio.Task[None]] = {}
         self.changes = Changes()
         runs.on_trouble = self.changes.ring_all
@@ -145,17 +146,7 @@ class ChatService:
             NotFoundError: there is no such conversation for this owner.
             StorageError: it could not be stored; nothing was sent.
         """
-        text = self._checked(text)
-        if request_key and (again := self._runs.live_of(owner, request_key)):
-            return await self.open(owner, again.spec.conversation_id)
-        if conversation_id is None:
-            conversation = _new_conversation(text, options or Options())
-            question = _message(conversation.id, None, "user", text)
-            return await self._begin(owner, conversation, question, question.id, request_key)
-        with self._alone_in(conversation_id):
-            conversation = await self._store.conversation(owner, conversation_id)
-            question = _message(conversation.id, conversation.head_id, "user", text)
-            return await self._begin(owner, conversation, question, question.id, request_key)
+        return await self._through(self._send(owner, self._checked(text), conversation_id, options, request_key))
 
     async def retry(self, owner: str, conversation_id: str, message_id: str) -> Opened:
         """Answer the question of `message_id`, an answer, once more; the new answer is its sibling.
@@ -164,12 +155,7 @@ class ChatService:
             InputError: an answer is still being written, or the message is no answer.
             NotFoundError: there is no such message for this owner.
         """
-        with self._alone_in(conversation_id):
-            conversation = await self._store.conversation(owner, conversation_id)
-            answer = (await self._store.path(owner, conversation_id, message_id))[-1]
-            if answer.role != "assistant" or answer.parent_id is None:
-                raise InputError("Only an answer can be written again.")
-            return await self._begin(owner, conversation, None, answer.parent_id)
+        return await self._through(self._retry(owner, conversation_id, message_id))
 
     async def go_on(self, owner: str, conversation_id: str, message_id: str) -> Opened:
         """Let the model go on with an answer that was cut off or stopped, in the same message.
@@ -178,12 +164,7 @@ class ChatService:
             InputError: an answer is still being written, or this one was not cut off or is not the last.
             NotFoundError: there is no such message for this owner.
         """
-        with self._alone_in(conversation_id):
-            conversation = await self._store.conversation(owner, conversation_id)
-            asked = self._asked(conversation)
-            begun = await self._store.resume_run(owner, conversation_id, message_id, new_id(), options=asked)
-            self._start(owner, begun, message_id, asked, None)
-        return await self.open(owner, conversation_id)
+        return await self._through(self._go_on(owner, conversation_id, message_id))
 
     def stop(self, owner: str, run_id: str) -> None:
         """End a run and close its stream; what came is kept. A run that has ended already stays as it is."""
@@ -264,6 +245,43 @@ class ChatService:
         run = self._runs.log_of(run_id)
         return run if run is not None and run.spec.owner == owner else None
 
+    async def _through(self, work: Coroutine[Any, Any, Opened]) -> Opened:
+        """Carry an intent through although its sender may leave: what storage holds is then always worked on."""
+        task = asyncio.create_task(work)
+        self._intents.add(task)
+        task.add_done_callback(self._intents.discard)
+        return await asyncio.shield(task)
+
+    async def _send(
+        self, owner: str, text: str, conversation_id: str | None, options: Options | None, request_key: str | None
+    ) -> Opened:
+        if request_key and (again := self._runs.live_of(owner, request_key)):
+            return await self.open(owner, again.spec.conversation_id)
+        if conversation_id is None:
+            conversation = _new_conversation(text, options or Options())
+            question = _message(conversation.id, None, "user", text)
+            return await self._begin(owner, conversation, question, question.id, request_key)
+        with self._alone_in(conversation_id):
+            conversation = await self._store.conversation(owner, conversation_id)
+            question = _message(conversation.id, conversation.head_id, "user", text)
+            return await self._begin(owner, conversation, question, question.id, request_key)
+
+    async def _retry(self, owner: str, conversation_id: str, message_id: str) -> Opened:
+        with self._alone_in(conversation_id):
+            conversation = await self._store.conversation(owner, conversation_id)
+            answer = (await self._store.path(owner, conversation_id, message_id))[-1]
+            if answer.role != "assistant" or answer.parent_id is None:
+                raise InputError("Only an answer can be written again.")
+            return await self._begin(owner, conversation, None, answer.parent_id)
+
+    async def _go_on(self, owner: str, conversation_id: str, message_id: str) -> Opened:
+        with self._alone_in(conversation_id):
+            conversation = await self._store.conversation(owner, conversation_id)
+            asked = self._asked(conversation)
+            begun = await self._store.resume_run(owner, conversation_id, message_id, new_id(), options=asked)
+            self._start(owner, begun, message_id, asked, None)
+        return await self.open(owner, conversation_id)
+
     async def _begin(
         self,
         owner: str,
@@ -285,7 +303,18 @@ class ChatService:
         )
         if begun.fresh:
             self._start(owner, begun, answer.id, asked, request_key)
-        return await self.open(owner, begun.conversation.id)
+        elif self._runs.log_of(begun.run_id) is None:
+            # Stored the first time though its commit seemed to fail: nobody has begun to write that answer.
+            stored = await self._store.run(owner, begun.run_id)
+            if stored.status == "streaming":
+                self._start(owner, begun, stored.message_id, asked, request_key)
+        try:
+            return await self.open(owner, begun.conversation.id)
+        except StorageError as error:
+            # It is stored and on its way: to refuse it now would make the sender send it twice.
+            log.error("conversation %s cannot be read back: %s", begun.conversation.id, error)
+            new = (answer,) if question is None else (question, answer)
+            return Opened(begun.conversation, new, {}, begun.run_id)
 
     def _asked(self, conversation: Conversation) -> Options:
         options = conversation.options

@@ -193,6 +193,8 @@ class RunManager:
             request = await run.spec.prepare()
         except ModelError as error:
             return RunFinished("failed", error.failure)
+        except StorageError as error:
+            return RunFinished("failed", Failure(kind="storage", message=str(error), next_step="retry"))
         loop = run_loop(self._provider, request, self._deadlines, health=self._health, tries=self._tries)
         async with aclosing(loop) as events:
             async for event in events:

@@ -158,6 +158,19 @@ async def test_a_session_that_ends_in_a_transaction_begins_it_again(database: Da
     assert await database.read(_stored) == ["try 1", "whole"]
 
 
+async def test_a_commit_that_may_have_been_carried_out_is_not_tried_again(database: Database, postgres: str) -> None:
+    async def cut(connection: AsyncConnection) -> None:
+        tries.append(1)
+        await _add(connection)
+        await asyncio.to_thread(_end_sessions, postgres)
+
+    tries: list[int] = []
+    with pytest.raises(StorageError, match=r"is restarting or shut down|cannot be used"):
+        await database.write(cut)
+    assert len(tries) == 1
+    await database.write(_add)
+
+
 async def test_readers_cannot_write_and_see_one_moment(database: Database) -> None:
     async def twice(connection: AsyncConnection) -> list[list[str]]:
         first = await _stored(connection)

@@ -26,7 +26,13 @@ class ConnectView(Viewer):
         self._connections = connections
         self._local = pmui.Column(sizing_mode="stretch_width", margin=0)
         self._url = pmui.TextInput(label="Base URL", value=OPENAI_URL, sizing_mode="stretch_width", margin=(8, 0))
-        self._key = pmui.PasswordInput(label="API key", value="", sizing_mode="stretch_width", margin=(8, 0))
+        self._key = pmui.PasswordInput(
+            label="API key",
+            value="",
+            sizing_mode="stretch_width",
+            margin=(8, 0),
+            sx={"& .MuiIconButton-root": {"color": "var(--panelist-text)"}},
+        )
         self._keep = pmui.Checkbox(label="Also write it to .env, for the next start", value=False, margin=(4, 0))
         self._test = pmui.Button(label="Test", variant="outlined", on_click=self._on_test, margin=(8, 8, 8, 0))
         self._use = pmui.Button(label="Use it", variant="contained", on_click=self._on_use, margin=(8, 0))
@@ -39,8 +45,11 @@ class ConnectView(Viewer):
             self._keep,
             pmui.Row(self._test, self._use, margin=0),
             self._result,
-            self._text(
-                "Nothing at hand? The demo endpoint needs nothing: choose the model “panelist-demo”. It is not an AI."
+            pmui.Row(
+                self._text("Nothing at hand? The demo endpoint needs nothing. It is not an AI."),
+                pmui.Button(label="Use the demo", variant="text", on_click=self._on_demo, margin=(0, 0)),
+                sizing_mode="stretch_width",
+                margin=(12, 0, 0, 0),
             ),
             sx=theme.DIALOG_SX,
             title="Connect a model",

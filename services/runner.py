@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 FLUSH_S = 0.25
 FLUSH_CHARS = 2_000
 _STORAGE_RETRY_S = 1.0
+_NOT_STORED = "An answer could not be stored, for a reason that Panelist does not know; its log says more."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,9 +231,9 @@ class RunManager:
         while True:
             try:
                 await self._store.finish_run(run.spec.id, reply=final, first_token_s=run.first_token_s, total_s=total_s)
-            except StorageError as error:
-                log.error("the answer of run %s could not be stored yet: %s", run.spec.id, error)
-                self._tell_trouble(error)
+            except Exception as error:  # whatever it is, the answer is not stored, and giving up would lose it
+                log.exception("the answer of run %s could not be stored yet", run.spec.id)
+                self._tell_trouble(error if isinstance(error, StorageError) else StorageError(_NOT_STORED))
                 if self._closing:
                     return
                 await asyncio.sleep(_STORAGE_RETRY_S)

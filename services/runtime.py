@@ -47,14 +47,17 @@ class Runtime:
         await self.store.close()
 
 
-def make_provider(key_of: KeySource, demo_pace: float = 1.0) -> Provider:
-    """Return the provider that reaches every endpoint, the demo one inside this process."""
+def make_provider(key_of: KeySource, *, stall_s: float = 60.0, demo_pace: float = 1.0) -> Provider:
+    """Return the provider that reaches every endpoint, the demo one inside this process.
+
+    After a finish reason it waits for the usage no longer than a run may be silent: the answer is whole by then.
+    """
     demo = DemoTransport(pace=demo_pace)
 
     def transport_for(endpoint: Endpoint) -> DemoTransport | None:
         return demo if endpoint.is_demo else None
 
-    return OpenAIProvider(key_of, transport_for=transport_for)
+    return OpenAIProvider(key_of, transport_for=transport_for, tail_timeout_s=min(5.0, stall_s / 2))
 
 
 async def open_runtime(settings: Settings, *, provider: Provider | None = None) -> Runtime:
@@ -66,7 +69,7 @@ async def open_runtime(settings: Settings, *, provider: Provider | None = None) 
     keys = KeyRing(settings.values, settings.app_dir)
     store = await Store.open(settings.database)
     try:
-        return await _wire(settings, store, keys, provider or make_provider(keys.key_of))
+        return await _wire(settings, store, keys, provider or make_provider(keys.key_of, stall_s=settings.stall_s))
     except BaseException:
         await store.close()  # and its lock with it, or the next attempt would find the database in use
         raise

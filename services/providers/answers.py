@@ -42,13 +42,18 @@ async def read_answer(
         return
     decoder = SSEDecoder()
     ended = False
+    tail_ends: float | None = None
     while not acc.done and not ended:
         for said in decoder.feed(data):
             for event in acc.feed(said.data, said.event):
                 yield event
         if not acc.done:
+            if not acc.has_reason:
+                tail_ends = None
+            elif tail_ends is None:  # set once: keep-alives do not put it off
+                tail_ends = asyncio.get_running_loop().time() + tail_timeout_s
             try:
-                async with asyncio.timeout(tail_timeout_s if acc.has_reason else None):
+                async with asyncio.timeout_at(tail_ends):
                     data = await anext(body)
             except (StopAsyncIteration, TimeoutError):
                 ended = True

@@ -43,8 +43,6 @@ class Bomb:
     names: list[str] = field(default_factory=list)
     """What was waited for, in order."""
 
-    leaves_at: int = 0
-    """Number of the wait in which whoever waits is cancelled, as by a tab that is closed."""
     relevant: int = 0
     """How many of them belong to the question that may fail."""
 
@@ -56,8 +54,6 @@ class Bomb:
         self.names.append(name)
         if self.at and (len(self.names) == self.at or (self.lasting and len(self.names) > self.at)):
             raise self.error()
-        if len(self.names) == self.leaves_at and (task := asyncio.current_task()):
-            task.cancel()
 
 
 class FailingStore:

@@ -32,12 +32,6 @@ LANES = 8
 SILENCE_S = 1.0
 BOUND_S = 12.0
 """In which every run has to have ended; a hang is many times longer."""
-PENDING = {
-    "stall after the finish reason",
-    "keep-alives for ever after the finish reason",
-    "empty events for ever after the finish reason",
-}
-"""Whole answers that are called interrupted so far: the wait for the usage is longer than the stall's, or endless."""
 FINAL = {"complete", "stopped", "truncated", "refused", "filtered", "interrupted", "failed"}
 
 
@@ -171,10 +165,7 @@ def misdone(case: Case, live: str, question: Message, reply: Message, seen: Seen
         yield f"the question is stored as {question.text!r} ({question.status})"
     if reply.status not in FINAL:
         yield f"ended as {reply.status}"
-    if case.fault.name in PENDING:
-        if reply.status != "interrupted":
-            yield "is mended: take it out of PENDING"
-    elif play.whole is not None and (reply.status == "complete") != play.whole:
+    if play.whole is not None and (reply.status == "complete") != play.whole:
         yield f"is {reply.status}, and the answer was {'whole' if play.whole else 'cut'}"
     if reply.text != play.text:
         yield f"kept {_short(reply.text)}, and what arrived was {_short(play.text)}"

@@ -58,7 +58,15 @@ class Server:
     def environment(self) -> dict[str, str]:
         kept = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
         environ = {name: os.environ[name] for name in kept if name in os.environ}
-        return environ | {"HOME": str(self.folder), "PANELIST_DATA_DIR": str(self.folder / "data"), **self.environ}
+        environ |= {"HOME": str(self.folder), "PANELIST_DATA_DIR": str(self.folder / "data")}
+        guard = {"PYTHONPATH": str(Path(__file__).parent / "guard"), "FOREIGN_HOSTS": str(self.folder / "foreign")}
+        return environ | guard | self.environ
+
+    @property
+    def foreign(self) -> str:
+        """The hosts beyond this machine that the server wanted to reach."""
+        noted = self.folder / "foreign"
+        return noted.read_text("utf-8") if noted.exists() else ""
 
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:
@@ -93,6 +101,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     one.start()
     yield one
     one.end()
+    assert one.foreign == ""
     assert f'File "{ROOT}' not in one.log, one.log  # tornado logs a traceback of its own when a page is closed
 
 
@@ -102,6 +111,7 @@ def own_server(tmp_path: Path) -> Iterator[Server]:
     one = Server(tmp_path)
     yield one
     one.end()
+    assert one.foreign == ""
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.server
 import re
 import signal
 import sqlite3
+import threading
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
@@ -394,6 +396,61 @@ def test_a_key_is_tried_and_never_kept_where_it_should_not_be(page: Page, own_se
     expect(page.get_by_role("combobox", name="Model")).not_to_have_value(re.compile("demo"))
     assert "canary" not in page.content()
     assert "canary" not in own_server.log
+    page.get_by_role("button", name="Connect a model").first.click()
+    dialog.get_by_role("button", name="Use the demo").click()
+    expect(page.get_by_role("combobox", name="Model")).to_have_value("panelist-demo · demo")
     own_server.end(signal.SIGTERM)
     with sqlite3.connect(own_server.folder / "data" / "panelist.db") as database:
         assert not [line for line in database.iterdump() if "canary" in line]
+
+
+class WebPage(http.server.BaseHTTPRequestHandler):
+    """A web server that is no API, and whose pages hold what must not be shown."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<html><h1>![x](http://evil.invalid/x.png) <img src=x onerror=canary=1></h1></html>")
+
+    def log_message(self, *_: object) -> None:
+        return None
+
+
+def test_an_address_that_is_no_api_is_told_and_shown_as_text(page: Page, server: Server) -> None:
+    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), WebPage)
+    threading.Thread(target=web.serve_forever, daemon=True).start()
+    try:
+        open_new(page, server)
+        page.evaluate("window.canary = 0")
+        page.get_by_role("button", name="Connect a model").first.click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Base URL").fill(f"http://127.0.0.1:{web.server_port}/v1")
+        dialog.get_by_role("button", name="Test").click()
+        expect(dialog.get_by_role("alert")).to_contain_text("web page")
+        assert page.evaluate("window.canary") == 0
+        assert dialog.locator("img").count() == 0
+    finally:
+        web.shutdown()
+        web.server_close()
+
+
+def test_a_megabyte_is_sent_and_kept(page: Page, server: Server) -> None:
+    open_new(page, server)
+    ask(page, "0123456789abcde " * 65_536)
+    settled(answers(page))
+    expect(page.get_by_role("article", name="You").get_by_role("button", name="Show all")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("article", name="You")).to_contain_text("0123456789abcde")
+
+
+def test_more_than_the_limit_is_refused_and_kept(page: Page, server: Server) -> None:
+    open_new(page, server)
+    box(page).evaluate(
+        "node => { node.value = 'x'.repeat(2000001); node.dispatchEvent(new InputEvent('input', {bubbles: true})) }"
+    )
+    box(page).press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="2,000,001 characters")).to_be_visible()
+    assert box(page).evaluate("node => node.value.length") == 2_000_001
+    page.reload()
+    expect(box(page)).to_be_visible()  # a draft of megabytes does not stop the next visit

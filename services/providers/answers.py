@@ -48,10 +48,7 @@ async def read_answer(
             for event in acc.feed(said.data, said.event):
                 yield event
         if not acc.done:
-            if not acc.has_reason:
-                tail_ends = None
-            elif tail_ends is None:  # set once: keep-alives do not put it off
-                tail_ends = asyncio.get_running_loop().time() + tail_timeout_s
+            tail_ends = _tail_end(acc, tail_ends, tail_timeout_s)
             try:
                 async with asyncio.timeout_at(tail_ends):
                     data = await anext(body)
@@ -64,6 +61,13 @@ async def read_answer(
         yield event
     if not ended:
         await _drain(body)
+
+
+def _tail_end(acc: Accumulator, before: float | None, tail_timeout_s: float) -> float | None:
+    """Return when the wait for what follows a finish reason ends. It is set once: keep-alives do not put it off."""
+    if not acc.has_reason:
+        return None
+    return before if before is not None else asyncio.get_running_loop().time() + tail_timeout_s
 
 
 async def read_all(body: AsyncGenerator[bytes, None], start: bytes = b"") -> bytes:

@@ -89,12 +89,13 @@ def test_stop_keeps_what_came(page: Page, server: Server) -> None:
     expect(answer.locator(".body p").first).to_contain_text(re.compile(r"\w+ \w+ \w+"))
     page.get_by_role("button", name="Stop").click()
     settled(answer, "stopped")
-    kept = answer.locator(".body").inner_text()
+    # Not `inner_text`, which is empty for what the browser has not laid out yet.
+    kept = answer.locator(".body").text_content() or ""
     assert len(kept) > 5
     expect(answer).to_contain_text("You stopped this answer.")
     page.reload()
     settled(answer, "stopped")
-    assert answer.locator(".body").inner_text() == kept
+    assert answer.locator(".body").text_content() == kept
 
 
 def test_escape_stops_too(page: Page, server: Server) -> None:
@@ -194,7 +195,7 @@ def test_it_is_there_tomorrow(page: Page, own_server: Server) -> None:
     open_new(page, own_server)
     ask(page, "Remember me")
     settled(answers(page))
-    text = answers(page).locator(".body").inner_text()
+    text = answers(page).locator(".body").text_content()
     box(page).fill("and a draft")
     own_server.end(signal.SIGTERM)
     expect(page.get_by_role("alert").filter(has_text="Connection lost")).to_be_visible(timeout=3_000)
@@ -202,7 +203,7 @@ def test_it_is_there_tomorrow(page: Page, own_server: Server) -> None:
     expect(page.get_by_text("Connection lost")).to_be_hidden(timeout=30_000)  # it comes back by itself
     expect(page.get_by_role("article", name="You")).to_have_text("Remember me")
     expect(box(page)).to_have_value("and a draft")
-    assert answers(page).locator(".body").inner_text() == text
+    assert answers(page).locator(".body").text_content() == text
     expect(page.get_by_role("navigation", name="Conversations").get_by_role("link")).to_have_count(1)
 
 

@@ -82,7 +82,11 @@ def price_of(source: str) -> float:
 
 
 def split(source: str, env: dict[str, Any]) -> list[Block]:
-    """Return the top-level blocks of `source`; link definitions in it are added to `env`."""
+    """Return the top-level blocks of `source`; what else the parser found is added to `env`.
+
+    That is link definitions (`references`), and the first line that may be read otherwise when more lines have come
+    (`undecided`): the blocks from there on are not certain yet.
+    """
     tokens: list[Token] = []
     MD.block.parse(source, MD, env, tokens)
     starts = [0, *(found.end() for found in re.finditer("\n", source)), len(source)]
@@ -102,9 +106,12 @@ def block_html(block: Block, env: dict[str, Any]) -> str:
     if block.is_cut or block.price > block.max_price:
         return plain(block.source)
     state = StateCore("", MD, env, block.tokens)
+    env["block_tex"] = 0
     try:
         MD.core.process(state)
         return CLEANER.clean(MD.renderer.render(state.tokens, MD.options, env))
     except Exception:  # whatever a model wrote that the parser cannot take, it is shown
         _log.exception("a block of %d characters could not be rendered", len(block.source))
         return plain(block.source)
+    finally:
+        env["tex"] += env["block_tex"]

@@ -16,6 +16,8 @@ from services.messages import clean_text
 
 MAX_CODE, _MAX_CODE_LINE, _MAX_LEX_S = 12_000, 500, 0.15
 """Code longer or wider than this (characters), or that keeps the lexer busy for longer (s), is not coloured."""
+LONG = 30
+"""A block of code with more lines may be folded by the page."""
 MAX_COLOURED = 64_000
 """Nor is code after this many characters of code in one text."""
 
@@ -48,11 +50,17 @@ def plain(text: str) -> str:
     return f'<pre class="plain" dir="auto" tabindex="0">{first}{html.escape(text)}</pre>\n'
 
 
-def code_html(body: str, language: str) -> str:
-    """Return the frame of a code block around `body`, which is HTML already."""
+def code_html(body: str, language: str, lines: int = 0) -> str:
+    """Return the frame of a code block around `body`, which is HTML already.
+
+    With many `lines` the frame says how many, for the page to fold it; a diagram's frame says that it is one. A block
+    that is being written has no lines yet.
+    """
     name = re.sub(r"[^\w+#.-]", "", language)[:30]
+    diagram = " mermaid" if name.lower() == "mermaid" and lines else ""
+    folded = f' data-lines="{lines}"' if lines > LONG else ""
     return (
-        f'<div class="code-block"><div class="code-head"><span class="code-lang">{name}</span>'
+        f'<div class="code-block{diagram}"{folded}><div class="code-head"><span class="code-lang">{name}</span>'
         '<button type="button" class="copy-code">Copy code</button></div>'
         f'<pre tabindex="0"><code class="language-{name.lower() or "none"}">{body}</code></pre></div>\n'
     )

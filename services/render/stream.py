@@ -6,11 +6,12 @@ import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from services.messages import clean_text
 from services.render.blocks import FENCE, MAX_BLOCK_PRICE, Block, affordable, block_html, price_of, split
-from services.render.calm import HALF_LINE, calm, open_fence, spliced
+from services.render.calm import calm, completed, is_right, open_fence, spliced, without_half_line
 from services.render.code import MAX_COLOURED, plain
 
 MAX_CHARS = 200_000
@@ -46,7 +47,7 @@ class MarkdownStream:
         self._references = {} if references is None else references
         self._defined = False
         self._dry = dry
-        self._coloured = 0
+        self._coloured = self._tex = 0
         self._source: list[str] = []
         self._frozen: list[str] = []
         self._cut = self._return = ""
@@ -104,7 +105,7 @@ class MarkdownStream:
             if not end:
                 break
             blocks, env = self._parse(self._open[:end])
-            done = blocks if last else blocks[:-1]
+            done = blocks if last else [block for block in blocks[:-1] if block.lines <= env["undecided"]]
             if done:
                 limit = _FIRST_WINDOW
                 yield self._freeze(done, env)
@@ -141,7 +142,7 @@ class MarkdownStream:
 
     def _parse(self, source: str) -> tuple[list[Block], dict[str, Any]]:
         self.parsed += len(source)
-        env: dict[str, Any] = {"references": dict(self._references)}
+        env: dict[str, Any] = {"references": dict(self._references), "tex": self._tex, "undecided": inf}
         blocks = split(source, env)
         self._defined = self._defined or bool(env["references"])
         return blocks, env
@@ -158,6 +159,7 @@ class MarkdownStream:
             self._ration_colours(block)
             out.append("" if self._dry else block_html(block, env))
             start, lines = block.end, block.lines
+        self._tex = env["tex"]
         for label, reference in env["references"].items():
             if label not in self._references and reference["map"][1] <= lines:
                 self._references[label] = reference
@@ -178,15 +180,20 @@ class MarkdownStream:
             return plain(source.lstrip("\n"))
         if fence := FENCE.match(source):
             return open_fence(source, fence)
-        start = source.rfind("\n") + 1
-        if HALF_LINE.fullmatch(source, start):
-            source = source[:start]
-        blocks, env = self._parse(source)
+        source = without_half_line(source)
+        blocks, env = self._parse_tail(source)
         if blocks:
             calm(blocks[-1].tokens, source)
         self._tail_price = 2 * price_of(source)
         self._tail = "".join(block_html(block, env) for block in blocks)
         return self._tail
+
+    def _parse_tail(self, source: str) -> tuple[list[Block], dict[str, Any]]:
+        if (guess := completed(source)) != source:
+            blocks, env = self._parse(guess)
+            if source.startswith(guess) or (blocks and is_right(blocks[-1].tokens)):
+                return blocks, env
+        return self._parse(source)
 
 
 def render_pieces(text: str) -> Iterator[str]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import html
-import re
 from typing import Any
-from urllib.parse import urlsplit
 
 import nh3
 from markdown_it import MarkdownIt
@@ -14,66 +12,48 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
 from services.render.code import code_html, highlight
+from services.render.formulas import add_math
+from services.render.halves import add_half_rules
+from services.render.links import inert, link_text, raw
+from services.render.notes import add_notes
+from services.render.tex import ATTRIBUTES, TAGS
 
-_URL = re.compile(r"(?:https?://[^/?#\s]|mailto:[^\s])", re.I)
+_DIRECTED = {"p", "li", "dt", "dd", "blockquote", "table", "h1", "h2", "h3", "h4", "h5", "h6"}
+
+
+def _inline(state: StateCore) -> None:
+    """Core rule: parse words, those that are being written by rules of their own."""
+    for token in state.tokens:
+        if token.type == "inline":
+            md = CALM if "half" in token.meta else MD
+            token.children = []
+            md.inline.parse(token.content, md, state.env, token.children)
 
 
 def _decorate(state: StateCore) -> None:
     """Core rule: task lists, safe links, images as links, the direction of each block's text, classes for alignment."""
     tokens = state.tokens
     for i, token in enumerate(tokens):
-        if token.nesting == 1 and token.tag in {"p", "li", "blockquote", "table", "h1", "h2", "h3", "h4", "h5", "h6"}:
+        if token.nesting == 1 and token.tag in _DIRECTED:
             token.attrSet("dir", "auto")
         elif token.nesting == 1 and "style" in token.attrs:
             token.attrs = {"class": str(token.attrs["style"]).replace("text-align:", "align-")}
         elif token.type == "inline":
-            children = token.children = _inert(token.children or [])
+            children = token.children = inert(token.children or [], state.md)
             text = children[0].content[:4] if children and children[0].type == "text" else ""
             if i > 1 and tokens[i - 2].type == "list_item_open" and text in {"[ ] ", "[x] ", "[X] "}:
                 children[0].content = children[0].content[4:]
                 checked = "" if text == "[ ] " else " checked"
-                children.insert(0, _raw(f'<input type="checkbox" disabled{checked} aria-label="Task"> '))
+                children.insert(0, raw(f'<input type="checkbox" disabled{checked} aria-label="Task"> '))
                 tokens[i - 2].attrSet("class", "task")
-
-
-def _inert(children: list[Token]) -> list[Token]:
-    """Return inline tokens in which links lead only to the web or to mail, and nothing is loaded by being shown."""
-    out: list[Token] = []
-    link = False
-    for token in children:
-        if token.type == "link_open":
-            link = bool(_URL.match(str(token.attrs.get("href", ""))))
-        if token.type == "image":
-            out.append(_raw(_image(token, inside_link=link)))
-        elif link or token.type not in {"link_open", "link_close"}:
-            out.append(token)
-        if token.type == "link_close":
-            link = False
-    return out
-
-
-def _image(token: Token, *, inside_link: bool) -> str:
-    url = str(token.attrs.get("src", ""))
-    try:
-        host = urlsplit(url).hostname if _URL.match(url) else None
-    except ValueError:
-        host = None
-    alt = MD.renderer.renderInlineAsText(token.children, MD.options, {}).strip()  # type: ignore[attr-defined]
-    label = html.escape(f"Image: {alt or 'no description'}" + (f" ({host})" if host else ""))
-    if host and not inside_link:
-        return f'<a class="image" href="{html.escape(url)}">{label}</a>'
-    return f'<span class="image">{label}</span>'
-
-
-def _raw(text: str) -> Token:
-    return Token("html_inline", "", 0, content=text)
 
 
 def _fence(_self: Any, tokens: list[Token], i: int, _options: Any, _env: Any) -> str:
     language = (tokens[i].info.split() or [""])[0]
     code = tokens[i].content
-    body = html.escape(code) if "uncoloured" in tokens[i].meta else highlight(code, language.lower())
-    return code_html(body, language)
+    is_open = "open" in tokens[i].meta
+    body = html.escape(code) if is_open or "uncoloured" in tokens[i].meta else highlight(code, language.lower())
+    return code_html(body, language, lines=0 if is_open else code.count("\n"))
 
 
 def _table_open(_self: Any, tokens: list[Token], i: int, _options: Any, _env: Any) -> str:
@@ -85,9 +65,13 @@ def _build() -> MarkdownIt:
     md = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
     # Not `.enable("table")`: that tries tables before fences, so that a code block could become a table's head.
     md.block.ruler.after("fence", "gfm_table", table, {"alt": ["paragraph", "reference"]})
+    add_math(md)
+    add_notes(md)
     md.core.ruler.disable(["normalize", "block"])  # `stream` and `blocks` do both
+    md.core.ruler.at("inline", _inline)
     md.core.ruler.push("decorate", _decorate)
-    md.validateLink = lambda url: True  # type: ignore[method-assign]  # _inert() decides; the text stays either way
+    md.validateLink = lambda url: True  # type: ignore[method-assign]  # inert() decides; the text stays either way
+    md.normalizeLinkText = link_text  # type: ignore[method-assign, assignment]
     for name, rule in (("fence", _fence), ("code_block", _fence), ("table_open", _table_open)):
         md.add_render_rule(name, rule)
     md.add_render_rule("table_close", lambda *_: "</table></div>\n")
@@ -95,20 +79,27 @@ def _build() -> MarkdownIt:
 
 
 MD = _build()
-_BLOCK_TAGS = {"p", "ul", "ol", "li", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "br", "div", "pre"}
+CALM = add_half_rules(_build())
+"""Parses only words that are being written."""
+_BLOCK_TAGS = _DIRECTED | {"ul", "ol", "dl", "hr", "br", "div", "pre"}
 CLEANER = nh3.Cleaner(
     tags=_BLOCK_TAGS
-    | {"table", "thead", "tbody", "tr", "th", "td", "em", "strong", "s", "code", "span", "a", "input", "button"},
+    | {"thead", "tbody", "tr", "th", "td", "em", "strong", "s", "sup", "code", "span", "a", "input", "button"}
+    | TAGS,
     attributes={
-        **{tag: {"dir"} for tag in ("p", "blockquote", "table", "h1", "h2", "h3", "h4", "h5", "h6")},
+        **dict.fromkeys(TAGS, ATTRIBUTES),
+        "math": {"display"},
+        "annotation": {"encoding"},
+        **{tag: {"dir"} for tag in _DIRECTED},
         **{tag: {"class"} for tag in ("th", "td", "span", "code")},
         "li": {"dir", "class"},
         "ol": {"start"},
-        "div": {"class", "tabindex", "role", "aria-label"},
+        "div": {"class", "tabindex", "role", "aria-label", "data-note", "data-lines"},
+        "sup": {"class", "data-note"},
         "pre": {"class", "dir", "tabindex"},
         "a": {"href", "title", "class"},
         "input": {"checked", "aria-label"},
-        "button": {"class"},
+        "button": {"class", "data-src"},
     },
     set_tag_attribute_values={
         "a": {"target": "_blank"},

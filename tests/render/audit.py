@@ -6,15 +6,35 @@ import re
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
+from services.render import MarkdownStream
+
 TAGS = set(
     re.findall(
         r"\w+",
-        """p ul ol li blockquote h1 h2 h3 h4 h5 h6 hr br div pre table thead tbody tr th td em
+        """p ul ol li dl dt dd sup blockquote h1 h2 h3 h4 h5 h6 hr br div pre table thead tbody tr th td em
     strong s code span a input button""",
     )
 )
+MATH_TAGS = set(
+    re.findall(
+        r"\w+",
+        """math semantics annotation mrow mi mn mo mtext mspace msub msup msubsup munder mover munderover mfrac msqrt
+    mroot mstyle mpadded mphantom menclose mtable mtr mtd""",
+    )
+)
+MATH_ATTRIBUTES = set(
+    re.findall(
+        r"\w+",
+        """display encoding accent columnalign displaystyle fence form largeop mathvariant movablelimits notation
+    scriptlevel separator stretchy width height depth lspace rspace voffset minsize maxsize linethickness""",
+    )
+)
 ATTRIBUTES = set(
-    re.findall(r"\S+", "class dir tabindex role aria-label href title target rel type disabled checked start")
+    re.findall(
+        r"\S+",
+        """class dir tabindex role aria-label href title target rel type disabled checked start data-note data-src
+        data-lines""",
+    )
 )
 
 
@@ -55,6 +75,10 @@ def audit(html: str) -> Audit:
     assert not page.stack
     assert not page.comments
     for tag, attrs in page.elements:
+        if tag in MATH_TAGS:
+            assert set(attrs) <= MATH_ATTRIBUTES or (tag, set(attrs) - MATH_ATTRIBUTES) == ("mtd", {"class"})
+            assert not re.search(r"[:()%]|(?<![\d.])\d{3}", "".join(f"{value} " for value in attrs.values())), attrs
+            continue
         assert tag in TAGS
         assert set(attrs) <= ATTRIBUTES, (tag, attrs)
         if tag == "a":
@@ -62,6 +86,10 @@ def audit(html: str) -> Audit:
             assert urlsplit(attrs.get("href", "https://") or "").scheme in {"http", "https", "mailto"}
             assert attrs["target"] == "_blank"
             assert set((attrs["rel"] or "").split()) == {"noopener", "noreferrer", "nofollow"}
+        if "data-src" in attrs:
+            assert tag == "button"
+            assert attrs["class"] == "load-image"
+            assert urlsplit(attrs["data-src"] or "").scheme in {"http", "https"}
         if tag == "input":
             assert attrs["type"] == "checkbox"
             assert "disabled" in attrs
@@ -75,3 +103,10 @@ def visible(html: str) -> str:
 
 def words(text: str) -> str:
     return re.sub(r"[^a-z]", "", re.sub(r"amp|Copy code", "", text))
+
+
+def tail_of(text: str) -> str:
+    """Return what a reply shows of its unfinished end when this much of it is written."""
+    writer = MarkdownStream()
+    writer.feed(text)
+    return writer.paint().tail

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from services.render import escape, render_markdown
-from services.render.code import LANGUAGES, MAX_COLOURED, highlight
-from tests.render.audit import audit, visible
+from services.render.code import LANGUAGES, LONG, MAX_COLOURED, highlight
+from tests.render.audit import audit, tail_of, visible
 
 
 def test_escape_is_safe_in_text_and_attributes() -> None:
@@ -31,6 +31,32 @@ def test_code_without_a_known_language_is_plain(head: str) -> None:
     page = audit(render_markdown(f"{head}\nif (x) {{ return 1 }}\n```"))
     assert page.text.endswith("if (x) { return 1 }\n\n")
     assert all(set(span.values()) == {"code-lang"} for span in page.all("span"))
+
+
+@pytest.mark.parametrize("around", ["{}", "- a\n\n  {}\n- b", "> {}"])
+def test_a_long_block_says_how_long_it_is(around: str) -> None:
+    def frame(lines: int) -> dict[str, str | None]:
+        code = "```py\n" + "x = 1\n" * lines + "```"
+        html = render_markdown(around.format(code.replace("\n", "\n" + {"-": "  ", ">": "> "}.get(around[0], ""))))
+        return next(div for div in audit(html).all("div") if "code-block" in (div["class"] or ""))
+
+    assert frame(LONG + 1) == {"class": "code-block", "data-lines": str(LONG + 1)}
+    assert frame(LONG) == {"class": "code-block"}
+
+
+def test_a_long_block_is_not_folded_while_it_is_written() -> None:
+    for before, indent in (("", ""), ("- ", "  "), ("> ", "> ")):
+        tail = tail_of(before + "```mermaid\n" + f"{indent}graph TD\n" * 50)
+        assert "data-lines" not in tail
+        assert tail.count("graph TD") == 50
+        assert 'class="code-block"' in tail
+    assert 'data-lines="50"' in render_markdown("```\n" + "x\n" * 50)
+
+
+def test_a_diagram_is_its_source_in_a_frame_of_its_own() -> None:
+    page = audit(render_markdown("```Mermaid\ngraph TD\n  A --> B\n```\n\n```mermaids\nx\n```"))
+    assert [div["class"] for div in page.all("div")] == ["code-block mermaid", "code-head", "code-block", "code-head"]
+    assert page.text.startswith("MermaidCopy codegraph TD\n  A --> B\n")
 
 
 def test_an_indented_block_gets_the_same_frame() -> None:

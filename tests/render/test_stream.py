@@ -28,6 +28,8 @@ CORPUS = [
     "1. a\n   - b\n     - c\n\n       d\n10) e\n\n-\n\n  f\n",
     "```\nnever closed\n\n# x\n",
     "`" * 40 + "\nx\n" + "`" * 39 + "\n" + "`" * 40 + "\n\ny",
+    "so $x$ and $5\n$$\na\n- b\n$$\nend\n\n$$\nnever\n- c\n\n\\[ x\n= 1 \\]\n\n- \\(y\\)\n  $$\n  z$$\n",
+    "Tea\n: green\n: black\n\n  more\n\nPot\n\n: white\n\nCup\n\nA[^1]\n: b[^note]\n\n[^1]: one\n\n    two\n[^n]: x\n",
     "> " * 30 + "deep\n\nthen\n\n" + "[" * 3_000 + "\n\nend\n",
 ]
 MARKS = [
@@ -68,7 +70,9 @@ MARKS = [
     "  ",
 ]
 CHARACTERS = ["\t", "\\", "<", ">", "&amp;", "- [ ] ", "\r\n", "\r", "\x00", "\ud83d", "\ude00", "é", "***", "```py\n"]
-PIECES = st.sampled_from(MARKS + CHARACTERS)
+MATH = ["$", "$$", "$$\n", "\\[", "\\]\n", "\\(", "\\)", "x_1", "$x$"]
+NOTES = [": ", "\n: ", "a\n: b\n\n", "[^1]", "[^1]: ", "\n\n    ", "~ "]
+PIECES = st.sampled_from(MARKS + CHARACTERS + MATH + NOTES)
 TEXTS = st.lists(PIECES, max_size=40).map("".join) | st.sampled_from(CORPUS)
 
 

@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import gc
 import logging
 from pathlib import Path
 
 import panel as pn
 import panel_material_ui as pmui
 import param
+from panel.util.parameters import edit_readonly
 from panel_material_ui.template.base import Page
 
-from components import session, theme
+from components import resources, session, theme
 from components.chat.composer import Composer
 from components.chat.transcript import Transcript
 from components.connect import ConnectView
+from components.first_view import TEMPLATE, first_view
+from components.preload import prepared
 from components.sentence import SentencePane
 from components.sidebar.conversations import ConversationList
 from components.sidebar.model import ModelPicker
 from components.state import ConversationState
-from services.errors import PanelistError, SettingsError
+from services.errors import PanelistError, SettingsError, StorageError
 from services.render import escape
 from services.runtime import Runtime, check_settings, process_runtime
 
 log = logging.getLogger(__name__)
 
+resources.install()
+
 _ICON = Path(__file__).parent / "assets" / "icon.svg"
+
+RETRY_S = 3.0
+"""Between two tries to open a database that cannot be opened."""
 
 SHORTCUTS = (
     ("Enter", "Send the message"),
     ("Shift + Enter", "Break the line"),
+    ("Ctrl + Enter", "Stop the answer and send"),
     ("Esc", "Stop the answer"),
     ("/", "Go to the text box"),
     ("Ctrl + Shift + O", "New chat"),
@@ -49,12 +61,16 @@ def build_page(app_dir: Path) -> Page:
             check_settings(app_dir)
         except SettingsError as error:
             raise SystemExit(f"Panelist cannot start: {error}") from error
+    session.take_styles_from_here()
+    chosen = session.chosen_dark()
+    ready = prepared() if visitor is not None and session.is_local(visitor) else None
     page = Page(
         title="Panelist",
+        template=TEMPLATE,
         site_url="./app",
         favicon=_ICON,
         meta_description="A self-hosted AI chat in pure Python.",
-        dark_theme=session.wants_dark(),
+        dark_theme=bool(session.system_dark() if chosen is None else chosen),
         theme_config=theme.THEME,
         raw_css=[theme.ROOT_CSS],
         sx=theme.SHELL_SX,
@@ -64,15 +80,30 @@ def build_page(app_dir: Path) -> Page:
         sidebar_resizable=False,
         sizing_mode="stretch_both",
     )
+    _let_go(page)
     if visitor is None:
+        # What is loaded now stays: 300,000 objects, and each full collection stopped everything for 90 ms to see so.
+        gc.freeze()
         return page
     if not session.is_local(visitor):
         page.main = [_sentence("Panelist has no login yet, so it answers only on the machine it runs on.")]
         return page
 
+    if ready is not None:
+        runtime, state = ready
+        assert pn.state.curdoc is not None
+        view = first_view(state, dark=page.dark_theme, chosen=chosen is not None, sidebar=page.sidebar_open)
+        pn.state.curdoc.template_variables.update(view)
+        _fill(page, runtime, state)
+        return page
+
     async def fill() -> None:
         try:
-            await _fill(page, await process_runtime(app_dir))
+            runtime = await _patiently(page, app_dir)
+            state = ConversationState(runtime.chat, runtime.connections, session.owner())
+            pn.state.on_session_destroyed(lambda _: state.close())
+            await state.start(session.asked_for())
+            _fill(page, runtime, state)
         except PanelistError as error:
             log.error("a page could not be built: %s", error)
             page.main = [_sentence(str(error))]
@@ -84,9 +115,23 @@ def build_page(app_dir: Path) -> Page:
     return page
 
 
-async def _fill(page: Page, runtime: Runtime) -> None:
-    state = ConversationState(runtime.chat, runtime.connections, session.owner())
-    pn.state.on_session_destroyed(lambda _: state.close())
+async def _patiently(page: Page, app_dir: Path) -> Runtime:
+    """Return the runtime, trying again while the database cannot be opened: the page comes when the cause has ended."""
+    gone = asyncio.Event()
+    pn.state.on_session_destroyed(lambda _: gone.set())
+    while True:
+        try:
+            return await process_runtime(app_dir)
+        except StorageError as error:
+            if gone.is_set():
+                raise
+            page.main = [_sentence(f"{error} Panelist tries again by itself.")]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RETRY_S):
+                await gone.wait()
+
+
+def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
     connect = ConnectView(state, runtime.connections)
     picker = ModelPicker(state)
     help_dialog = _help()
@@ -110,7 +155,6 @@ async def _fill(page: Page, runtime: Runtime) -> None:
         state,
         on_connect=show_connect,
         on_choose_model=picker.focus,
-        on_fill=composer.fill,
         on_screen=fit_screen,
         sizing_mode="stretch_both",
         margin=0,
@@ -130,13 +174,21 @@ async def _fill(page: Page, runtime: Runtime) -> None:
     help_dialog.param.watch(on_dialog, "open")
     page.param.watch(update_theme, "dark_theme")
     update_theme()
-    await state.start(session.asked_for())
     plug = pmui.IconButton(icon="power", description="Connect a model", on_click=show_connect, margin=0)
     page.param.update(
         sidebar=[conversations],
         header=[pn.Row(picker, plug, sizing_mode="stretch_width", max_width=440, align="center", margin=(0, 16))],
         main=[pn.Column(transcript, composer, connect, help_dialog, sizing_mode="stretch_both", margin=0)],
     )
+
+
+def _let_go(page: Page) -> None:
+    """Cut a page off from `pn.state.busy`, which every page of panel-material-ui watches: it held all of them for ever.
+
+    Another reference is the way to end a reference; a plain value would leave the watcher in place.
+    """
+    with edit_readonly(page):
+        page.busy = param.rx(False)
 
 
 def _help() -> pmui.Dialog:

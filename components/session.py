@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import panel as pn
+from panel.io.resources import get_dist_path
 
 FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "X-Forwarded-Host")
 
@@ -37,17 +38,35 @@ def is_local(address: str) -> bool:
     return (mapped or ip).is_loopback
 
 
+def take_styles_from_here() -> None:
+    """Let this server be where the session's styles come from.
+
+    Panel sees to that only while it answers a page. A session that ended before its page opened the socket, as on a
+    slow line, begins anew with the socket, and would send the browser to Panel's CDN.
+    """
+    if pn.state.curdoc:
+        pn.state.curdoc.template_variables["dist_url"] = get_dist_path(cdn=False)
+
+
 def asked_for() -> str | None:
     """Return the conversation that the address names (`?c=<id>`)."""
     values = (pn.state.session_args or {}).get("c") or []
     return values[0].decode("utf-8", "replace") if values else None
 
 
-def wants_dark() -> bool:
-    """Whether the person's last visit was in the dark theme."""
-    return bool((pn.state.cookies or {}).get("panelist_theme") == "dark")
+def chosen_dark() -> bool | None:
+    """Whether the person chose the dark theme; None while they have not chosen any."""
+    chosen = (pn.state.cookies or {}).get("panelist_theme")
+    return None if chosen is None else chosen == "dark"
+
+
+def system_dark() -> bool | None:
+    """Whether the system was dark at the last visit; None on the first."""
+    said = (pn.state.cookies or {}).get("panelist_system")
+    return None if said is None else said == "dark"
 
 
 def on_phone() -> bool:
-    """Whether the browser says it is a phone's: there the sidebar would cover the page."""
-    return "Mobile" in str((pn.state.headers or {}).get("User-Agent", ""))
+    """Whether the window is narrow, as it was last time or a phone's browser says: a sidebar would cover it."""
+    last = (pn.state.cookies or {}).get("panelist_narrow")
+    return last == "1" if last else "Mobile" in str((pn.state.headers or {}).get("User-Agent", ""))

@@ -4,33 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 import logging
-import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, assert_never
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
 
 import param
 
-from services.chat import ChatService, Opened
+from components.activity import WAITING, activity_of, retry_activity
+from services.chat import ChatService, Opened, Waiting
 from services.connect import Connections
 from services.conversation import Conversation, Options, Versions
 from services.errors import InputError, ModelError, NotFoundError, PanelistError
 from services.events import (
-    ModelNamed,
     Numbered,
     ReasoningDelta,
+    ReasoningEnded,
+    ReasoningStarted,
     RetryScheduled,
-    RunEvent,
     RunFinished,
-    StepFinished,
-    StepStarted,
     TextDelta,
-    ToolCallRequested,
-    UsageReported,
 )
-from services.messages import Message, clean_text
+from services.messages import Message, clean_text, new_id
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +42,14 @@ PACE_S = 0.04
 """Seconds between two looks at a run that is being written: what came meanwhile is shown in one piece."""
 
 
+PORTION = 4_000
+"""Characters that are painted at once: some milliseconds of Markdown."""
+
+
+LOOK_AGAIN_S = 1.0
+"""Seconds after which what could not be read is tried once more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delta:
     """What a reply grew by since the last one."""
@@ -51,6 +57,10 @@ class Delta:
     message_id: str
     reasoning: str
     text: str
+    thinking_s: float | None = None
+    """Seconds since the model began to think, where it began with this delta."""
+    thought_s: float | None = None
+    """Seconds it thought, where that ended with this delta."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +69,9 @@ class Notice:
 
     text: str
     kind: Literal["info", "error"] = "info"
-    undo: str | None = None
-    """Id of the conversation that *Undo* brings back."""
+    undo: Callable[[], Awaitable[None]] | None = None
+    mark: str = field(default_factory=new_id)
+    """Tells an undo of this notice from one that arrives late, of an earlier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,8 @@ class ConversationState(param.Parameterized):
     versions: dict[str, Versions] = param.Dict(default={}, doc="Place among siblings, for messages that have any.")  # type: ignore[assignment]
     delta: Delta | None = param.Parameter(default=None, doc="What the reply being written grew by.")  # type: ignore[assignment]
     run_id: str | None = param.String(default=None, allow_None=True, doc="The run that is writing the last answer.")  # type: ignore[assignment]
+    waiting: Waiting = param.ClassSelector(class_=Waiting, default=Waiting(), doc="Messages that wait for the answer.")  # type: ignore[assignment]
+    refill: str | None = param.String(default=None, allow_None=True, doc="A text that comes back into the text box.")  # type: ignore[assignment]
     activity: str = param.String(default="", doc="What the assistant is doing, in words; empty when idle.")  # type: ignore[assignment]
     conversations: tuple[Conversation, ...] = param.ClassSelector(class_=tuple, default=(), doc="All, last used first.")  # type: ignore[assignment]
     choices: tuple[Choice, ...] = param.ClassSelector(class_=tuple, default=(), doc="Models that the picker offers.")  # type: ignore[assignment]
@@ -104,20 +117,25 @@ class ConversationState(param.Parameterized):
         self._following: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._choosing = Options()
-        self._latest = 0
+        self._latest = self._looked = 0  # number of the last intent, and of the one during which was looked last
         self._sending = False
         self._limit = PAGE
+        self._closed = False
+        self._unread: str | None = None  # the conversation that could not be read; it is tried again
         self.prepare: Prepare = _nothing_to_prepare
 
     async def start(self, conversation_id: str | None = None) -> None:
         """Show the list and a conversation, and keep both current until `close`."""
-        self._spawn(self._listen())
+        self._spawn(self._listen(self._chat.changes.listen(self._owner)))
         self._spawn(self.refresh_models())
-        await self._refresh_list()
+        self.trouble = self._chat.trouble
+        with self._telling():
+            await self._refresh_list()
         await self.open(conversation_id)
 
     def close(self) -> None:
         """End everything that belongs to the tab. Runs go on: they belong to the process."""
+        self._closed = True
         for task in (*self._tasks, *([self._following] if self._following else [])):
             task.cancel()
 
@@ -127,7 +145,7 @@ class ConversationState(param.Parameterized):
         if conversation_id is None:
             self._unfollow()
             self._choosing = Options()
-            self.param.update(conversation=None, path=(), versions={}, run_id=None, activity="")
+            self.param.update(conversation=None, path=(), versions={}, run_id=None, activity="", waiting=Waiting())
             self._update_choice()
             return
         try:
@@ -137,6 +155,8 @@ class ConversationState(param.Parameterized):
                 await self.open(None)
                 self.notice = Notice("That conversation is not here any more.", "error")
         except PanelistError as error:
+            self._unread = conversation_id
+            self._spawn(self._look_again())
             self.notice = Notice(str(error), "error")
         else:
             await self.prepare(opened.path)
@@ -148,36 +168,68 @@ class ConversationState(param.Parameterized):
         if self.conversation is not None:
             await self.open(self.conversation.id)
 
-    async def send(self, text: str, key: str | None = None) -> None:
-        """Send a question in the open conversation, or begin one with it.
+    async def send(
+        self, text: str, key: str | None = None, *, now: bool = False, to: str | Literal["here"] | None = "here"
+    ) -> str:
+        """Send a question in the open conversation, or begin one with it; while a reply is written it waits its turn.
 
         Args:
             text: The question.
             key: The browser's word for this request; the same one sent again stores nothing.
+            now: Stop the reply that is being written instead of waiting for it.
+            to: The conversation that was on the page when it was sent, which may lag behind; None begins a new one.
+
+        Returns:
+            The conversation it was sent in.
 
         Raises:
             PanelistError: it was not stored, and why; the text is the sender's to keep.
         """
         if self._sending:
             raise InputError("Your last message is still being stored. Try again in a moment.")
-        here, turn = self.conversation, self._turn()
+        here = self.conversation.id if self.conversation else None
+        to = here if to == "here" else to
+        turn = self._turn() if to == here else None
         self._sending = True
         try:
             opened = await self._chat.send(
                 self._owner,
                 text,
-                conversation_id=here.id if here else None,
+                conversation_id=to,
                 options=self._choosing,
                 request_key=key,
+                now=now,
             )
         finally:
             self._sending = False
-        self._show(opened, turn)
+        if turn is not None:
+            self._show(opened, turn)
+        return opened.conversation.id
 
     async def ask(self, text: str) -> None:
         """Send a prepared question; what goes wrong is said in a notice."""
         with self._telling():
             await self.send(text)
+
+    async def send_now(self, queued_id: str) -> None:
+        """Send a waiting message at once, stopping the reply that is being written."""
+        if self.conversation is not None:
+            turn = self._turn()
+            with self._telling():
+                self._show(await self._chat.send_now(self._owner, self.conversation.id, queued_id), turn)
+
+    async def unqueue(self, queued_id: str, *, quietly: bool = False) -> None:
+        """Take a waiting message back; unless `quietly`, a notice says so, and its undo gives the text back."""
+        queued = next((q for q in self.waiting.messages if q.id == queued_id), None)
+        if self.conversation is None or queued is None:
+            return
+        with self._telling():
+            await self._chat.unqueue(self._owner, self.conversation.id, queued_id)
+            if not quietly:
+                self.notice = Notice("Removed a message that was waiting.", undo=partial(self._refill, queued.text))
+
+    async def _refill(self, text: str) -> None:
+        self.refill = text
 
     def stop(self) -> None:
         """End the reply being written; what came is kept."""
@@ -211,7 +263,9 @@ class ConversationState(param.Parameterized):
         if self.conversation is not None:
             turn = self._turn()
             with self._telling():
-                self._show(await self._chat.show_version(self._owner, self.conversation.id, message_id), turn)
+                opened = await self._chat.show_version(self._owner, self.conversation.id, message_id)
+                await self.prepare(opened.path)
+                self._show(opened, turn)
 
     async def rename(self, conversation_id: str, title: str) -> None:
         with self._telling():
@@ -227,7 +281,8 @@ class ConversationState(param.Parameterized):
                 await self.open(None)
             await self._refresh_list()
             if gone is not None:
-                self.notice = Notice(f"Deleted “{gone.title}”.", undo=conversation_id)
+                undo = partial(self.restore, conversation_id)
+                self.notice = Notice(f"Deleted “{gone.title}”.", undo=undo)
 
     async def restore(self, conversation_id: str) -> None:
         """Undo `delete`."""
@@ -307,17 +362,29 @@ class ConversationState(param.Parameterized):
     def _turn(self) -> int:
         """Begin an intent. What an earlier one has yet to show is then out of date."""
         self._latest += 1
+        self._unread = None
         return self._latest
 
     def _show(self, opened: Opened, turn: int) -> None:
+        if self._closed:
+            return
         if turn != self._latest:
+            self._spawn(self._look())  # whatever came later may have been refused
             return
         again = opened.run_id is not None and opened.run_id == self.run_id and self._following is not None
         if not again:
             self._unfollow()
+        path = opened.path
+        if not opened.whole:  # what could not be read back is on the page already
+            before = itertools.takewhile(lambda message: message.parent_id != path[0].parent_id, self.path)
+            path = (*before, *path)
         with param.parameterized.batch_call_watchers(self):
             self.param.update(
-                conversation=opened.conversation, path=opened.path, versions=opened.versions, run_id=opened.run_id
+                conversation=opened.conversation,
+                path=path,
+                versions=opened.versions,
+                run_id=opened.run_id,
+                waiting=opened.waiting,
             )
             if not again:
                 self.activity = "" if opened.run_id is None else WAITING
@@ -325,6 +392,8 @@ class ConversationState(param.Parameterized):
         if opened.run_id is not None and not again:
             work = self._follow(opened.conversation.id, opened.run_id, opened.path[-1].id)
             self._following = asyncio.create_task(work, name=f"follow {opened.run_id}")
+        if self._looked == turn:
+            self._spawn(self._look())  # what was looked at during this intent may be newer than what it shows
 
     def _unfollow(self) -> None:
         following, self._following = self._following, None
@@ -333,33 +402,40 @@ class ConversationState(param.Parameterized):
 
     async def _follow(self, conversation_id: str, run_id: str, message_id: str) -> None:
         """Show a run as it goes on, then its end as storage has it."""
-        turn = self._latest
         try:
             async for batch in self._chat.follow(self._owner, run_id):
                 # Only text comes fast enough to be gathered; the rest is shown at once.
-                if self._apply(message_id, batch) and not isinstance(batch[-1].event, RunFinished):
+                if await self._apply(message_id, batch) and not isinstance(batch[-1].event, RunFinished):
                     await asyncio.sleep(PACE_S)
             opened = await self._chat.open(self._owner, conversation_id)
         except NotFoundError:
-            if turn == self._latest:
+            if self.conversation is not None and self.conversation.id == conversation_id:
                 await self.open(None)
                 self.notice = Notice("That conversation was deleted.")
         except Exception as error:  # the last wall: a page that waits for an end that nobody shows would be dead
             log.exception("following run %s failed", run_id)
             said = str(error) if isinstance(error, PanelistError) else "Showing the answer failed. Reload the page."
+            self._following = None
+            self._unread = conversation_id
+            self._spawn(self._look_again())
             self.param.update(run_id=None, activity="", notice=Notice(said, "error"))
         else:
             self._following = None
             if self.conversation is not None and self.conversation.id == conversation_id:
                 self._show(opened, self._latest)
 
-    def _apply(self, message_id: str, batch: list[Numbered]) -> bool:
+    async def _apply(self, message_id: str, batch: list[Numbered]) -> bool:
         """Show a batch of events; say whether there was text in it."""
         text: list[str] = []
         reasoning: list[str] = []
+        thinking_s = thought_s = None
         activity = self.activity
         for numbered in batch:
             match numbered.event:
+                case ReasoningStarted(at=at):
+                    thinking_s = max(0.0, time.time() - at)
+                case ReasoningEnded(seconds=seconds):
+                    thinking_s, thought_s = None, (thought_s or 0.0) + seconds
                 case TextDelta(text=piece):
                     text.append(piece)
                 case ReasoningDelta(text=piece):
@@ -371,8 +447,10 @@ class ConversationState(param.Parameterized):
         last = batch[-1].event
         if isinstance(last, RetryScheduled):
             self._spawn(self._count_down(last))
-        if text or reasoning:
-            self.delta = Delta(message_id, "".join(reasoning), "".join(text))
+        if text or reasoning or thinking_s is not None or thought_s is not None:
+            for portion in _portions(Delta(message_id, "".join(reasoning), "".join(text), thinking_s, thought_s)):
+                self.delta = portion
+                await asyncio.sleep(0)  # to paint all that a page missed which comes late would hold up the others
         return bool(text or reasoning)
 
     async def _count_down(self, retry: RetryScheduled) -> None:
@@ -383,12 +461,25 @@ class ConversationState(param.Parameterized):
             if self.activity == said:
                 said = self.activity = retry_activity(retry)
 
-    async def _listen(self) -> None:
-        async for _ in self._chat.changes.listen(self._owner):
-            self.trouble = self._chat.trouble
-            with self._telling():
-                await self._refresh_list()
-                await self._catch_up()
+    async def _listen(self, changes: AsyncGenerator[None, None]) -> None:
+        async for _ in changes:
+            try:
+                await self._look()
+            except Exception:  # the last wall: a tab that hears nothing any more would be dead
+                log.exception("a change could not be shown")
+
+    async def _look_again(self) -> None:
+        """Look once more a little later: the end of trouble that was over before it was noticed rings for nobody."""
+        await asyncio.sleep(LOOK_AGAIN_S)
+        await self._look()
+
+    async def _look(self) -> None:
+        self.trouble, self._looked = self._chat.trouble, self._latest
+        with self._telling():
+            await self._refresh_list()
+            if self._unread is not None and self.trouble is None:
+                await self.open(self._unread)
+            await self._catch_up()
 
     async def _refresh_list(self) -> None:
         conversations = await self._chat.conversations(self._owner, self._limit)
@@ -399,10 +490,18 @@ class ConversationState(param.Parameterized):
             self.conversation = dataclasses.replace(here, title=listed.title, title_source=listed.title_source)
 
     async def _catch_up(self) -> None:
-        """Show what another tab did in the open conversation."""
+        """Show what another tab, or the end of an answer, did in the open conversation."""
         here, turn = self.conversation, self._latest
         listed = next((c for c in self.conversations if here is not None and c.id == here.id), None)
-        if listed is None or not self.path or listed.head_id == self.path[-1].id or self._sending:
+        if listed is None or not self.path or self._sending:
+            return
+        unfollowed = self.run_id is None and (
+            self.path[-1].status == "streaming" or self._chat.writing(self._owner, listed.id) is not None
+        )
+        if listed.head_id == self.path[-1].id and not unfollowed:
+            waiting = await self._chat.waiting(self._owner, listed.id)
+            if turn == self._latest:
+                self.waiting = waiting
             return
         opened = await self._chat.open(self._owner, listed.id)
         await self.prepare(opened.path)
@@ -440,38 +539,22 @@ class _Telling:
         return False
 
 
+def _portions(whole: Delta) -> Iterator[Delta]:
+    """Cut a delta into pieces that are painted in a moment each."""
+    size = max(len(whole.reasoning), len(whole.text), 1)
+    for start in range(0, size, PORTION):
+        end = start + PORTION
+        yield Delta(
+            whole.message_id,
+            whole.reasoning[start:end],
+            whole.text[start:end],
+            whole.thinking_s if start == 0 else None,
+            whole.thought_s if end >= size else None,
+        )
+
+
 Prepare = Callable[[Sequence[Message]], Awaitable[None]]
 
 
 async def _nothing_to_prepare(path: Sequence[Message]) -> None:
     """Stand in until a view says what it wants done, off the event loop, before a path is shown."""
-
-
-WAITING = "Waiting for the model…"
-THINKING = "Thinking…"
-TYPING = "Assistant is typing…"
-
-
-def retry_activity(event: RetryScheduled) -> str:
-    """Return what is said while a call waits for its next try."""
-    left = max(0, math.ceil(event.at - time.time()))
-    return f"Retrying in {left} s ({event.attempt} of {event.of})"
-
-
-def activity_of(event: RunEvent, before: str) -> str:
-    """Return what the assistant is doing after an event, in the words of the activity line."""
-    match event:
-        case StepStarted():
-            return WAITING
-        case ReasoningDelta():
-            return THINKING
-        case TextDelta():
-            return TYPING
-        case RunFinished():
-            return ""
-        case RetryScheduled():
-            return retry_activity(event)
-        case ModelNamed() | ToolCallRequested() | UsageReported() | StepFinished():
-            return before
-        case _:
-            assert_never(event)

@@ -101,3 +101,25 @@ DIALOG_SX: dict[str, Any] = {
     },
     "& .MuiIconButton-root": {"color": "var(--panelist-text)"},
 }
+
+
+def static_css() -> str:
+    """Return the colours and places of the page for the time before its scripts have made them."""
+    names = {
+        "primary-main": ("primary", "main"),
+        "primary-dark": ("primary", "dark"),
+        "primary-contrastText": ("primary", "contrastText"),
+        "background-default": ("background", "default"),
+        "background-paper": ("background", "paper"),
+        "text-primary": ("text", "primary"),
+        "text-secondary": ("text", "secondary"),
+    }
+
+    def rules(scheme: str, own: dict[str, str]) -> str:
+        palette = THEME[scheme]["palette"]
+        colors = {f"--mui-palette-{name}": palette[group][tone] for name, (group, tone) in names.items()}
+        colors["--mui-palette-divider"] = palette["divider"]
+        all_of_them = {**colors, **own, "color-scheme": own["colorScheme"]}
+        return ";".join(f"{name}:{value}" for name, value in all_of_them.items() if name != "colorScheme")
+
+    return f"{ROOT_CSS}\n#first{{{rules('light', _LIGHT)}}}\n#first[data-theme=dark]{{{rules('dark', _DARK)}}}\n"

@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from typing import Any, Literal
+from typing import Any
+from weakref import WeakValueDictionary
 
+from services.answering import Answering, new_conversation
+from services.changes import Changes
 from services.connect import Connections
-from services.context import build_request
-from services.conversation import Conversation, Options, Versions, title_from
-from services.errors import InputError, PanelistError, StorageError
+from services.conversation import Conversation, Options, Queued, Versions
+from services.errors import InputError, NotFoundError, PanelistError, StorageError
 from services.events import Numbered
-from services.messages import Message, TextPart, clean_text, new_id
-from services.providers.base import ModelRequest, Provider
-from services.runner import RunLog, RunManager, RunSpec
+from services.messages import ENDED_BY_MODEL, Message, clean_text, new_id
+from services.providers.base import Provider
+from services.runner import RunLog, RunManager
 from services.settings import Settings
 from services.storage.store import Begun, Store
-from services.titles import ask_for_title
+from services.trouble import StorageTrouble
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,15 @@ _UNSEEN = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff]")
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """The messages of a conversation that wait for the answer before them."""
+
+    messages: tuple[Queued, ...] = ()
+    held: bool = False
+    """Whether they wait for a person: the last answer was stopped, cut off or failed, so none is sent by itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """A conversation as a tab shows it."""
 
@@ -44,61 +54,36 @@ class Opened:
     """For the messages of the path that have siblings."""
     run_id: str | None
     """The run that is writing the last answer, to be followed from its beginning."""
-
-
-class Changes:
-    """Tells whoever listens that an owner's conversations changed; what changed, they look up themselves."""
-
-    def __init__(self) -> None:
-        self._versions: dict[str, int] = {}
-        self._all = 0
-        self._bell = asyncio.Event()
-
-    def ring(self, owner: str) -> None:
-        """Tell the owner's listeners."""
-        self._versions[owner] = self._versions.get(owner, 0) + 1
-        self._wake()
-
-    def ring_all(self) -> None:
-        """Tell every listener, of whatever owner."""
-        self._all += 1
-        self._wake()
-
-    def _wake(self) -> None:
-        bell, self._bell = self._bell, asyncio.Event()
-        bell.set()
-
-    def _version(self, owner: str) -> tuple[int, int]:
-        return self._versions.get(owner, 0), self._all
-
-    async def listen(self, owner: str) -> AsyncGenerator[None, None]:
-        """Yield once per change; several while the listener was busy are one."""
-        seen = self._version(owner)
-        while True:
-            bell = self._bell
-            if (now := self._version(owner)) != seen:
-                seen = now
-                yield
-            else:
-                await bell.wait()
+    waiting: Waiting = Waiting()
+    whole: bool = True
+    """False when `path` holds no more than the new messages, because the others could not be read just now."""
 
 
 class ChatService:
     """Conversations, questions and answers. Every method takes the owner first and sees nothing of anybody else."""
 
     def __init__(
-        self, settings: Settings, store: Store, runs: RunManager, connections: Connections, provider: Provider
+        self,
+        settings: Settings,
+        store: Store,
+        runs: RunManager,
+        connections: Connections,
+        provider: Provider,
+        trouble: StorageTrouble,
     ) -> None:
-        self._settings = settings
         self._store = store
+        self._trouble = trouble
         self._runs = runs
-        self._connections = connections
-        self._provider = provider
-        self._beginning: set[str] = set()
-        self._intents: set[asyncio.Task[Opened]] = set()
-        self._titling: dict[str, asyncio.Task[None]] = {}
+        self._intents: set[asyncio.Task[Any]] = set()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._advancing: dict[str, asyncio.Task[None]] = {}
+        """By conversation: sees after the end of an answer whether a message waits."""
+        self._hurried: dict[str, str] = {}
+        """By conversation: the waiting message that a person wants sent, once the answer has been stopped."""
         self.changes = Changes()
-        runs.on_trouble = self.changes.ring_all
+        self._answering = Answering(settings, store, runs, connections, provider, self.changes)
+        self._answering.on_end = self._on_end
+        trouble.on_change = self.changes.ring_all
 
     async def conversations(self, owner: str, limit: int = 200) -> list[Conversation]:
         """Return the owner's conversations, last used first, at most `limit` of them."""
@@ -107,7 +92,7 @@ class ChatService:
     @property
     def trouble(self) -> str | None:
         """What is wrong with storage at the moment, in a sentence; `changes` rings when it begins and ends."""
-        return self._runs.trouble
+        return self._trouble.sentence
 
     async def open(self, owner: str, conversation_id: str) -> Opened:
         """Return a conversation with the messages on show.
@@ -115,17 +100,38 @@ class ChatService:
         Raises:
             NotFoundError: there is none of that id for this owner.
         """
-        live = self._runs.live_in(conversation_id)  # asked first: a run that ends meanwhile is then in the path
-        conversation = await self._store.conversation(owner, conversation_id)
-        path = tuple(await self._store.path(owner, conversation_id))
-        versions = await self._store.versions(owner, conversation_id, [message.id for message in path])
-        writing = live is not None and any(m.id == live.spec.message_id and m.status == "streaming" for m in path)
-        return Opened(
-            conversation,
-            path,
-            {id: v for id, v in versions.items() if len(v.ids) > 1},
-            live.spec.id if live is not None and writing else None,
+        # Asked before, so that a run which ends meanwhile is in the path, and after, for one that begins meanwhile.
+        before = self._runs.live_in(conversation_id)
+        shown = await self._store.snapshot(owner, conversation_id)
+        live = before or self._runs.live_in(conversation_id)
+        last = shown.path[-1] if shown.path else None
+        writing = (
+            live is not None and last is not None and (live.spec.message_id, "streaming") == (last.id, last.status)
         )
+        return Opened(
+            shown.conversation,
+            shown.path,
+            {id: v for id, v in shown.versions.items() if len(v.ids) > 1},
+            live.spec.id if live is not None and writing else None,
+            self._waiting(conversation_id, shown.queue),
+        )
+
+    def writing(self, owner: str, conversation_id: str) -> str | None:
+        """Return the run that is writing an answer in a conversation, if one is."""
+        live = self._runs.live_in(conversation_id)
+        return live.spec.id if live is not None and live.spec.owner == owner else None
+
+    async def waiting(self, owner: str, conversation_id: str) -> Waiting:
+        """Return what waits in a conversation, the next message first.
+
+        Raises:
+            NotFoundError: there is no such conversation for this owner.
+        """
+        return self._waiting(conversation_id, tuple(await self._store.queue(owner, conversation_id)))
+
+    def _waiting(self, conversation_id: str, messages: tuple[Queued, ...]) -> Waiting:
+        moving = self._runs.live_in(conversation_id) is not None or conversation_id in self._advancing
+        return Waiting(messages, held=bool(messages) and not moving)
 
     async def send(
         self,
@@ -135,18 +141,41 @@ class ChatService:
         conversation_id: str | None = None,
         options: Options | None = None,
         request_key: str | None = None,
+        now: bool = False,
     ) -> Opened:
         """Store a question and start the run that answers it; without a conversation id a new one begins.
 
-        Nothing leaves the machine before the question is stored. A request that comes again with the same key (a
-        double click, a retry after a lost word) stores nothing and returns the conversation of its first time.
+        Nothing leaves the machine before the question is stored. While an answer is being written the question waits
+        for its end, or with `now` that answer is stopped. A request that comes again with the same key (a double
+        click, a retry after a lost word) stores nothing and returns the conversation of its first time.
 
         Raises:
-            InputError: the text is blank or too long, or an answer is still being written.
+            InputError: the text is blank or too long, or too many messages wait already.
             NotFoundError: there is no such conversation for this owner.
             StorageError: it could not be stored; nothing was sent.
         """
-        return await self._through(self._send(owner, self._checked(text), conversation_id, options, request_key))
+        text = _checked(text)
+        if conversation_id is None:
+            conversation = new_conversation(text, options or Options())
+            return await self._through(self._ask(owner, conversation, text, request_key))
+        return await self._through(self._send(owner, text, conversation_id, request_key, now))
+
+    async def send_now(self, owner: str, conversation_id: str, queued_id: str) -> Opened:
+        """Send a waiting message before the others; an answer that is being written is stopped for it.
+
+        Raises:
+            NotFoundError: it does not wait any more, or there is no such conversation for this owner.
+        """
+        return await self._through(self._send_now(owner, conversation_id, queued_id))
+
+    async def unqueue(self, owner: str, conversation_id: str, queued_id: str) -> None:
+        """Take a waiting message back.
+
+        Raises:
+            NotFoundError: it was sent or removed already, or there is no such conversation for this owner.
+        """
+        await self._store.unqueue(owner, conversation_id, queued_id)
+        self.changes.ring(owner)
 
     async def retry(self, owner: str, conversation_id: str, message_id: str) -> Opened:
         """Answer the question of `message_id`, an answer, once more; the new answer is its sibling.
@@ -183,8 +212,9 @@ class ChatService:
 
     async def show_version(self, owner: str, conversation_id: str, message_id: str) -> Opened:
         """Make the branch of `message_id` the one on show, down to its newest leaf."""
-        with self._alone_in(conversation_id):
+        async with self._turn(conversation_id):
             leaf = await self._store.newest_leaf(owner, conversation_id, message_id)
+            self._check_idle(conversation_id)
             await self._store.set_head(owner, conversation_id, leaf)
         self.changes.ring(owner)
         return await self.open(owner, conversation_id)
@@ -218,32 +248,20 @@ class ChatService:
         """Change the parameters that the conversation's next answers are asked with."""
         await self._store.set_options(owner, conversation_id, options)
 
-    def _checked(self, text: str) -> str:
-        text = clean_text(text).replace("\r\n", "\n").replace("\r", "\n").strip("\n")
-        if not _UNSEEN.sub("", text).strip():
-            raise InputError("There is nothing to send yet: the message is empty.")
-        if len(text) > MAX_TEXT:
-            raise InputError(
-                f"The message has {len(text):,} characters, and {MAX_TEXT:,} is the most. Send it in parts."
-            )
-        return text
-
-    @contextmanager
-    def _alone_in(self, conversation_id: str) -> Iterator[None]:
-        """Let one thing at a time begin in a conversation, and nothing while an answer is being written."""
-        if conversation_id in self._beginning:
-            raise InputError("Something else is being done in this conversation just now. Try again in a moment.")
-        if self._runs.live_in(conversation_id) is not None:
-            raise InputError("An answer is still being written. Wait for its end, or stop it first.")
-        self._beginning.add(conversation_id)
-        try:
-            yield
-        finally:
-            self._beginning.discard(conversation_id)
-
     def _live(self, owner: str, run_id: str) -> RunLog | None:
         run = self._runs.log_of(run_id)
         return run if run is not None and run.spec.owner == owner else None
+
+    @asynccontextmanager
+    async def _turn(self, conversation_id: str) -> AsyncGenerator[None, None]:
+        """Let one thing at a time begin in a conversation; what comes meanwhile waits its turn."""
+        lock = self._turns.setdefault(conversation_id, asyncio.Lock())
+        async with lock:
+            yield
+
+    def _check_idle(self, conversation_id: str) -> None:
+        if self._runs.live_in(conversation_id) is not None:
+            raise InputError("An answer is still being written. Wait for its end, or stop it first.")
 
     async def _through(self, work: Coroutine[Any, Any, Opened]) -> Opened:
         """Carry an intent through although its sender may leave: what storage holds is then always worked on."""
@@ -252,152 +270,103 @@ class ChatService:
         task.add_done_callback(self._intents.discard)
         return await asyncio.shield(task)
 
-    async def _send(
-        self, owner: str, text: str, conversation_id: str | None, options: Options | None, request_key: str | None
-    ) -> Opened:
-        if request_key and (again := self._runs.live_of(owner, request_key)):
-            return await self.open(owner, again.spec.conversation_id)
-        if conversation_id is None:
-            conversation = _new_conversation(text, options or Options())
-            question = _message(conversation.id, None, "user", text)
-            return await self._begin(owner, conversation, question, question.id, request_key)
-        with self._alone_in(conversation_id):
+    async def _send(self, owner: str, text: str, conversation_id: str, request_key: str | None, now: bool) -> Opened:
+        if conversation_id in self._advancing:
+            await asyncio.wait([self._advancing[conversation_id]])
+        async with self._turn(conversation_id):
             conversation = await self._store.conversation(owner, conversation_id)
-            question = _message(conversation.id, conversation.head_id, "user", text)
-            return await self._begin(owner, conversation, question, question.id, request_key)
+            if self._runs.live_in(conversation_id) is None and conversation_id not in self._advancing:
+                return await self._ask(owner, conversation, text, request_key)
+            queued = Queued(id=new_id(), text=text, created_at=datetime.now(UTC))
+            await self._store.enqueue(owner, conversation_id, queued, request_key=request_key)
+        if now:
+            self._hurry(owner, conversation_id, queued.id)
+        self.changes.ring(owner)
+        return await self.open(owner, conversation_id)
+
+    async def _ask(self, owner: str, conversation: Conversation, text: str, request_key: str | None) -> Opened:
+        return await self._shown(owner, *await self._answering.ask(owner, conversation, text, request_key))
+
+    async def _send_now(self, owner: str, conversation_id: str, queued_id: str) -> Opened:
+        async with self._turn(conversation_id):
+            queued = await self._queued(owner, conversation_id, queued_id)
+            if self._runs.live_in(conversation_id) is None:
+                conversation = await self._store.conversation(owner, conversation_id)
+                return await self._shown(owner, *await self._answering.ask_queued(owner, conversation, queued))
+            self._hurry(owner, conversation_id, queued_id)
+        return await self.open(owner, conversation_id)
+
+    async def _queued(self, owner: str, conversation_id: str, queued_id: str) -> Queued:
+        found = [q for q in await self._store.queue(owner, conversation_id) if q.id == queued_id]
+        if not found:
+            raise NotFoundError("That message does not wait any more: it was sent or removed.")
+        return found[0]
+
+    def _hurry(self, owner: str, conversation_id: str, queued_id: str) -> None:
+        """Stop the answer being written, so that a waiting message is sent at its end, whatever that is."""
+        self._hurried[conversation_id] = queued_id
+        live = self._runs.live_in(conversation_id)
+        if live is not None:
+            self._runs.stop(live.spec.id)
+        elif conversation_id not in self._advancing:  # it has ended meanwhile
+            self._move_on(owner, conversation_id)
+
+    def _on_end(self, run: RunLog) -> None:
+        if run.spec.conversation_id in self._hurried or run.reply.status in ENDED_BY_MODEL:
+            self._move_on(run.spec.owner, run.spec.conversation_id)
+
+    def _move_on(self, owner: str, conversation_id: str) -> None:
+        task = self._runs.background(self._advance(owner, conversation_id), name=f"next in {conversation_id}")
+        if task is not None:
+            self._advancing[conversation_id] = task
+
+    async def _advance(self, owner: str, conversation_id: str) -> None:
+        """Send the waiting message whose turn it is; one that cannot be sent goes on waiting, for a person."""
+        try:
+            async with self._turn(conversation_id):
+                hurried = self._hurried.pop(conversation_id, None)
+                queue = await self._store.queue(owner, conversation_id)
+                next_one = next((queued for queued in queue if hurried in {None, queued.id}), None)
+                if next_one is not None and self._runs.live_in(conversation_id) is None:
+                    conversation = await self._store.conversation(owner, conversation_id)
+                    await self._answering.ask_queued(owner, conversation, next_one)
+        except PanelistError as error:
+            log.warning("a waiting message of conversation %s was not sent: %s", conversation_id, error)
+        finally:
+            if self._advancing.get(conversation_id) is asyncio.current_task():
+                del self._advancing[conversation_id]
+            self.changes.ring(owner)
 
     async def _retry(self, owner: str, conversation_id: str, message_id: str) -> Opened:
-        with self._alone_in(conversation_id):
+        async with self._turn(conversation_id):
             conversation = await self._store.conversation(owner, conversation_id)
+            self._check_idle(conversation_id)
             answer = (await self._store.path(owner, conversation_id, message_id))[-1]
             if answer.role != "assistant" or answer.parent_id is None:
                 raise InputError("Only an answer can be written again.")
-            return await self._begin(owner, conversation, None, answer.parent_id)
+            begun = await self._answering.ask_again(owner, conversation, answer.parent_id)
+            return await self._shown(owner, *begun)
 
     async def _go_on(self, owner: str, conversation_id: str, message_id: str) -> Opened:
-        with self._alone_in(conversation_id):
+        async with self._turn(conversation_id):
             conversation = await self._store.conversation(owner, conversation_id)
-            asked = self._asked(conversation)
-            begun = await self._store.resume_run(owner, conversation_id, message_id, new_id(), options=asked)
-            self._start(owner, begun, message_id, asked, None)
+            self._check_idle(conversation_id)
+            await self._answering.go_on(owner, conversation, message_id)
         return await self.open(owner, conversation_id)
 
-    async def _begin(
-        self,
-        owner: str,
-        conversation: Conversation,
-        question: Message | None,
-        question_id: str,
-        request_key: str | None = None,
-    ) -> Opened:
-        """Store the question (if new) with an empty answer, start the run and return the conversation."""
-        asked = self._asked(conversation)
-        answer = _message(conversation.id, question_id, "assistant", None, run_id=new_id(), options=asked)
-        begun = await self._store.begin_run(
-            owner,
-            conversation=conversation,
-            question=question,
-            answer=answer,
-            run_id=answer.run_id or "",
-            request_key=request_key,
-        )
-        if begun.fresh:
-            self._start(owner, begun, answer.id, asked, request_key)
-        elif self._runs.log_of(begun.run_id) is None:
-            # Stored the first time though its commit seemed to fail: nobody has begun to write that answer.
-            stored = await self._store.run(owner, begun.run_id)
-            if stored.status == "streaming":
-                self._start(owner, begun, stored.message_id, asked, request_key)
+    async def _shown(self, owner: str, begun: Begun, new: tuple[Message, ...]) -> Opened:
         try:
             return await self.open(owner, begun.conversation.id)
         except StorageError as error:
             # It is stored and on its way: to refuse it now would make the sender send it twice.
             log.error("conversation %s cannot be read back: %s", begun.conversation.id, error)
-            new = (answer,) if question is None else (question, answer)
-            return Opened(begun.conversation, new, {}, begun.run_id)
-
-    def _asked(self, conversation: Conversation) -> Options:
-        options = conversation.options
-        return Options(endpoint=options.endpoint or self._connections.default.name, model=options.model)
-
-    def _start(self, owner: str, begun: Begun, answer_id: str, asked: Options, request_key: str | None) -> None:
-        """Start a run that storage holds, and that writes the answer or goes on with what is there of it."""
-        here = begun.conversation.id
-        if here in self._titling:  # a local server may take one request at a time, and this one is waited for
-            self._titling[here].cancel()
-
-        async def prepare() -> ModelRequest:
-            endpoint = self._connections.get(asked.endpoint)
-            model = asked.model or await self._connections.default_model(endpoint)
-            path = await self._store.path(owner, here, answer_id)
-            return build_request(path, endpoint=endpoint, model=model, system_prompt=self._settings.system_prompt)
-
-        spec = RunSpec(
-            id=begun.run_id,
-            owner=owner,
-            conversation_id=here,
-            message_id=answer_id,
-            prepare=prepare,
-            request_key=request_key,
-        )
-        self._runs.start(spec, partial(self._on_end, asked))
-        self.changes.ring(owner)
-
-    def _on_end(self, asked: Options, run: RunLog) -> None:
-        self.changes.ring(run.spec.owner)
-        if self._settings.titles and run.reply.status in {"complete", "truncated"}:
-            here = run.spec.conversation_id
-            task = self._titling[here] = self._runs.background(self._title(run.spec, asked), name=f"title {here}")
-            task.add_done_callback(lambda _: self._titling.pop(here, None))
-
-    async def _title(self, spec: RunSpec, asked: Options) -> None:
-        """Ask the model for a title after the first answer; whatever goes wrong leaves the title as it is."""
-        try:
-            conversation = await self._store.conversation(spec.owner, spec.conversation_id)
-            path = await self._store.path(spec.owner, spec.conversation_id, spec.message_id)
-            if conversation.title_source != "question" or len(path) != 2:
-                return
-            endpoint = self._connections.get(asked.endpoint)
-            model = asked.model or await self._connections.default_model(endpoint)
-            title = await ask_for_title(self._provider, endpoint, model, path[0].text)
-            if title is not None:
-                await self._store.rename(spec.owner, spec.conversation_id, title, "model")
-                self.changes.ring(spec.owner)
-        except PanelistError as error:
-            log.info("no title for conversation %s: %s", spec.conversation_id, error)
+            return Opened(begun.conversation, new, {}, begun.run_id, whole=False)
 
 
-def _new_conversation(question: str, options: Options) -> Conversation:
-    now = datetime.now(UTC)
-    return Conversation(
-        id=new_id(),
-        title=title_from(question),
-        title_source="question",
-        head_id=None,
-        options=options,
-        created_at=now,
-        updated_at=now,
-    )
-
-
-def _message(
-    conversation_id: str,
-    parent_id: str | None,
-    role: Literal["user", "assistant"],
-    text: str | None,
-    *,
-    run_id: str | None = None,
-    options: Options | None = None,
-) -> Message:
-    return Message(
-        id=new_id(),
-        conversation_id=conversation_id,
-        parent_id=parent_id,
-        role=role,
-        parts=() if text is None else (TextPart(text),),
-        status="streaming" if role == "assistant" else "complete",
-        created_at=datetime.now(UTC),
-        run_id=run_id,
-        endpoint=options.endpoint if options else None,
-        model=options.model if options else None,
-    )
+def _checked(text: str) -> str:
+    text = clean_text(text).replace("\r\n", "\n").replace("\r", "\n").strip("\n")
+    if not _UNSEEN.sub("", text).strip():
+        raise InputError("There is nothing to send yet: the message is empty.")
+    if len(text) > MAX_TEXT:
+        raise InputError(f"The message has {len(text):,} characters, and {MAX_TEXT:,} is the most. Send it in parts.")
+    return text

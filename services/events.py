@@ -10,7 +10,16 @@ from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 from services.errors import Failure
-from services.messages import ErrorPart, MessageStatus, Part, ProviderMetadata, ReasoningPart, TextPart, ToolCallPart
+from services.messages import (
+    ErrorPart,
+    MessageStatus,
+    Part,
+    ProviderMetadata,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    moved,
+)
 from services.usage import Usage
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal"]
@@ -34,6 +43,22 @@ class ModelNamed:
     response_id: str | None
     request_id: str | None
     kind: Literal["model_named"] = "model_named"
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningStarted:
+    """The model began to think, in seconds since 1970: so a page that comes later counts from the same moment."""
+
+    at: float
+    kind: Literal["reasoning_started"] = "reasoning_started"
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningEnded:
+    """It went on to something else after so many seconds."""
+
+    seconds: float
+    kind: Literal["reasoning_ended"] = "reasoning_ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +128,8 @@ class RunFinished:
 RunEvent = (
     StepStarted
     | ModelNamed
+    | ReasoningStarted
+    | ReasoningEnded
     | ReasoningDelta
     | TextDelta
     | ToolCallRequested
@@ -137,7 +164,7 @@ class Reply:
         self._open: Literal["text", "reasoning"] | None = None
         self._pieces: list[str] = []
 
-    def apply(self, event: RunEvent) -> None:
+    def apply(self, event: RunEvent) -> None:  # noqa: PLR0912 - a case for each event
         """Take one event in. Costs the same however long the reply already is."""
         match event:
             case StepStarted(model=model):
@@ -160,11 +187,13 @@ class Reply:
                 self.usage = usage if self._steps_usage is None else self._steps_usage + usage
             case StepFinished(reason=reason):
                 self.finish_reason = reason
-            case RetryScheduled():
+            case ReasoningEnded(seconds=seconds):
+                self._time(seconds)
+            case ReasoningStarted() | RetryScheduled():
                 pass  # a call that failed before its first word left nothing behind
             case RunFinished():
                 self._close()
-                self.status = event.status
+                self.status = moved(self.status, event.status)
                 self.failure = event.failure
                 if event.failure is not None:
                     self._done.append(ErrorPart(event.failure))
@@ -197,12 +226,20 @@ class Reply:
                     self._done[-1] = TextPart(before + text)
                 case "text", _:
                     self._done.append(TextPart(text))
-                case "reasoning", ReasoningPart(text=before, provider_metadata=None):
+                case "reasoning", ReasoningPart(text=before, provider_metadata=None, seconds=None):
                     self._done[-1] = ReasoningPart(before + text)
                 case "reasoning", _:
                     self._done.append(ReasoningPart(text))
         self._open = None
         self._pieces = []
+
+    def _time(self, seconds: float) -> None:
+        """Note how long the thinking took that ends here."""
+        self._close()
+        if self._done and isinstance(part := self._done[-1], ReasoningPart):
+            self._done[-1] = replace(part, seconds=seconds)
+        else:  # nothing of it was shown
+            self._done.append(ReasoningPart("", seconds=seconds))
 
     def _seal(self, metadata: ProviderMetadata) -> None:
         """End the reasoning part that is being written."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -12,6 +12,8 @@ from services.endpoints import Endpoint
 from services.errors import Failure, ModelError
 from services.events import (
     ReasoningDelta,
+    ReasoningEnded,
+    ReasoningStarted,
     RetryScheduled,
     RunEvent,
     RunFinished,
@@ -31,6 +33,11 @@ class Deadlines:
     first_token_s: float = 60.0
     stall_s: float = 60.0
     run_s: float = 900.0
+
+    @property
+    def thinking_s(self) -> float:
+        """For a model that said it thinks and shows nothing of it."""
+        return 5 * self.first_token_s
 
 
 async def run_loop(
@@ -57,15 +64,20 @@ async def run_loop(
     attempt = 0
     while True:
         attempt += 1
-        step = _Step()
+        step, thinking = _Step(), _Thinking()
         yield StepStarted(endpoint.name, request.model)
         try:
             async with aclosing(_within(provider.stream(request), endpoint, deadlines)) as events:
                 async for event in events:
+                    for timed in thinking.around(event):
+                        yield timed
                     step.note(event)
                     yield event
         except ModelError as error:
             step.error = error.failure
+        if step.began:
+            for timed in thinking.over():
+                yield timed
         if health is not None:
             health.note(endpoint.name, step.error)
         wait = None if step.error is None or step.began else wait_before_retry(step.error, attempt, tries)
@@ -135,6 +147,32 @@ class _Step:
         return RunFinished("failed", _garbled(f"{endpoint.name} ended the stream without sending an answer."))
 
 
+class _Thinking:
+    """Times a model's reasoning: from its first sign to whatever comes after it."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def around(self, event: RunEvent) -> Iterator[RunEvent]:
+        """Yield what is to be said before an event."""
+        match event:
+            case ReasoningStarted():  # the endpoint says so itself
+                self._since = self._since or time.monotonic()
+            case ReasoningDelta() if self._since is None:
+                self._since = time.monotonic()
+                yield ReasoningStarted(time.time())
+            case TextDelta() | ToolCallRequested() | StepFinished():
+                yield from self.over()
+            case _:
+                pass
+
+    def over(self) -> Iterator[RunEvent]:
+        """Yield the end of what goes on."""
+        if self._since is not None:
+            yield ReasoningEnded(round(time.monotonic() - self._since, 3))
+            self._since = None
+
+
 def _garbled(message: str) -> Failure:
     return Failure(kind="garbled", message=message, next_step="retry")
 
@@ -165,4 +203,6 @@ async def _within(
             if isinstance(event, TextDelta | ReasoningDelta | ToolCallRequested):
                 began = True
                 silent_until, limit_s = now() + deadlines.stall_s, deadlines.stall_s
+            elif isinstance(event, ReasoningStarted):
+                silent_until, limit_s = now() + deadlines.thinking_s, deadlines.thinking_s
             yield event

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
@@ -27,7 +28,35 @@ MessageStatus = Literal[
 ]
 """How far a message has come; every one but `streaming` and `awaiting_approval` is final."""
 
-MESSAGE_STATUSES: tuple[str, ...] = get_args(MessageStatus)
+MESSAGE_STATUSES: tuple[MessageStatus, ...] = get_args(MessageStatus)
+
+_ENDS: frozenset[MessageStatus] = frozenset(
+    {"complete", "stopped", "truncated", "refused", "filtered", "interrupted", "failed"}
+)
+TRANSITIONS: Mapping[MessageStatus, frozenset[MessageStatus]] = {
+    "streaming": _ENDS | {"awaiting_approval"},
+    "awaiting_approval": frozenset({"streaming", "stopped", "interrupted"}),
+    **dict.fromkeys(_ENDS, frozenset()),
+}
+"""What a run's status can become. An end is final; whoever goes on with an answer does so in a new run."""
+
+RESUMABLE: frozenset[MessageStatus] = frozenset({"stopped", "truncated", "interrupted"})
+"""Statuses of the answers that a new run can go on with in place."""
+
+ENDED_BY_MODEL: frozenset[MessageStatus] = frozenset({"complete", "truncated", "refused", "filtered"})
+"""Statuses of the answers that nothing cut short: whatever waits for the answer can go on."""
+
+
+def moved(before: MessageStatus, after: MessageStatus) -> MessageStatus:
+    """Return the status a run has next.
+
+    Raises:
+        ValueError: `before` never becomes `after`.
+    """
+    if after not in TRANSITIONS[before]:
+        raise ValueError(f"a run that is {before} cannot become {after}")
+    return after
+
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -60,6 +89,8 @@ class ReasoningPart:
 
     text: str
     provider_metadata: ProviderMetadata | None = None
+    seconds: float | None = None
+    """How long the thinking took that this part ends; None where it was cut short, or is not over with this part."""
     kind: Literal["reasoning"] = "reasoning"
 
 
@@ -116,4 +147,8 @@ def clean_text(text: str) -> str:
     Pairs of lone surrogates become the character they stand for (an emoji may be cut in two on its way), single ones
     become U+FFFD; NUL and other control characters except tab and line breaks are removed.
     """
-    return _NOT_TEXT.sub("", text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
+    try:
+        text.encode()  # nearly always nothing is wrong, and then no copy is made: a text may have megabytes
+    except UnicodeEncodeError:
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return _NOT_TEXT.sub("", text)

@@ -16,6 +16,7 @@ from services.loop import Deadlines, run_loop
 from services.providers.base import ModelRequest, Provider
 from services.retries import EndpointHealth
 from services.storage.store import Store
+from services.trouble import StorageTrouble
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,6 @@ class RunSpec:
     """The answer that the run writes."""
     prepare: Callable[[], Awaitable[ModelRequest]]
     """Builds the request; called inside the run, so that what it waits for never delays the question."""
-    request_key: str | None = None
-    """The browser's word for the request that began it."""
 
 
 @dataclass(eq=False)
@@ -86,8 +85,11 @@ class RunLog:
 class RunManager:
     """Starts, stops and remembers runs, and writes their events down as they come."""
 
-    def __init__(self, store: Store, provider: Provider, deadlines: Deadlines, tries: int = 1) -> None:
+    def __init__(
+        self, store: Store, provider: Provider, deadlines: Deadlines, tries: int, trouble: StorageTrouble
+    ) -> None:
         self._store = store
+        self._trouble = trouble
         self._provider = provider
         self._deadlines = deadlines
         self._tries = tries
@@ -101,14 +103,9 @@ class RunManager:
         self._flush_now = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None
         self._closing = False
-        self.trouble: str | None = None
-        """What is wrong with storage, in a sentence, while something is."""
-        self.on_trouble: Callable[[], None] = lambda: None
 
     def start(self, spec: RunSpec, on_end: Callable[[RunLog], None]) -> None:
         """Start a run that storage already holds. `on_end` is called once, when its end is stored."""
-        if self._closing:
-            raise StorageError("Panelist is shutting down; send again when it is back.")
         run = RunLog(spec)
         self._logs[spec.id] = run
         if self._flusher is None or self._flusher.done():
@@ -129,6 +126,11 @@ class RunManager:
         ):  # else its task sees the wish when it begins; a cancelled task that never ran would leave it open
             self._tasks[run_id].cancel()
 
+    def check_open(self) -> None:
+        """Raise StorageError when no run can begin any more; asked before a question is stored for one."""
+        if self._closing:
+            raise StorageError("Panelist is shutting down; send again when it is back.")
+
     def log_of(self, run_id: str) -> RunLog | None:
         """Return the log of a run that is being worked on, else None."""
         return self._logs.get(run_id)
@@ -137,13 +139,11 @@ class RunManager:
         """Return the run that is writing an answer in the conversation, if there is one."""
         return next((run for run in self._logs.values() if run.spec.conversation_id == conversation_id), None)
 
-    def live_of(self, owner: str, request_key: str) -> RunLog | None:
-        """Return the run that a request with this key began and that is still being worked on."""
-        mine = (run for run in self._logs.values() if run.spec.owner == owner)
-        return next((run for run in mine if run.spec.request_key == request_key), None)
-
-    def background(self, work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
-        """Run something that nobody waits for, with an owner and a strong reference."""
+    def background(self, work: Coroutine[object, object, None], name: str) -> asyncio.Task[None] | None:
+        """Run something that nobody waits for, with an owner and a strong reference; None while shutting down."""
+        if self._closing:
+            work.close()
+            return None
         task = asyncio.create_task(work, name=name, context=contextvars.Context())
         self._others.add(task)
         task.add_done_callback(self._others.discard)
@@ -233,20 +233,14 @@ class RunManager:
                 await self._store.finish_run(run.spec.id, reply=final, first_token_s=run.first_token_s, total_s=total_s)
             except Exception as error:  # whatever it is, the answer is not stored, and giving up would lose it
                 log.exception("the answer of run %s could not be stored yet", run.spec.id)
-                self._tell_trouble(error if isinstance(error, StorageError) else StorageError(_NOT_STORED))
+                told = error if isinstance(error, StorageError) else StorageError(_NOT_STORED)
+                self._trouble.report(run.spec.id, told)
                 if self._closing:
                     return
                 await asyncio.sleep(_STORAGE_RETRY_S)
             else:
-                self._tell_trouble(None)
+                self._trouble.report(run.spec.id, None)
                 return
-
-    def _tell_trouble(self, error: StorageError | None) -> None:
-        """Keep in words what is wrong with storage, and say so when it changes."""
-        trouble = str(error) if error else None
-        if trouble != self.trouble:
-            self.trouble = trouble
-            self.on_trouble()
 
     async def _flush_loop(self) -> None:
         """Write what is pending of all runs in one transaction, at most four times a second unless a boundary asks."""
@@ -262,10 +256,10 @@ class RunManager:
                 continue
             try:
                 await self._store.append_many(batch)
-                self._tell_trouble(None)
-            except StorageError as error:
+            except (
+                Exception
+            ) as error:  # whatever it is, what waits must not be lost, and later runs must be written down
                 log.error("events could not be stored and wait: %s", error)
-                self._tell_trouble(error)
                 for run_id, events in batch.items():
                     if run_id in self._logs:
                         self._pending[run_id] = events + self._pending.get(run_id, [])

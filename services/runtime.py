@@ -23,6 +23,7 @@ from services.runner import RunManager
 from services.settings import Settings, read_settings
 from services.storage.backup import backup, restore
 from services.storage.store import Store
+from services.trouble import StorageTrouble
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +40,12 @@ class Runtime:
     connections: Connections
     chat: ChatService
     provider: Provider
+    trouble: StorageTrouble
 
     async def close(self) -> None:
         """End what is running, store it, and close every connection."""
         await self.runs.close()
+        await self.trouble.close()
         await self.provider.aclose()
         await self.store.close()
 
@@ -78,11 +81,13 @@ async def open_runtime(settings: Settings, *, provider: Provider | None = None) 
 async def _wire(settings: Settings, store: Store, keys: KeyRing, provider: Provider) -> Runtime:
     await store.interrupt_orphans()
     deadlines = Deadlines(first_token_s=settings.first_token_s, stall_s=settings.stall_s, run_s=settings.run_s)
-    runs = RunManager(store, provider, deadlines, settings.tries)
+    trouble = StorageTrouble(store.check)
+    store.on_failure(trouble.suspect)
+    runs = RunManager(store, provider, deadlines, settings.tries, trouble)
     connections = Connections(settings, keys, provider, store)
     await connections.load()
-    chat = ChatService(settings, store, runs, connections, provider)
-    return Runtime(settings, store, runs, connections, chat, provider)
+    chat = ChatService(settings, store, runs, connections, provider, trouble)
+    return Runtime(settings, store, runs, connections, chat, provider, trouble)
 
 
 class _Process:
@@ -134,6 +139,13 @@ async def process_runtime(app_dir: Path) -> Runtime:
             _open(app_dir), name="open runtime", context=contextvars.Context()
         )
     return await asyncio.shield(opening)
+
+
+def opened_runtime() -> Runtime | None:
+    """Return the process's runtime if it is open."""
+    opening = _Process.opening
+    done = opening is not None and opening.done() and not opening.cancelled() and opening.exception() is None
+    return opening.result() if opening is not None and done else None
 
 
 async def _open(app_dir: Path) -> Runtime:

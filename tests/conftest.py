@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
@@ -49,7 +50,19 @@ async def open_app(tmp_path: Path) -> AsyncGenerator[OpenRuntime, None]:
 
 async def whole_run(chat: ChatService, opened: Opened, owner: str = OWNER) -> Opened:
     """Wait for the end of the run that `opened` began and return the conversation as it then is."""
-    assert opened.run_id is not None
-    async for _ in chat.follow(owner, opened.run_id):
-        pass
+    if opened.run_id is not None:  # else it was over before it could be read back
+        async for _ in chat.follow(owner, opened.run_id):
+            pass
     return await chat.open(owner, opened.conversation.id)
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]], within_s: float = 20.0) -> None:
+    """Wait for something that nobody tells."""
+    give_up = asyncio.get_running_loop().time() + within_s
+    while True:
+        met = condition()
+        if met if isinstance(met, bool) else await met:
+            return
+        if asyncio.get_running_loop().time() > give_up:
+            pytest.fail("it never came true")
+        await asyncio.sleep(0.01)

@@ -12,11 +12,11 @@ ROOT = Path(__file__).parent.parent
 # Lower may not import higher. Adapters do not import one another.
 LEVELS = {
     **dict.fromkeys(
-        ["messages", "conversation", "events", "usage", "settings", "errors", "endpoints", "keys", "logs"], 0
+        ["messages", "conversation", "events", "usage", "settings", "errors", "endpoints", "keys", "logs", "changes"], 0
     ),
     **dict.fromkeys(["providers", "storage", "tools", "retrieval", "media"], 1),
-    **dict.fromkeys(["runner", "loop", "retries", "context", "titles", "export", "structured", "render"], 2),
-    **dict.fromkeys(["chat", "batch", "connect"], 3),
+    **dict.fromkeys(["runner", "trouble", "loop", "retries", "context", "titles", "export", "structured", "render"], 2),
+    **dict.fromkeys(["chat", "answering", "batch", "connect"], 3),
     "runtime": 4,
 }
 FOREIGN_TO_SERVICES = {"panel", "bokeh", "param", "panel_material_ui", "components", "app", "cli"}

@@ -16,7 +16,7 @@ from services.errors import InputError, NotFoundError
 from services.events import RunEvent, RunFinished, TextDelta
 from services.messages import ErrorPart, TextPart
 from services.providers.base import ModelRequest
-from tests.conftest import OWNER, OpenRuntime, whole_run
+from tests.conftest import OWNER, OpenRuntime, until, whole_run
 from tests.scripted import ScriptedProvider, answer, refusal
 
 
@@ -162,23 +162,6 @@ async def test_odd_characters_are_mended_on_the_way_in(open_app: OpenRuntime) ->
     assert done.path[0].text == "ab 😀 � c\nd"
 
 
-async def test_one_answer_at_a_time_even_when_asked_twice_at_once(open_app: OpenRuntime) -> None:
-    gate = asyncio.Event()
-    app = await open_app(ScriptedProvider(answer("One"), [gate, *answer("Two")]))
-    first = await whole_run(app.chat, await app.chat.send(OWNER, "First"))
-    here = first.conversation.id
-    results = await asyncio.gather(
-        app.chat.send(OWNER, "Second", conversation_id=here),
-        app.chat.send(OWNER, "Second", conversation_id=here),
-        return_exceptions=True,
-    )
-    assert sum(isinstance(result, InputError) for result in results) == 1
-    opened = await app.chat.open(OWNER, here)
-    assert [m.text for m in opened.path] == ["First", "One", "Second", ""]
-    gate.set()
-    await whole_run(app.chat, opened)
-
-
 async def test_a_model_that_was_chosen_is_asked_for(open_app: OpenRuntime) -> None:
     provider = ScriptedProvider(answer("ok"))
     app = await open_app(provider)
@@ -282,14 +265,6 @@ async def test_deleting_stops_the_answer_being_written(open_app: OpenRuntime) ->
         pass
     await app.chat.restore(OWNER, opened.conversation.id)
     assert (await app.chat.open(OWNER, opened.conversation.id)).path[1].status == "stopped"
-
-
-async def until(condition, tries: int = 500) -> None:
-    for _ in range(tries):
-        if await condition():
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail("it never came true")
 
 
 async def test_the_title_comes_from_the_model_after_the_answer(open_app: OpenRuntime) -> None:

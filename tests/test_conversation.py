@@ -23,6 +23,7 @@ def test_a_place_among_versions_knows_its_neighbours() -> None:
         ("x" * 200, "x" * 60 + "…"),
         ("!!!", "!!!"),
         ("日本語の質問です", "日本語の質問です"),
+        ("\n" * 10_000 + "too far down to be looked for", "New chat"),
     ],
 )
 def test_a_title_is_the_first_line_with_words(question: str, title: str) -> None:

@@ -7,8 +7,20 @@ import asyncio
 import pytest
 
 from services.endpoints import Endpoint
-from services.events import RunEvent, RunFinished, StepFinished, StepStarted, TextDelta, ToolCallRequested
+from services.events import (
+    ReasoningDelta,
+    ReasoningEnded,
+    ReasoningStarted,
+    Reply,
+    RunEvent,
+    RunFinished,
+    StepFinished,
+    StepStarted,
+    TextDelta,
+    ToolCallRequested,
+)
 from services.loop import Deadlines, run_loop
+from services.messages import ReasoningPart
 from services.providers.base import ModelRequest
 from tests.scripted import ScriptedProvider, Step, answer, refusal, thoughtful
 
@@ -67,6 +79,28 @@ async def test_no_cut_answer_looks_complete(script: list[Step], status: str, kin
     assert (end.failure.kind if end.failure else None) == kind
 
 
+@pytest.mark.parametrize(
+    ("script", "kinds"),
+    [
+        (thoughtful("hm", "ok"), "started reasoning ended text"),
+        ([ReasoningDelta("h"), ReasoningDelta("m"), *answer("ok")], "started reasoning reasoning ended text"),
+        ([*thoughtful("hm", "I")[:2], *thoughtful("hm", "see")], " ".join(["started reasoning ended text"] * 2)),
+        ([ReasoningDelta("hm")], "started reasoning ended"),
+        ([ReasoningDelta("hm"), refusal()], "started reasoning ended"),
+        (answer("ok"), "text"),
+    ],
+)
+async def test_thinking_is_timed_from_its_first_sign_to_what_follows(script: list[Step], kinds: str) -> None:
+    words = {ReasoningStarted: "started", ReasoningDelta: "reasoning", ReasoningEnded: "ended", TextDelta: "text"}
+    events = await events_of(script)
+    assert " ".join(words[type(event)] for event in events if type(event) in words) == kinds
+    reply = Reply()
+    for event in events:
+        reply.apply(event)
+    ended = [event.seconds for event in events if isinstance(event, ReasoningEnded)]
+    assert [part.seconds for part in reply.parts if isinstance(part, ReasoningPart)] == ended
+
+
 async def test_silence_before_the_first_word_ends_the_run() -> None:
     end = await end_of([asyncio.Event()], Deadlines(first_token_s=0.01))
     assert end.status == "failed"
@@ -94,3 +128,28 @@ async def test_closing_the_loop_closes_the_stream() -> None:
     assert await anext(events) == TextDelta("Hel")
     await events.aclose()
     assert provider.closed_streams == 1
+
+
+async def test_a_model_that_says_it_thinks_may_be_silent_for_longer() -> None:
+    deadlines = Deadlines(first_token_s=0.02)
+    events = await events_of([ReasoningStarted(1.0), ReasoningDelta("hm"), *answer("ok")], deadlines)
+    assert [type(event) for event in events].count(ReasoningStarted) == 1
+    reply = Reply()
+    for event in await events_of([ReasoningStarted(1.0), *answer("ok")]):
+        reply.apply(event)
+    hidden = reply.parts[0]
+    assert isinstance(hidden, ReasoningPart)
+    assert (hidden.text, hidden.seconds is None) == ("", False)
+
+    async def late() -> None:
+        await asyncio.sleep(0.05)
+        gate.set()
+
+    gate = asyncio.Event()
+    waiting = asyncio.create_task(late())
+    end = await end_of([ReasoningStarted(1.0), gate, *answer("ok")], deadlines)
+    await waiting
+    assert end.status == "complete"
+    end = await end_of([ReasoningStarted(1.0), asyncio.Event()], deadlines)
+    assert end.failure is not None
+    assert "within 0.1 s" in end.failure.message

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +21,19 @@ from services.events import (
     ToolCallRequested,
     UsageReported,
 )
-from services.messages import ErrorPart, ReasoningPart, TextPart, ToolCallPart, clean_text, new_id
+from services.messages import (
+    ENDED_BY_MODEL,
+    MESSAGE_STATUSES,
+    RESUMABLE,
+    TRANSITIONS,
+    ErrorPart,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    clean_text,
+    moved,
+    new_id,
+)
 from services.usage import Usage
 
 
@@ -40,6 +54,11 @@ def test_ids_sort_by_time_and_never_repeat() -> None:
 def test_clean_text_joins_surrogate_pairs_and_replaces_single_ones() -> None:
     assert clean_text("a\ud83d\ude00b") == "a😀b"
     assert clean_text("a\ud83db") == "a�b"
+
+
+def test_clean_text_copies_nothing_where_nothing_is_wrong() -> None:
+    text = "Zwölf 🥊\n\t" * 1000
+    assert clean_text(text) is text
 
 
 def test_clean_text_drops_control_characters_and_keeps_white_space() -> None:
@@ -123,3 +142,22 @@ def test_keys_are_masked_whatever_they_look_like() -> None:
         }
     assert mask_keys("plain words stay, gpt-6-mini too") == "plain words stay, gpt-6-mini too"
     assert mask_keys("my key is swordfish!", "swordfish") == "my key is …!"
+
+
+def test_a_run_never_moves_on_from_its_end() -> None:
+    for before, after in itertools.product(MESSAGE_STATUSES, repeat=2):
+        if after in TRANSITIONS[before]:
+            assert moved(before, after) == after
+        else:
+            with pytest.raises(ValueError, match=f"{before} cannot become {after}"):
+                moved(before, after)
+    ends = [status for status in MESSAGE_STATUSES if not TRANSITIONS[status]]
+    assert set(ends) == set(MESSAGE_STATUSES) - {"streaming", "awaiting_approval"}
+    assert set(ends) >= RESUMABLE | ENDED_BY_MODEL
+
+
+def test_a_reply_ends_once() -> None:
+    reply = Reply()
+    reply.apply(RunFinished("complete"))
+    with pytest.raises(ValueError, match="complete cannot become failed"):
+        reply.apply(RunFinished("failed"))

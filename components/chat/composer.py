@@ -19,6 +19,17 @@ log = logging.getLogger(__name__)
 
 _HERE = Path(__file__).parent
 
+PREVIEW = 200
+"""Characters of a waiting message that are shown."""
+
+
+STYLE = (_HERE / "composer.css").read_text("utf-8")
+
+
+def placeholder(state: ConversationState) -> str:
+    """Return what the empty text box says."""
+    return f"Message {state.choice.model}" if state.choice else "Ask anything"
+
 
 class Composer(JSComponent):
     """Owns its text in the browser; the server hears of it when it is sent, and answers when it is stored."""
@@ -26,11 +37,13 @@ class Composer(JSComponent):
     conversation: str | None = param.String(default=None, allow_None=True, doc="Whose draft is shown.")  # type: ignore[assignment]
     writing: bool = param.Boolean(default=False, doc="Whether a reply is being written.")  # type: ignore[assignment]
     placeholder: str = param.String(default="Ask anything")  # type: ignore[assignment]
+    queue: list[dict[str, str]] = param.List(default=[], doc="Messages that wait: id, and the beginning of the text.")  # type: ignore[assignment]
+    held: bool = param.Boolean(default=False, doc="Whether they wait for a person.")  # type: ignore[assignment]
     limit: int = param.Integer(default=MAX_TEXT, doc="Characters of one message, at most.")  # type: ignore[assignment]
     dark: bool = param.Boolean(default=False)  # type: ignore[assignment]
 
     _esm = _HERE / "composer.js"
-    _stylesheets = [(_HERE / "composer.css").read_text("utf-8")]  # noqa: RUF012 - Panel's own class attribute
+    _stylesheets = [STYLE]  # noqa: RUF012 - Panel's own class attribute
 
     def __init__(
         self,
@@ -44,12 +57,13 @@ class Composer(JSComponent):
         self._state = state
         self._on_help = on_help
         self._before_send = on_send
-        state.param.watch(self._update, ["conversation", "run_id", "choice"])
+        state.param.watch(self._update, ["conversation", "run_id", "choice", "waiting"])
+        state.param.watch(self._on_refill, "refill", onlychanged=False)
         self._update()
 
-    def fill(self, text: str) -> None:
-        """Put a text into the box, for a person to change and send."""
-        self._send_msg({"type": "fill", "text": text})
+    def _on_refill(self, event: param.parameterized.Event) -> None:
+        if event.new is not None:
+            self._send_msg({"type": "fill", "text": event.new})
 
     def focus(self) -> None:
         """Put the keyboard into the text box."""
@@ -57,17 +71,32 @@ class Composer(JSComponent):
 
     def _update(self, *_: object) -> None:
         state = self._state
-        model = state.choice.model if state.choice else None
         self.param.update(
             conversation=state.conversation.id if state.conversation else None,
             writing=state.run_id is not None,
-            placeholder=f"Message {model}" if model else "Ask anything",
+            queue=[{"id": queued.id, "text": queued.text[:PREVIEW]} for queued in state.waiting.messages],
+            held=state.waiting.held,
+            placeholder=placeholder(state),
         )
 
     async def _on_message(self, event: DataEvent) -> None:
         match event.data:
-            case {"type": "send", "key": str(key), "text": str(text)}:
-                await self._on_send(key, text)
+            case {
+                "type": "send",
+                "key": str(key),
+                "text": str(text),
+                "now": bool(now),
+                "conversation": str() | None as to,
+            }:
+                await self._on_send(key, text, now, to)
+            case {"type": "send_now", "id": str(id)}:
+                await self._state.send_now(id)
+            case {"type": "edit", "id": str(id)}:
+                self._on_edit(id)
+            case {"type": "taken", "id": str(id)}:
+                await self._state.unqueue(id, quietly=True)
+            case {"type": "unqueue", "id": str(id)}:
+                await self._state.unqueue(id)
             case {"type": "stop"}:
                 self._state.stop()
             case {"type": "new"}:
@@ -75,11 +104,16 @@ class Composer(JSComponent):
             case {"type": "help"}:
                 self._on_help()
 
-    async def _on_send(self, key: str, text: str) -> None:
-        draft = self.conversation
+    def _on_edit(self, queued_id: str) -> None:
+        """Give the browser a waiting message for its text box; it says "taken" when it has it, and not before."""
+        queued = next((q for q in self._state.waiting.messages if q.id == queued_id), None)
+        if queued is not None:
+            self._send_msg({"type": "fill", "text": queued.text, "taken": queued.id})
+
+    async def _on_send(self, key: str, text: str, now: bool, to: str | None) -> None:
         try:
             await self._before_send()
-            await self._state.send(text, key)
+            conversation = await self._state.send(text, key, now=now, to=to)
         except PanelistError as error:
             self._send_msg({"type": "refused", "key": key, "text": str(error)})
         except Exception:  # the last wall: the text box waits for a word
@@ -87,4 +121,4 @@ class Composer(JSComponent):
             said = "Something unforeseen went wrong in Panelist; its log says more. Your text is still here."
             self._send_msg({"type": "refused", "key": key, "text": said})
         else:
-            self._send_msg({"type": "stored", "key": key, "draft": draft})
+            self._send_msg({"type": "stored", "key": key, "conversation": conversation})

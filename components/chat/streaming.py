@@ -16,10 +16,16 @@ class StreamingMarkdown:
         self._fed: list[str] = []
         self._stream = MarkdownStream()
         self._tail = ""
+        self._thought_s = 0.0
 
     def paint(self, delta: Delta) -> dict[str, Any]:
         """Take a delta in and return what the page has to do: append `r` and `f`, change the tail by `k` and `t`."""
         message: dict[str, Any] = {"type": "live", "id": self.message_id}
+        if delta.thinking_s is not None:
+            message["thinking"] = delta.thinking_s
+        if delta.thought_s is not None:
+            self._thought_s += delta.thought_s
+            message["thought"] = self._thought_s
         if delta.reasoning:
             message["r"] = delta.reasoning
         if delta.text:

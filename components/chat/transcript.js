@@ -162,12 +162,14 @@ export function render({model, el, view}) {
       entry.tail = null
       entry.tailHtml = ""
     }
-    if (view.reasoning !== undefined) { showReasoning(entry, view.reasoning, false) }
+    if (view.reasoning !== undefined) {
+      if (view.thought_s >= 1 || view.reasoning) { showReasoning(entry, view.reasoning, false) }
+      if (view.status !== "streaming") { showThought(entry, view.thought_s) }
+    }
     // The log itself is quiet, or every word would be read out; its end is said once.
     if (was === "streaming" && view.status !== "streaming") {
       said.textContent = view.status === "complete" ? "The answer is complete." : "The answer has ended."
     }
-    if (view.status !== "streaming" && entry.reasoning) { entry.reasoning.firstChild.textContent = "Thought" }
     const focused = entry.foot.contains(el.getRootNode().activeElement) ? el.getRootNode().activeElement.getAttribute("aria-label") : null
     const refocus = entry.foot.contains(el.getRootNode().activeElement)
     entry.foot.replaceChildren()
@@ -190,8 +192,25 @@ export function render({model, el, view}) {
     }
   }
 
+  const seconds = (s) => s < 60 ? `${Math.floor(s)} s` : `${Math.floor(s / 60)} min ${Math.floor(s % 60)} s`
+  function showThinking(entry, since) {
+    showReasoning(entry, "", true)
+    clearInterval(entry.thinking)
+    const began = performance.now() - since * 1000
+    const tick = () => {
+      const passed = (performance.now() - began) / 1000
+      entry.reasoning.firstChild.textContent = passed < 1 ? "Thinking" : `Thinking for ${seconds(passed)}`
+    }
+    entry.thinking = setInterval(() => { if (entry.node.isConnected) { tick() } else { clearInterval(entry.thinking) } }, 1000)
+    tick()
+  }
+  function showThought(entry, s) {
+    clearInterval(entry.thinking)
+    if (!entry.reasoning) { return }
+    entry.reasoning.firstChild.textContent = s >= 1 ? `Thought for ${seconds(s)}` : "Thought"
+    entry.reasoning.classList.toggle("bare", !entry.reasoning.lastChild.textContent)
+  }
   function showReasoning(entry, text, append) {
-    if (!text && !entry.reasoning) { return }
     if (!entry.reasoning) {
       entry.reasoning = element("details", {class: "reasoning"}, element("summary", {}, "Thinking"), element("div", {class: "thought", dir: "auto"}))
       entry.body.before(entry.reasoning)
@@ -248,6 +267,14 @@ export function render({model, el, view}) {
       articles.clear()
       handlers.patch(msg)
       follow(true)
+      if (window.panelistFirst) {
+        window.panelistFirst.meet({transcript(end) {
+          if (end >= 24) {
+            log.scrollTop = log.scrollHeight - log.clientHeight - end
+            follow(false)
+          }
+        }})
+      }
     },
     patch({order, set, empty: view, more, mine}) {
       const height = log.scrollHeight
@@ -266,10 +293,12 @@ export function render({model, el, view}) {
     },
     // A paint of the reply being written: text of its reasoning, finished blocks, and its open tail, of which the
     // first `k` UTF-16 units are those of the tail before.
-    live({id, r, f, k, t}) {
+    live({id, r, f, k, t, thinking, thought}) {
       const entry = articles.get(id)
       if (!entry) { return }
+      if (thinking !== undefined) { showThinking(entry, thinking) }
       if (r) { showReasoning(entry, r, true) }
+      if (thought !== undefined) { showThought(entry, thought) }
       if (!entry.tail) {
         entry.tail = element("div", {class: "tail"})
         entry.body.append(entry.tail)
@@ -297,7 +326,7 @@ export function render({model, el, view}) {
       showBanner()
     },
     activity({text}) { activity.textContent = text },
-    pong() { pinged = null },
+    pong() {},
     copied({id, text}) {
       const resolve = copies.get(id)
       copies.delete(id)
@@ -311,7 +340,7 @@ export function render({model, el, view}) {
         if (held) { log.focus({preventScroll: true}) }
       }
       if (undo) {
-        toast.append(element("button", {type: "button", onclick: () => { model.send_msg({type: "undo", id: undo}); close() }}, "Undo"))
+        toast.append(element("button", {type: "button", onclick: () => { model.send_msg({type: "undo", mark: undo}); close() }}, "Undo"))
       }
       toast.append(element("button", {type: "button", "aria-label": "Dismiss", onclick: close}, "✕"))
       notices.replaceChildren(toast)
@@ -321,49 +350,69 @@ export function render({model, el, view}) {
       toast.addEventListener("mouseleave", () => { timer = setTimeout(close, 6000) })
     },
   }
-  model.on("msg:custom", (msg) => handlers[msg.type](msg))
+  model.on("msg:custom", (msg) => { hear(); handlers[msg.type](msg) })
 
   // --- the line to the server --------------------------------------------------------------------------------------
+  const PING_MS = 1000
+  const LOST_MS = 2400 // of silence; pings follow one another without waiting, so a slow line is not a silent one
+  const BURIED_MS = 8000 // of silence, while the server answers others: nothing will come on this socket any more
   let trouble = null
   let lost = false
+  let closed = false
+  let heard = performance.now()
+  let beaten = heard
+  let pinged = 0
   function showBanner() {
+    if (lost) { document.documentElement.dataset.panelistLost = "" } else { delete document.documentElement.dataset.panelistLost }
     const text = lost ? "Connection lost. Panelist comes back by itself as soon as it can; your draft is kept." : trouble
     banner.textContent = text || ""
     banner.hidden = !text
   }
-  // A fresh page has everything: the conversation from the address, the draft from the browser, the reply from storage.
-  async function rejoin() {
-    for (;;) {
-      await new Promise((resolve) => setTimeout(resolve, 1000))
-      try {
-        const answer = await fetch(location.href, {method: "GET", cache: "no-store", signal: AbortSignal.timeout(5000)})
-        if (answer.ok) { break }
-      } catch { /* not there yet */ }
-    }
-    location.reload()
+  let returning = false
+  async function comeBack() {
+    if (returning) { return }
+    returning = true
+    await window.panelistComeBack(() => lost, () => closed || silence() > BURIED_MS) // assets/come_back.js
+    returning = false
   }
   function lose() {
     if (lost) { return }
     lost = true
+    document.dispatchEvent(new Event("panelist:lost"))
     showBanner()
-    rejoin()
+    comeBack()
   }
-  view.model.document.on_event("connection_lost", lose)
-  // A line that was cut without a word (sleep, a dropped network) shows by an answer that does not come.
-  let pinged = null
+  // What was only silent for a while, and is not closed, goes on where it was.
+  function hear() {
+    heard = performance.now()
+    if (lost && !closed && navigator.onLine) {
+      lost = false
+      showBanner()
+    }
+  }
+  const silence = () => performance.now() - heard
+  view.model.document.on_event("connection_lost", () => { closed = true; lose() })
+  // A line that was cut without a word (sleep, a dropped network) shows by answers that do not come.
   const beat = setInterval(() => {
-    if (lost || document.hidden) { pinged = null; return }
-    if (pinged !== null && performance.now() - pinged > 4000) { lose(); return }
-    if (pinged === null) {
-      pinged = performance.now()
+    const now = performance.now()
+    // While this page itself slept or was busy, it could hear nothing.
+    if (document.hidden || now - beaten > 1000) { heard = now }
+    beaten = now
+    if (lost || document.hidden) { return }
+    if (silence() > LOST_MS) { lose(); return }
+    if (now - pinged > PING_MS) {
+      pinged = now
       model.send_msg({type: "ping"})
     }
-  }, 1000)
-  const offline = () => lose()
-  window.addEventListener("offline", offline)
+  }, 250)
+  const online = () => { if (lost && !closed) { model.send_msg({type: "ping"}) } }
+  window.addEventListener("offline", lose)
+  window.addEventListener("online", online)
 
   // --- code blocks: one listener for all ---------------------------------------------------------------------------
   list.addEventListener("click", async (event) => {
+    const picture = event.target.closest("button.load-image")
+    if (picture && /^https?:/.test(picture.dataset.src)) { window.open(picture.dataset.src, "_blank", "noopener,noreferrer") }
     const copy = event.target.closest("button.copy-code")
     if (!copy) { return }
     const code = copy.closest(".code-block").querySelector("pre")
@@ -389,9 +438,11 @@ export function render({model, el, view}) {
     sizes.disconnect()
     timers.forEach(clearInterval)
     window.removeEventListener("popstate", back)
-    window.removeEventListener("offline", offline)
+    window.removeEventListener("offline", lose)
+    window.removeEventListener("online", online)
     clearInterval(beat)
   })
+  window.panelistIsHere() // assets/come_back.js
   // Not at once: until the whole page is in place, Bokeh would send this component's entire state along.
   setTimeout(() => model.send_msg({
     type: "ready",

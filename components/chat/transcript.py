@@ -12,7 +12,7 @@ from panel.custom import JSComponent
 from panel.models.esm import DataEvent
 
 from components.chat.streaming import StreamingMarkdown
-from components.chat.views import answer_html, message_view
+from components.chat.views import CHIPS, answer_html, empty_view, message_view
 from components.state import ConversationState, Delta, Notice
 from services.conversation import Versions
 from services.messages import Message
@@ -23,12 +23,16 @@ _ASSETS = _HERE.parent / "assets"
 WINDOW = 40
 """Messages that are sent at first and with each "Show earlier messages"."""
 
-CHIPS = (
-    "What can you do?",
-    "Show me every kind of Markdown",
-    "How do I connect a model?",
-    "Where is my data stored?",
-)
+STYLES = [(_ASSETS / "markdown.css").read_text("utf-8"), (_HERE / "transcript.css").read_text("utf-8")]
+
+
+async def prepare_window(path: Sequence[Message]) -> None:
+    """Render the end of a path in a thread: a window of long answers takes longer than the loop may wait."""
+    await _prepare(path[-WINDOW:])
+
+
+async def _prepare(shown: Sequence[Message]) -> None:
+    await asyncio.to_thread(lambda: [answer_html(m.text) for m in shown if m.role == "assistant"])
 
 
 class Transcript(JSComponent):
@@ -37,17 +41,13 @@ class Transcript(JSComponent):
     dark: bool = param.Boolean(default=False)  # type: ignore[assignment]
 
     _esm = _HERE / "transcript.js"
-    _stylesheets = [  # noqa: RUF012 - Panel's own class attribute
-        (_ASSETS / "markdown.css").read_text("utf-8"),
-        (_HERE / "transcript.css").read_text("utf-8"),
-    ]
+    _stylesheets = STYLES
 
     def __init__(
         self,
         state: ConversationState,
         on_connect: Callable[[], None],
         on_choose_model: Callable[[], None],
-        on_fill: Callable[[str], None],
         on_screen: Callable[[bool, bool], None],
         **params: Any,
     ) -> None:
@@ -56,7 +56,6 @@ class Transcript(JSComponent):
         self._state = state
         self._on_connect = on_connect
         self._on_choose_model = on_choose_model
-        self._on_fill = on_fill
         self._on_screen = on_screen
         self._ready = False
         self._shown: str | None = None
@@ -94,8 +93,11 @@ class Transcript(JSComponent):
         self._patch("show")
 
     async def _prepare(self, path: Sequence[Message]) -> None:
-        """Render what will be shown in a thread: a window of long answers takes longer than the loop may wait."""
-        await asyncio.to_thread(lambda: [answer_html(m.text) for m in path[-WINDOW:] if m.role == "assistant"])
+        """Prepare what will be shown of a path."""
+        first = max(0, len(path) - WINDOW)
+        if path and path[0].conversation_id == self._shown:
+            first = min(first, self._first)  # another version stays where its reader is, whatever follows it
+        await _prepare(path[first:])
 
     def _patch(self, kind: str = "patch") -> None:
         """Send the messages that are not on the page as they should be."""
@@ -114,37 +116,27 @@ class Transcript(JSComponent):
                 "set": changed,
                 "more": self._first > 0,
                 "mine": any(message.status == "streaming" for message in added),
-                "empty": self._empty() if not window else None,
+                "empty": empty_view(state.first_run) if not window else None,
             }
         )
         if self._reply is not None and self._earlier:
             self._tell(self._reply.paint(Delta(self._reply.message_id, "", self._earlier)))
 
     def _view(self, message: Message, versions: Versions | None) -> dict[str, Any]:
-        view = message_view(message, versions)
         reply = self._reply
         if reply is not None and reply.message_id == message.id and message.status != "streaming":
             self._reply = None
             last, right = reply.finish(message.text)
             self._tell(last)
             self._tell({"type": "settle", "id": message.id})
-            if right:
-                del view["html"]
-        elif message.status == "streaming":
+            return message_view(message, versions, painted=right)
+        view = message_view(message, versions, painted=message.status == "streaming")
+        if message.status == "streaming":
             # A run is followed from its first word; what an earlier one wrote into this message comes before it.
             view["html"] = ""
             self._reply = StreamingMarkdown(message.id)
             self._earlier = message.text
         return view
-
-    def _empty(self) -> dict[str, Any]:
-        demo = self._state.first_run
-        banner = "You are on the demo endpoint: prepared text, not an AI. Connect a model to get real answers."
-        return {
-            "title": "What would you like to know?",
-            "banner": banner if demo else None,
-            "chips": CHIPS if demo else (),
-        }
 
     def _on_address(self, *_: object) -> None:
         here = self._state.conversation
@@ -160,7 +152,8 @@ class Transcript(JSComponent):
             self._tell_notice(event.new)
 
     def _tell_notice(self, notice: Notice) -> None:
-        self._tell({"type": "notice", "text": notice.text, "kind": notice.kind, "undo": notice.undo})
+        undo = notice.mark if notice.undo is not None else None
+        self._tell({"type": "notice", "text": notice.text, "kind": notice.kind, "undo": undo})
 
     def _on_trouble(self, *_: object) -> None:
         trouble = self._state.trouble
@@ -175,8 +168,7 @@ class Transcript(JSComponent):
             case {"type": "ping"}:
                 self._tell({"type": "pong"})
             case {"type": "older"}:
-                self._first = max(0, self._first - WINDOW)
-                self._patch()
+                await self._show_earlier()
             case {"type": "copy", "id": str(id)} if message := self._message(id):
                 self._send_msg({"type": "copied", "id": id, "text": message.text})
             case {"type": "all", "id": str(id)} if message := self._message(id):
@@ -202,16 +194,20 @@ class Transcript(JSComponent):
                 await state.go_on(id)
             case {"type": "version", "id": str(id)}:
                 await state.show_version(id)
-            case {"type": "undo", "id": str(id)}:
-                await state.restore(id)
-            case {"type": "chip", "text": str(text)} if text in CHIPS:
+            case {"type": "undo", "mark": str(mark)} if (
+                (notice := state.notice) and notice.mark == mark and notice.undo
+            ):
+                await notice.undo()
+            case {"type": "chip", "text": str(text)} if text in CHIPS and not state.path:
                 await state.ask(text)
 
     async def _on_ready(self) -> None:
         """The page is there, for the first time or again: give it everything, from the first word of a reply."""
         self._ready = False  # what a new page has not got yet cannot be patched
-        if self._reply is not None:
+        if self._state.run_id is not None:
             await self._state.reopen()
+        else:
+            await prepare_window(self._state.path)
         self._ready = True
         self._show_all()
         self._on_address()
@@ -219,6 +215,14 @@ class Transcript(JSComponent):
         self._tell({"type": "activity", "text": self._state.activity})
         if self._state.notice is not None:  # it may have been said before the page could hear it
             self._tell_notice(self._state.notice)
+
+    async def _show_earlier(self) -> None:
+        """Send one more window of messages, upwards."""
+        here, first = self._shown, max(0, self._first - WINDOW)
+        await _prepare(self._state.path[first : self._first])
+        if here == self._shown:
+            self._first = min(self._first, first)
+            self._patch()
 
     async def _on_step(self, message_id: str, step: str, parameter: object) -> None:
         message = self._message(message_id)
@@ -232,7 +236,7 @@ class Transcript(JSComponent):
             case "drop_parameter" if isinstance(parameter, str):
                 await self._state.drop_parameter(message_id, parameter)
             case "shorten" if message is not None and (question := self._message(message.parent_id)):
-                self._on_fill(question.text)
+                self._state.refill = question.text
 
     def _message(self, message_id: str | None) -> Message | None:
         return next((message for message in self._state.path if message.id == message_id), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypedDict
 
 from services.conversation import Versions
 from services.errors import Failure, NextStep
@@ -13,6 +13,13 @@ from services.render import escape, render_markdown
 
 SHORT = 6_000
 """Characters of a question that are shown before "Show all"."""
+
+CHIPS = (
+    "What can you do?",
+    "Show me every kind of Markdown",
+    "How do I connect a model?",
+    "Where is my data stored?",
+)
 
 _STEPS: dict[NextStep, str] = {
     "add_key": "Add a key",
@@ -31,14 +38,33 @@ _NOTES: dict[MessageStatus, str] = {
 }
 
 
+class Empty(TypedDict):
+    """What is shown where there are no messages."""
+
+    title: str
+    banner: str | None
+    chips: tuple[str, ...]
+
+
+def empty_view(demo: bool) -> Empty:
+    """Return what a new conversation shows; on the demo endpoint what that is, and what to ask it."""
+    banner = "You are on the demo endpoint: prepared text, not an AI. Connect a model to get real answers."
+    return {"title": "What would you like to know?", "banner": banner if demo else None, "chips": CHIPS if demo else ()}
+
+
 @lru_cache(maxsize=1024)
 def answer_html(text: str) -> str:
     """Return an answer as safe HTML. Settled answers never change, and tabs show the same ones."""
     return render_markdown(text)
 
 
-def message_view(message: Message, versions: Versions | None, *, whole: bool = False) -> dict[str, Any]:
-    """Return a message as the transcript shows it; with `whole` nothing of a long question is held back."""
+def message_view(
+    message: Message, versions: Versions | None, *, whole: bool = False, painted: bool = False
+) -> dict[str, Any]:
+    """Return a message as the transcript shows it.
+
+    With `whole` nothing of a long question is held back; with `painted` the page has the HTML of an answer already.
+    """
     view: dict[str, Any] = {
         "id": message.id,
         "role": message.role,
@@ -54,8 +80,11 @@ def message_view(message: Message, versions: Versions | None, *, whole: bool = F
         view["html"] = escape(text[:SHORT] if cut else text)
         view["more"] = f"Show all {len(text):,} characters" if cut else None
     else:
-        view["html"] = answer_html(message.text)
-        view["reasoning"] = "".join(part.text for part in message.parts if isinstance(part, ReasoningPart))
+        if not painted:
+            view["html"] = answer_html(message.text)
+        thoughts = [part for part in message.parts if isinstance(part, ReasoningPart)]
+        view["reasoning"] = "".join(part.text for part in thoughts)
+        view["thought_s"] = sum(part.seconds or 0.0 for part in thoughts)
     if versions is not None:
         view["versions"] = {
             "index": versions.index,

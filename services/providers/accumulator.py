@@ -161,6 +161,10 @@ class Joiner:
         """Let a blank line come before whatever follows."""
         self._gap = self._began
 
+    def go_on(self) -> None:
+        """Take the blank line back: the block has not ended."""
+        self._gap = False
+
     def close(self) -> str:
         half, self._half = self._half, ""
         return clean_text(half)

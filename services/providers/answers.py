@@ -37,7 +37,9 @@ async def read_answer(
     data = await _start(body)
     if not _is_event_stream(content_type, data):
         whole = await read_all(body, data)
-        for event in [*_whole(whole, content_type, asked, acc), *acc.finish()]:
+        for event in _whole(whole, content_type, asked, acc):
+            yield event
+        for event in acc.finish():
             yield event
         return
     decoder = SSEDecoder()

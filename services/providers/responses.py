@@ -7,17 +7,20 @@ and goes back to where it came from.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Generator, Iterator, Mapping
 
 from services.endpoints import Endpoint
-from services.errors import ModelError
-from services.events import ReasoningDelta, RunEvent, TextDelta
+from services.errors import Failure, ModelError
+from services.events import ReasoningDelta, ReasoningStarted, RunEvent, TextDelta
 from services.messages import Message, ProviderMetadata, ReasoningPart, TextPart, clean_text
 from services.providers.accumulator import Accumulator, items_in, text_in
 from services.providers.base import ModelRequest
 from services.providers.failures import Asked, classify_payload
+from services.providers.retold import Retold
 
 _UNFINISHED = ("incomplete", "failed", "cancelled")
+_ENDS = frozenset(f"response.{word}" for word in ("completed", *_UNFINISHED))
 _CUTS = ("max_output_tokens", "max_tokens", "length", "content_filter")
 """What may be behind `incomplete`; any other word must not make the answer look complete."""
 
@@ -87,108 +90,148 @@ def _answer(message: Message, endpoint: Endpoint) -> list[dict[str, object]]:
 class ResponsesAccumulator(Accumulator):
     """Turns the events of one stream into run events. Only `response.completed` and `incomplete` hold a reason.
 
-    Texts come as deltas and again in the item they belong to; the item counts where no delta came.
+    Texts come as deltas and again, whole, with their part, their item and the response: what came only so counts too.
     """
+
+    _text: Retold
+    _reasoning: Retold
 
     def __init__(self, asked: Asked, headers: Mapping[str, str] | None = None, request_id: str | None = None) -> None:
         super().__init__(asked, headers, request_id)
+        self._text = Retold()
+        self._reasoning = Retold()
         self._came: set[str] = set()
-        """Types of the items of which something has come."""
-        self._open: set[str] = set()
-        """Types of the items that have not ended and of which deltas came; for arguments with the item's place."""
+        """Types of the items that came with events of their own."""
+        self._is_cut = False
+        """Whether the last message calls itself incomplete."""
+        self._failure: Failure | None = None
 
     def is_answer(self, body: Mapping[str, object]) -> bool:
         return isinstance(body.get("output"), list)
 
+    def finish(self) -> list[RunEvent]:
+        if self._failure is not None:
+            raise ModelError(self._failure)
+        return super().finish()
+
     def _is_error(self, payload: Mapping[str, object]) -> bool:
         """Events have a dot in their type; one of an unknown type is no error, whatever fields it has."""
-        is_event = "." in (text_in(payload.get("type")) or "")
-        return bool(payload.get("error")) or (not is_event and super()._is_error(payload))
+        if self._is_response(payload):
+            return False  # what it says of an error is read with the rest
+        kind = text_in(payload.get("type")) or ""
+        if "." in kind:
+            return bool(payload.get("error")) or kind == "response.error"
+        return super()._is_error(payload)
+
+    def _is_response(self, payload: Mapping[str, object]) -> bool:
+        return "type" not in payload and self.is_answer(payload)
 
     def _read(self, payload: Mapping[str, object], event: str) -> Iterator[RunEvent]:
-        kind, response, item = payload.get("type") or event, payload.get("response"), payload.get("item")
-        if "type" not in payload and self.is_answer(payload):
+        kind, response, item = text_in(payload.get("type")) or event, payload.get("response"), payload.get("item")
+        is_bare = self._is_response(payload)
+        if is_bare:
             kind, response = f"response.{payload.get('status')}", payload
-        place = payload.get("output_index")
         if isinstance(response, dict):
             yield from self._name(response)
+        if kind in _ENDS or is_bare:
+            yield from self._close_response(kind, response if isinstance(response, dict) else payload)
+        elif kind == "response.output_item.added" and isinstance(item, dict):
+            self._begin(item, payload.get("output_index"))
+            if item.get("type") == "reasoning":  # it may show nothing of it, for minutes
+                yield ReasoningStarted(time.time())
+        elif kind == "response.output_item.done" and isinstance(item, dict):
+            yield from self._end(item, payload.get("output_index"))
+        else:
+            yield from self._read_part(kind, payload)
+
+    def _read_part(self, kind: str, payload: Mapping[str, object]) -> Iterator[RunEvent]:
+        place, part = payload.get("output_index"), payload.get("part")
         match kind:
             case "response.output_text.delta" | "response.refusal.delta":
-                yield from self._say(payload.get("delta"), refused=kind == "response.refusal.delta")
+                yield from self._say(payload.get("delta"), _item(payload), refused=kind == "response.refusal.delta")
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
                 yield from self._think(payload.get("delta"))
+            case "response.content_part.added":
+                self._text.begin_part(_part(payload))
             case "response.reasoning_summary_part.added":
+                self._reasoning.begin_part(_part(payload))
                 self._reasoning.end_block()
+            case "response.output_text.done" | "response.refusal.done":
+                yield from self._tell([payload], self._text.since(_part(payload), _item(payload)))
+            case "response.content_part.done" if isinstance(part, dict) and part.get("type") != "reasoning_text":
+                yield from self._tell([part], self._text.since(_part(payload), _item(payload)))
+            case "response.reasoning_summary_text.done" | "response.reasoning_text.done":
+                yield from self._recall([payload], self._reasoning.since(_part(payload), _item(payload)))
+            case "response.reasoning_summary_part.done" | "response.reasoning_part.done" | "response.content_part.done":
+                yield from self._recall([part], self._reasoning.since(_part(payload), _item(payload)))
             case "response.function_call_arguments.delta":
-                self._call(place, arguments=payload.get("delta"))
-            case "response.function_call_arguments.done" if f"arguments {place}" not in self._open:
-                self._call(place, arguments=payload.get("arguments"))
-            case "response.output_item.added" if isinstance(item, dict):
-                self._begin(item, place)
-            case "response.output_item.done" if isinstance(item, dict):
-                yield from self._end(item, place)
-            case "response.completed" | "response.incomplete" | "response.failed" | "response.cancelled":
-                yield from self._close_response(str(kind), response if isinstance(response, dict) else {})
+                self._call(place, {}, payload.get("delta"))
+            case "response.function_call_arguments.done":
+                self._call(place, {}, payload.get("arguments"), whole=True)
             case _:
                 pass  # new events appear every few months; the text is in the ones above
 
-    def _say(self, text: object, *, refused: bool = False) -> Iterator[RunEvent]:
+    def _say(self, text: object, item: str | None = None, *, refused: bool = False) -> Iterator[RunEvent]:
         if text := text_in(text):
-            self._take("message")
             self._refused = self._refused or refused
-            if shown := self._text.feed(text):
+            if shown := self._text.feed(text, item):
                 yield TextDelta(shown)
 
-    def _take(self, kind: str) -> None:
-        self._came.add(kind)
-        self._open.add(kind)
-
     def _think(self, text: object) -> Iterator[RunEvent]:
-        if text := text_in(text):
-            self._take("reasoning")
-            if shown := self._reasoning.feed(text):
-                yield ReasoningDelta(shown)
+        if (text := text_in(text)) and (shown := self._reasoning.feed(text)):
+            yield ReasoningDelta(shown)
 
-    def _call(self, place: object, item: Mapping[str, object] | None = None, arguments: object = None) -> None:
-        self._came.add("function_call")
+    def _tell(self, parts: object, told: str) -> Generator[RunEvent, None, str]:
+        """Say what a message's parts hold beyond what was `told`; return what of that comes after them."""
+        for part in _dicts(parts):
+            for name in ("text", "refusal"):
+                text = text_in(part.get(name)) or ""
+                missing, told = self._text.compare(text, told)
+                yield from self._say(missing)
+                self._refused = self._refused or (name == "refusal" and bool(text))
+        return told
+
+    def _recall(self, parts: object, told: str) -> Generator[RunEvent, None, str]:
+        """As `_tell`, for the parts of a reasoning."""
+        for part in _dicts(parts):
+            missing, told = self._reasoning.compare(text_in(part.get("text")) or "", told)
+            yield from self._think(missing)
+            self._reasoning.end_block()
+        return told
+
+    def _call(
+        self, place: object, item: Mapping[str, object], arguments: object = None, *, whole: bool = False
+    ) -> None:
         if arguments:
-            self._open.add(f"arguments {place}")
-        named = item or {}
-        call_id = named.get("call_id") or named.get("id")
-        function = {"name": named.get("name"), "arguments": arguments}
-        self._calls.feed({"index": place, "id": call_id, "function": function})
+            self._came.add("function_call")
+        call_id = item.get("call_id") or item.get("id")
+        function = {"name": item.get("name"), "arguments": arguments}
+        self._calls.feed({"index": place, "id": call_id, "function": function}, whole=whole)
 
     def _begin(self, item: Mapping[str, object], place: object) -> None:
-        kind = item.get("type")
-        if kind == "function_call":
-            self._call(place, item)
-        elif kind == "message":
-            self._text.end_block()
-        elif kind == "reasoning":
-            self._reasoning.end_block()
-        self._open.discard(str(kind))
+        match item.get("type"):
+            case "function_call":
+                self._call(place, item, item.get("arguments"), whole=True)
+            case "message":
+                self._text.begin(f"{item.get('id')} {place}")
+            case "reasoning":
+                self._reasoning.begin(f"{item.get('id')} {place}")
 
     def _end(self, item: Mapping[str, object], place: object) -> Iterator[RunEvent]:
         """Take a whole item in: what has not come in deltas, and what only the item holds."""
-        kind = item.get("type")
-        if kind == "function_call":
-            came = f"arguments {place}" in self._open
-            self._call(place, item, None if came else item.get("arguments"))
-            self._open.discard(f"arguments {place}")
-        elif kind == "message":
-            if "message" not in self._open:
-                for part in _dicts(item.get("content")):
-                    yield from self._say(part.get("text"))
-                    yield from self._say(part.get("refusal"), refused=True)
-            self._text.end_block()
-        elif kind == "reasoning":
-            if "reasoning" not in self._open:
-                for part in [*_dicts(item.get("summary")), *_dicts(item.get("content"))]:
-                    yield from self._think(part.get("text"))
-                    self._reasoning.end_block()
-            self._reasoning.end_block()
-            yield from self._keep(item)
-        self._open.discard(str(kind))
+        name = f"{item.get('id')} {place}"
+        match item.get("type"):
+            case "function_call":
+                self._call(place, item, item.get("arguments"), whole=True)
+                self._came.add("function_call")
+            case "message":
+                yield from self._tell(item.get("content"), self._text.since(name))
+                self._text.end(name)
+                self._is_cut = item.get("status") == "incomplete"
+            case "reasoning":
+                yield from self._recall(_thoughts(item), self._reasoning.since(name))
+                self._reasoning.end(name)
+                yield from self._keep(item)
 
     def _keep(self, item: Mapping[str, object]) -> Iterator[RunEvent]:
         """Keep an encrypted item as its server wants it back: null and unknown fields would be refused."""
@@ -208,29 +251,52 @@ class ResponsesAccumulator(Accumulator):
         yield ReasoningDelta(half, ProviderMetadata(_origin(self._asked.endpoint), json.dumps(kept)))
 
     def _close_response(self, kind: str, response: Mapping[str, object]) -> Iterator[RunEvent]:
-        """Take the last event in. A status that says less than the event's name wins: no cut answer looks complete.
-
-        Raises:
-            ModelError: the response failed.
-        """
+        """Take the last event in. A status that says less than the event's name wins: no cut answer looks complete."""
+        self._note_usage(response.get("usage"))
+        yield from self._take_output(response.get("output"))
         ended, status = kind.removeprefix("response."), response.get("status")
         details = response.get("incomplete_details")
         why = details.get("reason") if isinstance(details, dict) else None
-        if ended == "completed" and (why or status in _UNFINISHED):  # vLLM completes what is incomplete
+        if ended == "completed" and (why or self._is_cut or status in _UNFINISHED):  # vLLM completes what is incomplete
             ended = str(status) if status in _UNFINISHED else "incomplete"
-        self._note_usage(response.get("usage"))
-        if ended == "failed" and response.get("error"):
-            raise ModelError(classify_payload(self._asked, response, self._headers))
-        came = set(self._came)
-        for place, item in enumerate(_dicts(response.get("output"))):
-            if item.get("type") not in came:  # from a server that has no event for it
-                yield from self._end(item, place)
-        if ended == "incomplete" and why in _CUTS:
+        if response.get("error"):
+            self._failure = classify_payload(self._asked, response, self._headers)
+        elif ended == "incomplete" and why in _CUTS:
             self._raw_reason = str(why)
-        else:
+        elif kind in _ENDS:
             self._raw_reason = f"{ended} ({clean_text(str(why))})" if why else ended
-        self.done = True
+        self.done = kind in _ENDS
+
+    def _take_output(self, output: object) -> Iterator[RunEvent]:
+        """Take in what only the last event holds, from a server that has no other for it."""
+        told, thought, came = self._text.told, self._reasoning.told, set(self._came)
+        for place, item in enumerate(_dicts(output)):
+            match item.get("type"):
+                case "message":
+                    told = yield from self._tell(item.get("content"), told)
+                    self._text.end_block()
+                    self._is_cut = item.get("status") == "incomplete"
+                case "reasoning":
+                    thought = yield from self._recall(_thoughts(item), thought)
+                    if "reasoning" not in came:
+                        yield from self._keep(item)
+                case "function_call" if "function_call" not in came:
+                    yield from self._end(item, place)
 
 
 def _dicts(value: object) -> Iterator[Mapping[str, object]]:
     return (item for item in items_in(value) if isinstance(item, dict))
+
+
+def _thoughts(item: Mapping[str, object]) -> list[object]:
+    return [*items_in(item.get("summary")), *items_in(item.get("content"))]
+
+
+def _item(payload: Mapping[str, object]) -> str | None:
+    """Return the name of the item that an event belongs to, or None where it does not say."""
+    item = text_in(payload.get("item_id"))
+    return f"{item} {payload.get('output_index')}" if item else None
+
+
+def _part(payload: Mapping[str, object]) -> str:
+    return f"{_item(payload)} {payload.get('content_index')} {payload.get('summary_index')}"

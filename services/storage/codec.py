@@ -12,6 +12,8 @@ from services.events import (
     FinishReason,
     ModelNamed,
     ReasoningDelta,
+    ReasoningEnded,
+    ReasoningStarted,
     RetryScheduled,
     RunEvent,
     RunFinished,
@@ -46,7 +48,7 @@ def part_to_json(part: Part) -> str:
         case TextPart(text=text):
             return _dump({"text": text})
         case ReasoningPart():
-            return _reasoning_to_json(part)
+            return _reasoning_to_json(part, seconds=part.seconds)
         case ToolCallPart():
             return _dump({"id": part.id, "name": part.name, "arguments": part.arguments})
         case ErrorPart(failure=failure):
@@ -66,7 +68,7 @@ def part_from_json(kind: str, text: str) -> Part:
         case "text":
             return TextPart(data.text("text"))
         case "reasoning":
-            return ReasoningPart(data.text("text"), _metadata(data))
+            return ReasoningPart(data.text("text"), _metadata(data), data.seconds_or_none("seconds"))
         case "tool_call":
             return ToolCallPart(data.text("id"), data.text("name"), data.text("arguments"))
         case "error":
@@ -82,6 +84,10 @@ def event_to_json(event: RunEvent) -> str:
             return _dump({"endpoint": event.endpoint, "model": event.model})
         case ModelNamed():
             return _dump({"model": event.model, "response_id": event.response_id, "request_id": event.request_id})
+        case ReasoningStarted(at=at):
+            return _dump({"at": at})
+        case ReasoningEnded(seconds=seconds):
+            return _dump({"seconds": seconds})
         case ReasoningDelta():
             return _reasoning_to_json(event)
         case TextDelta(text=text):
@@ -102,7 +108,7 @@ def event_to_json(event: RunEvent) -> str:
             assert_never(event)
 
 
-def event_from_json(kind: str, text: str) -> RunEvent:
+def event_from_json(kind: str, text: str) -> RunEvent:  # noqa: PLR0912 - a case for each event
     """Return the event that `event_to_json` wrote.
 
     Raises:
@@ -116,6 +122,10 @@ def event_from_json(kind: str, text: str) -> RunEvent:
             return ModelNamed(
                 data.text_or_none("model"), data.text_or_none("response_id"), data.text_or_none("request_id")
             )
+        case "reasoning_started":
+            return ReasoningStarted(data.seconds("at"))
+        case "reasoning_ended":
+            return ReasoningEnded(data.seconds("seconds"))
         case "reasoning_delta":
             return ReasoningDelta(data.text("text"), _metadata(data))
         case "text_delta":
@@ -129,10 +139,9 @@ def event_from_json(kind: str, text: str) -> RunEvent:
             return StepFinished(cast(FinishReason, data.word("reason", get_args(FinishReason))), data.text("raw"))
         case "retry_scheduled":
             failure = data.inner("failure")
-            at = data.seconds_or_none("at")
-            if failure is None or at is None:
+            if failure is None:
                 raise data.damaged("failure")
-            return RetryScheduled(data.count("attempt"), data.count("of"), at, _failure(failure))
+            return RetryScheduled(data.count("attempt"), data.count("of"), data.seconds("at"), _failure(failure))
         case "run_finished":
             inner = data.inner("failure")
             status = cast(MessageStatus, data.word("status", MESSAGE_STATUSES))
@@ -150,11 +159,12 @@ def failure_from_json(text: str) -> Failure:
     return _failure(_Fields("failure", text))
 
 
-def _reasoning_to_json(reasoning: ReasoningPart | ReasoningDelta) -> str:
-    """Leave the metadata out where there is none, as rows from before there was any have it."""
+def _reasoning_to_json(reasoning: ReasoningPart | ReasoningDelta, seconds: float | None = None) -> str:
+    """Leave out what there is none of, as rows from before there was any have it."""
     metadata = reasoning.provider_metadata
-    kept = {} if metadata is None else {"provider_metadata": asdict(metadata)}
-    return _dump({"text": reasoning.text, **kept})
+    kept: dict[str, Json] = {} if metadata is None else {"provider_metadata": asdict(metadata)}
+    timed: dict[str, Json] = {} if seconds is None else {"seconds": seconds}
+    return _dump({"text": reasoning.text, **kept, **timed})
 
 
 def _metadata(data: _Fields) -> ProviderMetadata | None:
@@ -233,11 +243,14 @@ class _Fields:
     def count_or_none(self, name: str) -> int | None:
         return None if self._data.get(name) is None else self.count(name)
 
-    def seconds_or_none(self, name: str) -> float | None:
+    def seconds(self, name: str) -> float:
         value = self._data.get(name)
-        if value is None or isinstance(value, int | float):
+        if isinstance(value, int | float):
             return value
         raise self.damaged(name)
+
+    def seconds_or_none(self, name: str) -> float | None:
+        return None if self._data.get(name) is None else self.seconds(name)
 
     def inner(self, name: str) -> _Fields | None:
         value = self._data.get(name)

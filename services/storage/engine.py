@@ -104,6 +104,7 @@ class Database:
         self._writing = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
+        self.on_failure: Callable[[], None] = lambda: None
 
     @classmethod
     async def open(cls, dialect: Dialect) -> Database:
@@ -126,7 +127,8 @@ class Database:
     ) -> T:
         """Return `work(connection, …)`, all of whose reads see the same moment. It may be called more than once."""
         self._check_open()
-        return await self._to_the_end(self._transaction(self.readers, lambda c: work(c, *args, **kwargs)))
+        transaction = self._transaction(self.readers, lambda c: work(c, *args, **kwargs), self._patience_ends())
+        return await self._to_the_end(transaction)
 
     async def write(
         self, work: Callable[Concatenate[AsyncConnection, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
@@ -147,11 +149,16 @@ class Database:
         await self.writer.dispose()
 
     async def _one_at_a_time(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        give_up = self._patience_ends()  # from now on: else each in the queue would wait as long once more
         async with self._writing:  # waits its turn without the pool's limit of 30 s
-            return await self._transaction(self.writer, work)
+            return await self._transaction(self.writer, work, give_up)
 
-    async def _transaction(self, engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        give_up = asyncio.get_running_loop().time() + self._dialect.patience_s
+    def _patience_ends(self) -> float:
+        return asyncio.get_running_loop().time() + self._dialect.patience_s
+
+    async def _transaction(
+        self, engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[T]], give_up: float
+    ) -> T:
         while True:
             with told_plainly(self._dialect):
                 try:
@@ -174,10 +181,17 @@ class Database:
         return result
 
     async def _to_the_end(self, transaction: Coroutine[Any, Any, T]) -> T:
-        task = asyncio.create_task(transaction)
+        task = asyncio.create_task(self._noted(transaction))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
+
+    async def _noted(self, transaction: Coroutine[Any, Any, T]) -> T:
+        try:
+            return await transaction
+        except StorageError:
+            self.on_failure()
+            raise
 
     def _check_open(self) -> None:
         if self._closed:

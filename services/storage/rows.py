@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from services.conversation import MAX_TITLE, Conversation, Options
+from services.conversation import MAX_TITLE, Conversation, Options, Queued, Versions
 from services.errors import Failure
 from services.events import FinishReason, Numbered
 from services.messages import Message, MessageStatus, Part, clean_text
@@ -46,12 +46,24 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A conversation at one moment."""
+
+    conversation: Conversation
+    path: tuple[Message, ...]
+    versions: dict[str, Versions]
+    """Of every message of the path."""
+    queue: tuple[Queued, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Begun:
     """What beginning a run came to."""
 
     conversation: Conversation
     """As it is then."""
-    run_id: str
+    run_id: str | None
+    """None when the message of the request still waits for its turn."""
     fresh: bool
     """False when the request had come before: nothing was stored now, and this is the run of that first time."""
 

@@ -9,11 +9,11 @@ from datetime import datetime
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.conversation import Conversation, Options
+from services.conversation import Conversation, Options, Queued
 from services.errors import Failure, InputError, NotFoundError
 from services.events import Numbered, Reply, RunFinished
-from services.messages import Message, MessageStatus, Part, ReasoningPart, TextPart
-from services.storage import codec, conversations, rows, tree
+from services.messages import RESUMABLE, Message, Part, ReasoningPart, TextPart, moved
+from services.storage import codec, conversations, queue, rows, tree
 from services.storage.engine import insert_new
 from services.storage.rows import Begun
 from services.storage.schema import conversations as conversations_table
@@ -26,8 +26,8 @@ STOPPED = Failure(
     next_step="retry",
 )
 
-RESUMABLE: tuple[MessageStatus, ...] = ("stopped", "truncated", "interrupted")
-"""Statuses of the answers that can be gone on with in place."""
+_ROWS = 2_000
+"""Events of one statement: to write down all that waited while storage was in trouble takes long, but not in one go."""
 
 
 def joined(kept: Sequence[Part], new: Sequence[Part]) -> tuple[Part, ...]:
@@ -48,9 +48,12 @@ async def begin(
     *,
     run_id: str,
     request_key: str | None,
+    waited: bool,
     now: datetime,
 ) -> Begun:
     """Store the conversation if it is new, the new messages (the last is the answer) and the run."""
+    if waited:
+        request_key = await queue.take(connection, owner, conversation.id, new[0].id)
     earlier = await _begun_before(connection, owner, request_key)
     if earlier is not None:
         return earlier
@@ -111,8 +114,9 @@ async def append(connection: AsyncConnection, events: Mapping[str, Sequence[Numb
     """
     ended = await connection.scalars(select(runs.c.id).where(runs.c.id.in_(events), runs.c.status != "streaming"))
     live = events.keys() - set(ended)
-    values = [rows.from_numbered(run_id, numbered) for run_id in live for numbered in events[run_id]]
-    if values:
+    new = [(run_id, numbered) for run_id in live for numbered in events[run_id]]
+    for start in range(0, len(new), _ROWS):
+        values = [rows.from_numbered(*one) for one in new[start : start + _ROWS]]
         await connection.execute(insert_new(connection, run_events), values)
 
 
@@ -131,6 +135,7 @@ async def finish(
         raise _not_found()
     if run.status != "streaming":
         return
+    status = moved(run.status, reply.status)
     model = reply.model or run.model
     kept = await tree.parts_of(connection, run.message_id)  # none, unless the run went on with an earlier answer
     await connection.execute(delete(parts).where(parts.c.message_id == run.message_id))
@@ -139,7 +144,7 @@ async def finish(
         update(runs)
         .where(runs.c.id == run_id)
         .values(
-            status=reply.status,
+            status=status,
             model=model,
             finished_at=now,
             first_token_s=first_token_s,
@@ -155,7 +160,7 @@ async def finish(
     await connection.execute(
         update(messages)
         .where(messages.c.id == run.message_id)
-        .values(status=reply.status, model=model, **rows.from_usage(usage))
+        .values(status=status, model=model, **rows.from_usage(usage))
     )
     await connection.execute(
         delete(run_events).where(run_events.c.run_id == run_id, run_events.c.kind.in_(codec.DELTA_KINDS))
@@ -209,9 +214,20 @@ async def _begun_before(connection: AsyncConnection, owner: str, request_key: st
         .where(request_keys.c.owner == owner, request_keys.c.key == request_key)
     )
     row = (await connection.execute(query)).one_or_none()
-    if row is None:
-        return None
-    return Begun(await conversations.one(connection, owner, row.conversation_id), row.id, fresh=False)
+    if row is not None:
+        return Begun(await conversations.one(connection, owner, row.conversation_id), row.id, fresh=False)
+    waits_in = await queue.conversation_of(connection, owner, request_key)
+    if waits_in is not None:
+        return Begun(await conversations.one(connection, owner, waits_in), None, fresh=False)
+    return None
+
+
+async def wait(
+    connection: AsyncConnection, owner: str, conversation_id: str, message: Queued, request_key: str | None
+) -> None:
+    """Let a message wait, unless its request has come before."""
+    if await _begun_before(connection, owner, request_key) is None:
+        await queue.add(connection, owner, conversation_id, message, request_key)
 
 
 async def _add_run(

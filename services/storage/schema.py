@@ -165,6 +165,19 @@ request_keys = Table(
     Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
 )
 
+# What waits for the answer before it. A message only becomes one of the tree, with its parent, when it is sent.
+queued = Table(
+    "queued",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("conversation_id", Text, ForeignKey("conversations.id"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("text", CleanText, nullable=False),
+    Column("request_key", Text),
+    Column("created_at", UtcTime, nullable=False),
+    UniqueConstraint("conversation_id", "seq"),
+)
+
 dropped_parameters = Table(
     "dropped_parameters",
     metadata,

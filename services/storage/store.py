@@ -10,20 +10,20 @@ from pathlib import Path
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.conversation import Conversation, Options, TitleSource, Versions
+from services.conversation import Conversation, Options, Queued, TitleSource, Versions
 from services.errors import InputError
 from services.events import Numbered, Reply
 from services.messages import Message
-from services.storage import conversations, runs, tree
+from services.storage import conversations, queue, runs, tree
 from services.storage.backup import backup
 from services.storage.dialects import dialect_of
 from services.storage.engine import Database, Dialect, insert_new
 from services.storage.migrate import migrate
-from services.storage.rows import Begun, RunRecord
+from services.storage.rows import Begun, RunRecord, Snapshot
 from services.storage.schema import conversations as conversations_table
 from services.storage.schema import dropped_parameters
 
-__all__ = ["Begun", "RunRecord", "Store"]
+__all__ = ["Begun", "RunRecord", "Snapshot", "Store"]
 
 Page = tuple[datetime, str]
 """Where a page of conversations ended: `updated_at` and `id` of its last one."""
@@ -72,6 +72,10 @@ class Store:
         """Finish what was begun, close the database, let another server have it."""
         await self._database.close()
         self._dialect.release()
+
+    def on_failure(self, call: Callable[[], None]) -> None:
+        """Have `call` called whenever a transaction fails with a StorageError."""
+        self._database.on_failure = call
 
     async def check(self) -> None:
         """Read and write something that nobody sees.
@@ -122,6 +126,10 @@ class Store:
         """Return the messages from the root to `head_id`, by default to the conversation's head."""
         return await self._database.read(tree.path, owner, conversation_id, head_id)
 
+    async def snapshot(self, owner: str, conversation_id: str) -> Snapshot:
+        """Return a conversation with its path, their versions and what waits, all of the same moment."""
+        return await self._database.read(_snapshot, owner, conversation_id)
+
     async def versions(self, owner: str, conversation_id: str, message_ids: Collection[str]) -> dict[str, Versions]:
         """Return each message's place among its siblings. Ids that are not in the conversation are left out."""
         return await self._database.read(tree.versions, owner, conversation_id, message_ids)
@@ -134,6 +142,27 @@ class Store:
         """Make a message of the conversation its head."""
         await self._database.write(tree.set_head, owner, conversation_id, message_id)
 
+    # Messages that wait for the answer before them
+
+    async def queue(self, owner: str, conversation_id: str) -> list[Queued]:
+        """Return the messages that wait in a conversation, the next one first."""
+        return await self._database.read(queue.waiting, owner, conversation_id)
+
+    async def enqueue(
+        self, owner: str, conversation_id: str, message: Queued, *, request_key: str | None = None
+    ) -> None:
+        """Let a message wait behind the others, unless its request has come before; see `begin_run`.
+
+        Raises:
+            InputError: `queue.MAX_QUEUED` are waiting already, or `request_key` is no plain word.
+        """
+        _check_key(request_key)
+        await self._database.write(runs.wait, owner, conversation_id, message, request_key)
+
+    async def unqueue(self, owner: str, conversation_id: str, queued_id: str) -> None:
+        """Take a waiting message back; NotFoundError when it was sent or removed already."""
+        await self._database.write(queue.take, owner, conversation_id, queued_id)
+
     # Runs
 
     async def begin_run(
@@ -145,6 +174,7 @@ class Store:
         answer: Message,
         run_id: str,
         request_key: str | None = None,
+        waited: bool = False,
     ) -> Begun:
         """Store a question and the empty answer that a run will fill, and make the answer the head: all or nothing.
 
@@ -156,10 +186,12 @@ class Store:
             run_id: The new run.
             request_key: A word of the browser's for this request. When the owner has used it before, nothing is
                 stored, and the conversation and run of that first time are returned.
+            waited: The question is one of those that wait, under the same id; it stops waiting, and its own key counts.
 
         Raises:
             InputError: `request_key` is empty or no plain word.
-            NotFoundError: the conversation is deleted or somebody else's, or a parent is not in it.
+            NotFoundError: the conversation is deleted or somebody else's, a parent is not in it, or the question does
+                not wait any more.
             ValueError: the messages do not belong together.
         """
         new = [answer] if question is None else [question, answer]
@@ -171,7 +203,14 @@ class Store:
             raise ValueError(f"answer {answer.id!r} is {answer.status}, not streaming")
         _check_key(request_key)
         return await self._database.write(
-            runs.begin, owner, conversation, new, run_id=run_id, request_key=request_key, now=self._now()
+            runs.begin,
+            owner,
+            conversation,
+            new,
+            run_id=run_id,
+            request_key=request_key,
+            waited=waited,
+            now=self._now(),
         )
 
     async def resume_run(
@@ -263,6 +302,16 @@ class Store:
     async def dropped_parameters(self) -> dict[str, frozenset[str]]:
         """Return the parameters to leave out, by endpoint."""
         return await self._database.read(_dropped_parameters)
+
+
+async def _snapshot(connection: AsyncConnection, owner: str, conversation_id: str) -> Snapshot:
+    path = await tree.path(connection, owner, conversation_id, None)
+    return Snapshot(
+        await conversations.one(connection, owner, conversation_id),
+        tuple(path),
+        await tree.versions(connection, owner, conversation_id, [message.id for message in path]),
+        tuple(await queue.waiting(connection, owner, conversation_id)),
+    )
 
 
 async def _write_something(connection: AsyncConnection, now: datetime) -> None:

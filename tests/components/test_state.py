@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
-from components.state import THINKING, TYPING, WAITING, Choice, ConversationState
+from components.activity import THINKING, TYPING, WAITING
+from components.state import PORTION, Choice, ConversationState, Delta
 from services.errors import InputError
 from tests.conftest import OWNER, OpenRuntime, whole_run
 from tests.scripted import ScriptedProvider, answer, refusal, thoughtful
@@ -65,6 +66,23 @@ async def test_a_question_shows_at_once_and_the_reply_grows(make) -> None:
     assert "".join(text for _, text in deltas) == "Hello"
     assert "".join(reasoning for reasoning, _ in deltas) == "hm"
     assert activities[-1] == ""
+
+
+async def test_much_at_once_comes_in_portions_and_in_order(make) -> None:
+    thought, text = "hm " * PORTION, "word " * PORTION
+    gate = asyncio.Event()
+    state = await make(ScriptedProvider([gate, *thoughtful(thought, text)]))
+    deltas: list[Delta] = []
+    state.param.watch(lambda event: deltas.append(event.new), "delta", onlychanged=False)
+    await state.send("Hi")
+    gate.set()
+    await becomes(state, lambda: state.run_id is None)
+    assert "".join(delta.reasoning for delta in deltas) == thought
+    assert "".join(delta.text for delta in deltas) == text
+    assert max(len(part) for delta in deltas for part in (delta.reasoning, delta.text)) == PORTION
+    ends = [number for number, delta in enumerate(deltas) if delta.thought_s is not None]
+    assert len(ends) == 1
+    assert all(not delta.reasoning for delta in deltas[ends[0] + 1 :]), "it thought no longer than until here"
 
 
 async def test_the_activity_line_tells_what_happens(make) -> None:
@@ -167,8 +185,8 @@ async def test_delete_with_undo(make) -> None:
     here = state.conversation.id
     await state.delete(here)
     assert (state.conversation, state.conversations) == (None, ())
-    assert (state.notice.text, state.notice.undo) == ("Deleted “Go”.", here)
-    await state.restore(here)
+    assert state.notice.text == "Deleted “Go”."
+    await state.notice.undo()
     assert [c.id for c in state.conversations] == [here]
 
 
@@ -317,3 +335,109 @@ async def test_an_answer_that_cannot_be_saved_is_shown_and_saved_later(make, ope
     await becomes(state, lambda: state.run_id is None)
     assert (state.path[1].text, state.path[1].status) == ("Precious words", "complete")
     await becomes(state, lambda: state.trouble is None)
+
+
+def queued(state: ConversationState) -> list[str]:
+    return [message.text for message in state.waiting.messages]
+
+
+async def test_what_is_sent_meanwhile_waits_in_all_tabs_and_follows(make, open_app: OpenRuntime) -> None:
+    gate, second = asyncio.Event(), asyncio.Event()
+    app = await open_app(ScriptedProvider([gate, *answer("One")], [second, *answer("Two")]))
+    here = await make(None, app=app)
+    await here.send("First")
+    there = await make(None, here.conversation.id, app=app)
+    await there.send("Second")
+    await becomes(here, lambda: queued(here) == ["Second"])
+    assert queued(there) == ["Second"]
+    gate.set()
+    for state in (here, there):
+        await becomes(state, lambda state=state: len(state.path) == 4 and state.run_id is not None)
+        assert queued(state) == []
+    second.set()
+    for state in (here, there):
+        await becomes(state, lambda state=state: state.run_id is None and state.path[-1].text == "Two")
+
+
+async def test_a_waiting_message_is_removed_with_undo_or_sent_now(make) -> None:
+    state = await make(ScriptedProvider([asyncio.Event()], answer("Three")))
+    await state.send("First")
+    await state.send("Second")
+    await state.send("Third")
+    await state.unqueue(state.waiting.messages[0].id)
+    await becomes(state, lambda: queued(state) == ["Third"])
+    await state.notice.undo()
+    assert state.refill == "Second"
+    await state.send_now(state.waiting.messages[0].id)
+    await becomes(state, lambda: state.run_id is None and state.path[-1].text == "Three")
+    assert [(m.text, m.status) for m in state.path[1:3]] == [("", "stopped"), ("Third", "complete")]
+    await state.unqueue("unknown")
+    await state.send_now("unknown")
+    assert state.notice.text == "That message does not wait any more: it was sent or removed."
+
+
+async def test_a_held_message_says_so_here_and_there(make, open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider(["Half", asyncio.Event()]))
+    here = await make(None, app=app)
+    await here.send("First")
+    there = await make(None, here.conversation.id, app=app)
+    await here.send("Second")
+    here.stop()
+    for state in (here, there):
+        await becomes(state, lambda state=state: state.waiting.held and queued(state) == ["Second"])
+
+
+async def test_what_could_not_be_read_shows_when_storage_works_again(make, open_app: OpenRuntime) -> None:
+    from services.errors import StorageError
+
+    app = await open_app(ScriptedProvider(answer("Kept")))
+    done = await whole_run(app.chat, await app.chat.send(OWNER, "Go"))
+    snapshot, conversations = app.store.snapshot, app.store.conversations
+
+    async def broken(*_: object, **__: object) -> None:
+        raise StorageError("The disk cannot be read.")
+
+    app.store.snapshot = app.store.conversations = broken
+    state = await make(None, done.conversation.id, app=app)
+    assert (state.conversation, state.notice.text) == (None, "The disk cannot be read.")
+    app.store.snapshot, app.store.conversations = snapshot, conversations
+    app.chat.changes.ring_all()
+    await becomes(state, lambda: shown(state) == [("user", "Go", "complete"), ("assistant", "Kept", "complete")])
+    assert [c.id for c in state.conversations] == [done.conversation.id]
+
+
+async def test_what_another_tab_goes_on_with_is_followed_here_too(make, open_app: OpenRuntime) -> None:
+    gate = asyncio.Event()
+    app = await open_app(ScriptedProvider(["Half", asyncio.Event()], [" and", gate, *answer(" whole")]))
+    here = await make(None, app=app)
+    await here.send("First")
+    there = await make(None, here.conversation.id, app=app)
+    here.stop()
+    for state in (here, there):
+        await becomes(state, lambda state=state: state.run_id is None and state.path[-1].status == "stopped")
+    await here.go_on(here.path[-1].id)
+    await becomes(there, lambda: there.run_id is not None and there.path[-1].status == "streaming")
+    gate.set()
+    for state in (here, there):
+        await becomes(state, lambda state=state: state.run_id is None and state.path[-1].text == "Half and whole")
+
+
+async def test_a_message_goes_where_it_was_written(make, open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider(answer("One"), answer("Two"), answer("Three")))
+    first = await whole_run(app.chat, await app.chat.send(OWNER, "First"))
+    second = await whole_run(app.chat, await app.chat.send(OWNER, "Second"))
+    state = await make(None, second.conversation.id, app=app)
+    assert await state.send("For the first", to=first.conversation.id) == first.conversation.id
+    assert state.conversation.id == second.conversation.id
+    there = await app.chat.open(OWNER, first.conversation.id)
+    assert [m.text for m in there.path if m.role == "user"] == ["First", "For the first"]
+
+
+async def test_deleted_elsewhere_with_a_message_waiting(make, open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider(["Half", asyncio.Event()]))
+    state = await make(None, app=app)
+    await state.send("First")
+    await state.send("Second")
+    await app.chat.delete(OWNER, state.conversation.id)
+    await becomes(state, lambda: state.conversation is None and state.run_id is None)
+    assert state.notice.text == "That conversation was deleted."

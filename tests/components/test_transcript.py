@@ -35,6 +35,7 @@ class Browser:
         self.empty: dict[str, Any] | None = None
         self.others: list[dict[str, Any]] = []
         self.painted: list[str] = []
+        self.live: list[dict[str, Any]] = []
 
     def tell(self, message: dict[str, Any]) -> None:
         match message["type"]:
@@ -52,6 +53,7 @@ class Browser:
                 self.more = message["more"]
                 self.empty = message.get("empty")
             case "live":
+                self.live.append(message)
                 id = message["id"]
                 self.html[id] += message.get("f", "")
                 self.reasoning[id] = self.reasoning.get(id, "") + message.get("r", "")
@@ -75,7 +77,6 @@ class Page(Transcript):
             state,
             on_connect=lambda: self.called.append("connect"),
             on_choose_model=lambda: self.called.append("choose_model"),
-            on_fill=lambda text: self.called.append(f"fill {text}"),
             on_screen=lambda dark, narrow: self.called.append(f"dark={dark} narrow={narrow}"),
         )
 
@@ -205,7 +206,8 @@ async def test_every_next_step_does_something(make: Make) -> None:
     assert (alert["text"], alert["label"]) == ("It failed.", "Add a key")
     for step in ("add_key", "check_endpoint", "choose_model", "shorten"):
         await page.says(type="step", id=reply.id, step=step, parameter=None)
-    assert page.called[1:] == ["connect", "connect", "choose_model", "fill My question"]
+    assert page.called[1:] == ["connect", "connect", "choose_model"]
+    assert page._state.refill == "My question"
     await page.says(type="step", id=reply.id, step="retry", parameter=None)
     await becomes(page._state, lambda: page._state.run_id is None and page._state.path[1].status == "complete")
 
@@ -227,7 +229,7 @@ async def test_copy_gives_the_markdown(make: Make) -> None:
         {"type": "retry", "id": 5},
         {"type": "retry", "id": "nobody's"},
         {"type": "version", "id": "nobody's"},
-        {"type": "undo", "id": "nobody's"},
+        {"type": "undo", "mark": "nobody's"},
         {"type": "open", "id": "nobody's"},
         {"type": "step", "id": "x", "step": "rm -rf", "parameter": None},
         {"type": "step", "id": "x", "step": "drop_parameter", "parameter": 7},
@@ -265,3 +267,21 @@ async def test_an_answer_that_goes_on_keeps_its_beginning_on_the_page(make: Make
     assert page._state.path[1].text == "# Half\n\nan answer **whole**."
     assert page.browser.html[cut.id] == render_markdown("# Half\n\nan answer **whole**.")
     assert "html" not in page.browser.views[cut.id]
+
+
+async def test_thinking_is_counted_live_and_told_afterwards(make: Make) -> None:
+    gate = asyncio.Event()
+    page = await make([*thoughtful("let me see", "Yes")[:1], gate, *answer("Yes")])
+    await page._state.send("Go")
+    await becomes(page._state, lambda: page._state.activity == "Thinking…")
+    [began] = [message for message in page.browser.live if "thinking" in message]
+    assert 0 <= began["thinking"] < 60
+    await page.ready()  # another look, a little later, counts from the same moment
+    await becomes(page._state, lambda: page._state.activity == "Thinking…")
+    again = [message for message in page.browser.live if "thinking" in message][-1]
+    assert again["thinking"] >= began["thinking"]
+    gate.set()
+    await becomes(page._state, lambda: page._state.run_id is None)
+    [told] = [message["thought"] for message in page.browser.live if "thought" in message]
+    view = page.browser.views[page._state.path[1].id]
+    assert (view["reasoning"], view["thought_s"]) == ("let me see", told)

@@ -24,9 +24,10 @@ from services.providers.client import OpenAIProvider
 from services.runner import RunManager
 from services.settings import read_settings
 from services.storage.store import Store
+from services.trouble import StorageTrouble
 from tests.conftest import OWNER
-from tests.faults.catalogue import HEALTHY, TEXT
 from tests.faults.upstream import Call, perform, serving
+from tests.faults.wires import CHAT, TEXT
 
 BOUND_S = 20.0
 QUESTION = "Does it hold?"
@@ -123,7 +124,7 @@ async def house(folder: Path, storage: Bomb, network: Bomb) -> AsyncIterator[Hou
             body = b'{"data":[{"id":"m"}]}'
             call.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
         else:
-            await perform(call, HEALTHY, 40)
+            await perform(call, CHAT.healthy, 40)
 
     async with serving(answer) as upstream:
         settings = read_settings({"OPENAI_BASE_URL": upstream.lane(0), "PANELIST_TITLES": "off"}, folder)
@@ -131,10 +132,11 @@ async def house(folder: Path, storage: Bomb, network: Bomb) -> AsyncIterator[Hou
         real = await Store.open(settings.data_dir / "panelist.db")
         store = cast(Store, FailingStore(real, storage))
         provider = OpenAIProvider(keys.key_of, transport_for=lambda _: FailingTransport(network))
-        runs = RunManager(store, provider, Deadlines(first_token_s=5, stall_s=5, run_s=10), tries=2)
+        trouble = StorageTrouble(store.check)
+        runs = RunManager(store, provider, Deadlines(first_token_s=5, stall_s=5, run_s=10), 2, trouble)
         connections = Connections(settings, keys, provider, store)
         try:
-            yield House(ChatService(settings, store, runs, connections, provider), runs, storage, network)
+            yield House(ChatService(settings, store, runs, connections, provider, trouble), runs, storage, network)
         finally:
             storage.disarm()
             network.disarm()

@@ -1,11 +1,9 @@
-"""One model server on 127.0.0.1 that plays for each question what was written down for it, and a clock on the loop."""
+"""One model server on 127.0.0.1 that plays for each question what was written down for it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import math
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -96,9 +94,15 @@ async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> C
     first, *fields = head.split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in fields)}
     body = json.loads(await reader.readexactly(int(headers.get("content-length", "0"))) or b"{}")
-    asked = [message["content"] for message in body.get("messages", []) if message["role"] == "user"]
-    question = asked[-1].rsplit("\n\n", 1)[-1] if asked else ""
-    return Call(first.split()[1], question, body, writer, reader)
+    return Call(first.split()[1], _question(body), body, writer, reader)
+
+
+def _question(body: dict[str, Any]) -> str:
+    """Return the last question, whichever API it was asked in."""
+    items = body.get("messages") or body.get("input") or []
+    asked = [item["content"] for item in items if item.get("role") == "user"]
+    last = asked[-1] if asked else ""
+    return last.rsplit("\n\n", 1)[-1] if isinstance(last, str) else last[-1]["text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +118,14 @@ class Play:
     """Status and headers; empty where not even those come."""
     end: str = "ended"
     """`ended`: the body's end is announced; `closed`: the connection's end is the body's; `dropped`: closed before the
-    announced end; `reset`; `hang`: nothing more for ever; `chatter`: keep-alive comments for ever; `empty`: events
-    without a choice for ever; `length`: the length is announced; `open`: more is written by somebody else."""
-
-
-CHATTER = {"chatter": b": keep-alive\n\n", "empty": b'data: {"choices":[]}\n\n'}
+    announced end; `reset`; `hang`: nothing but `noise` for ever; `length`: the length is announced; `open`: more is
+    written by somebody else."""
+    noise: bytes = b""
+    """What is written again and again by a server that hangs."""
+    thoughts: str = ""
+    """The reasoning that has to be kept, as `text`."""
+    calls: tuple[str, ...] = ()
+    """The arguments of the tool calls that have to be kept, as far as they came."""
 
 
 async def perform(call: Call, play: Play, size: int | None) -> None:
@@ -143,39 +150,8 @@ async def perform(call: Call, play: Play, size: int | None) -> None:
         case "reset":
             await asyncio.sleep(0.02)  # what was sent has arrived: a reset may throw away what is still on its way
             reset(call.writer)
-        case "hang" | "chatter" | "empty":
+        case "hang":
             while not call.gone:
                 await asyncio.sleep(0.02)
-                if (said := CHATTER.get(play.end)) and not call.gone:
-                    await call.write(b"%x\r\n%b\r\n" % (len(said), said))
-
-
-@dataclass
-class Lag:
-    """How late the event loop was, each time it was asked to wake somebody."""
-
-    late_s: list[float] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        ordered = sorted(self.late_s) or [math.nan]
-        p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
-        return f"event-loop lag: p99 {p99 * 1000:.1f} ms, max {ordered[-1] * 1000:.1f} ms ({len(ordered)} samples)"
-
-
-@asynccontextmanager
-async def sampling(every_s: float = 0.005) -> AsyncIterator[Lag]:
-    """Measure the loop's lag meanwhile. A figure to report: on a busy machine it says more about the neighbours."""
-    lag = Lag()
-
-    async def sample() -> None:
-        while True:
-            due = time.perf_counter() + every_s
-            await asyncio.sleep(every_s)
-            lag.late_s.append(max(0.0, time.perf_counter() - due))
-
-    task = asyncio.ensure_future(sample())
-    try:
-        yield lag
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+                if play.noise and not call.gone:
+                    await call.write(b"%x\r\n%b\r\n" % (len(play.noise), play.noise))

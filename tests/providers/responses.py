@@ -28,7 +28,16 @@ def ev(kind: str, **fields: object) -> Event:
 
 
 def delta(text: object, place: int = 0, kind: str = "output_text") -> Event:
-    return ev(f"{kind}.delta", item_id="i", output_index=place, content_index=0, delta=text, logprobs=[])
+    return ev(f"{kind}.delta", item_id="msg_1", output_index=place, content_index=0, delta=text, logprobs=[])
+
+
+def part(kind: str, text: str) -> Event:
+    """Return the beginning or the end of a message's first part."""
+    return ev(f"content_part.{kind}", item_id="msg_1", output_index=0, content_index=0, part=said(text)["content"][0])
+
+
+def text_done(text: object, kind: str = "output_text") -> Event:
+    return ev(f"{kind}.done", item_id="msg_1", output_index=0, content_index=0, text=text, logprobs=[])
 
 
 def added(item: Event, place: int = 0) -> Event:
@@ -69,11 +78,11 @@ PLAIN = [
     CREATED,
     ev("in_progress", response=whole(status="in_progress")),
     added({**said(), "status": "in_progress"}),
-    ev("content_part.added", item_id="i", output_index=0, content_index=0, part={"type": "output_text", "text": ""}),
+    part("added", ""),
     delta("Hel"),
     delta("lo"),
-    ev("output_text.done", item_id="i", output_index=0, content_index=0, text="Hello"),
-    ev("content_part.done", item_id="i", output_index=0, content_index=0, part=said("Hello")["content"][0]),
+    text_done("Hello"),
+    part("done", "Hello"),
     ended(said("Hello")),
     over(said("Hello")),
 ]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import ModelError
-from services.events import ModelNamed, ReasoningDelta, RunEvent, StepFinished, TextDelta
+from services.events import ModelNamed, ReasoningDelta, ReasoningStarted, RunEvent, StepFinished, TextDelta
 from services.providers.failures import Asked
 from services.providers.responses import ResponsesAccumulator
 from services.providers.sse import SSEDecoder
@@ -270,6 +270,15 @@ def test_usage(report: object, expected: Usage | None, status: str) -> None:
 def test_a_failed_answer_was_paid_for_too() -> None:
     acc = ResponsesAccumulator(Asked(endpoint=ENDPOINT, model="m1"))
     last = over(status="failed", error={"code": "server_error", "message": "x"}, usage={"input_tokens": 3})
+    acc.feed(json.dumps(last))
     with pytest.raises(ModelError):
-        acc.feed(json.dumps(last))
+        acc.finish()
     assert usage(acc.close()) == Usage(input=3)
+
+
+def test_thinking_that_shows_nothing_begins_all_the_same() -> None:
+    out = run(CREATED, added(thought()), ended(thought()), *PLAIN)
+    started = [event for event in out if isinstance(event, ReasoningStarted)]
+    assert len(started) == 1
+    assert out.index(started[0]) < next(n for n, event in enumerate(out) if isinstance(event, TextDelta))
+    assert not [event for event in run(*PLAIN) if isinstance(event, ReasoningStarted)]

@@ -96,7 +96,12 @@ def test_errors_in_the_stream(event: object, kind: str, step: str) -> None:
 FIELDS = (
     *("response", "item", "type", "delta", "output", "content", "summary", "usage", "error", "status", "reason"),
     *("incomplete_details", "arguments", "output_index", "text", "name", "call_id", "id", "encrypted_content"),
+    *("part", "item_id", "content_index", "refusal"),
 )
+TYPES = {event["type"] for event in PLAIN} | {
+    *("response.failed", "response.incomplete", "response.refusal.done", "response.function_call_arguments.done"),
+    *("response.reasoning_summary_part.added", "response.reasoning_summary_text.done", "error"),
+}
 
 
 @given(
@@ -112,7 +117,7 @@ FIELDS = (
         ),
         max_leaves=20,
     ),
-    st.sampled_from(sorted({event["type"] for event in PLAIN} | {"response.failed", "response.incomplete", "error"})),
+    st.sampled_from(sorted(TYPES)),
 )
 def test_nothing_but_a_model_error_comes_of_odd_events(payload: object, kind: str) -> None:
     event = {**payload, "type": kind} if isinstance(payload, dict) else {"type": kind, "item": payload}

@@ -12,6 +12,8 @@ from services.events import (
     FinishReason,
     ModelNamed,
     ReasoningDelta,
+    ReasoningEnded,
+    ReasoningStarted,
     RetryScheduled,
     RunEvent,
     RunFinished,
@@ -51,13 +53,15 @@ failures = st.builds(
 )
 PARTS = [
     st.builds(TextPart, texts),
-    st.builds(ReasoningPart, texts),
+    st.builds(ReasoningPart, texts, seconds=st.none() | st.floats(0, 1e6)),
     st.builds(ToolCallPart, texts, texts, texts),
     st.builds(ErrorPart, failures),
 ]
 EVENTS = [
     st.builds(StepStarted, texts, texts),
     st.builds(ModelNamed, st.none() | texts, st.none() | texts, st.none() | texts),
+    st.builds(ReasoningStarted, st.floats(0, 1e12)),
+    st.builds(ReasoningEnded, st.floats(0, 1e6)),
     st.builds(ReasoningDelta, texts),
     st.builds(TextDelta, texts),
     st.builds(ToolCallRequested, texts, texts, texts),

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from services.conversation import Options
+from services.conversation import Options, Queued
 from services.errors import NotFoundError
 from services.messages import new_id
 from services.storage.store import Store
@@ -16,6 +16,8 @@ from tests.storage.make import ANN, BEN
 
 Call = Callable[[Store, str, make.Exchange], Awaitable[object]]
 
+WAITS = Queued(id=new_id(), text="And then?", created_at=make.WHEN)
+
 CALLS: dict[str, Call] = {
     "conversation": lambda s, who, x: s.conversation(who, x.conversation.id),
     "rename": lambda s, who, x: s.rename(who, x.conversation.id, "Mine", "user"),
@@ -23,11 +25,15 @@ CALLS: dict[str, Call] = {
     "delete": lambda s, who, x: s.delete(who, x.conversation.id),
     "restore": lambda s, who, x: s.restore(who, x.conversation.id),
     "path": lambda s, who, x: s.path(who, x.conversation.id),
+    "snapshot": lambda s, who, x: s.snapshot(who, x.conversation.id),
     "versions": lambda s, who, x: s.versions(who, x.conversation.id, [x.answer.id]),
     "newest_leaf": lambda s, who, x: s.newest_leaf(who, x.conversation.id, x.question.id),
     "set_head": lambda s, who, x: s.set_head(who, x.conversation.id, x.question.id),
     "begin_run": lambda s, who, x: make.begin(s, make.exchange(x.conversation, after=x.answer.id), who),
     "resume_run": lambda s, who, x: s.resume_run(who, x.conversation.id, x.answer.id, new_id()),
+    "queue": lambda s, who, x: s.queue(who, x.conversation.id),
+    "enqueue": lambda s, who, x: s.enqueue(who, x.conversation.id, Queued(id=new_id(), text="x", created_at=make.WHEN)),
+    "unqueue": lambda s, who, x: s.unqueue(who, x.conversation.id, WAITS.id),
     "events": lambda s, who, x: s.events(who, x.run_id),
     "run": lambda s, who, x: s.run(who, x.run_id),
 }
@@ -47,6 +53,8 @@ async def test_only_the_owner_gets_in(store: Store, rows: make.Rows, name: str) 
     new = await make.asked(store)
     if name == "resume_run":
         await make.stop(store, new.run_id, "Beca")
+    if name == "unqueue":
+        await store.enqueue(ANN, new.conversation.id, WAITS)
     before = (
         rows.count(),
         await store.conversations(ANN),

@@ -11,6 +11,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import insert, make_url, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.errors import NotFoundError, StorageError
@@ -143,6 +144,22 @@ async def test_a_server_that_stays_away_is_told_and_its_return_noticed(database:
                 await call
     assert await database.read(_stored) == []
     await database.write(_add)
+
+
+async def test_a_queue_of_writers_waits_for_a_server_together_and_not_in_turn(postgres: str) -> None:
+    tries: list[DBAPIError] = []
+
+    class Counting(PostgreSQL):
+        def passing(self, error: DBAPIError) -> bool:
+            tries.append(error)
+            return super().passing(error)
+
+    database = await Database.open(Counting(postgres, patience_s=1.0))
+    with _away(postgres):
+        ends = await asyncio.gather(*(database.write(_add, f"{n}") for n in range(20)), return_exceptions=True)
+    assert all(isinstance(end, StorageError) for end in ends)
+    assert len(tries) < 2 * len(ends), "each has tried for as long as if it had been alone"
+    await database.close()
 
 
 async def test_a_session_that_ends_in_a_transaction_begins_it_again(database: Database, postgres: str) -> None:

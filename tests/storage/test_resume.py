@@ -20,7 +20,7 @@ from services.events import (
     ToolCallRequested,
     UsageReported,
 )
-from services.messages import ErrorPart, Message, MessageStatus, ReasoningPart, TextPart, new_id
+from services.messages import RESUMABLE, ErrorPart, Message, MessageStatus, ReasoningPart, TextPart, new_id
 from services.storage import runs
 from services.storage.store import Store
 from services.usage import Usage
@@ -60,7 +60,7 @@ async def _answer(store: Store, new: make.Exchange) -> Message:
     return (await store.path(ANN, new.conversation.id))[-1]
 
 
-@pytest.mark.parametrize("status", runs.RESUMABLE)
+@pytest.mark.parametrize("status", sorted(RESUMABLE))
 async def test_the_text_goes_on_without_a_seam(store: Store, status: MessageStatus) -> None:
     new = await _cut(store, ReasoningDelta("hm"), TextDelta("Beca"), status=status)
     begun = await store.resume_run(ANN, new.conversation.id, new.answer.id, new_id())

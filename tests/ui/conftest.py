@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,6 +19,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from tests.servers.need import unavailable
+from tests.ui.line import Line
+from tests.ui.model import Model
 
 ROOT = Path(__file__).parent.parent.parent
 FLAGS = [
@@ -32,6 +35,11 @@ FLAGS = [
 ]
 
 
+def tracebacks_of_ours(log: str) -> list[str]:
+    """Return the places in our own code that a log's tracebacks name; an environment inside the tree is not ours."""
+    return re.findall(rf'File "{ROOT}/(?:app|cli|services|components)[^"]*", line \d+', log)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -44,12 +52,16 @@ class Server:
 
     folder: Path
     environ: dict[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+    """More of what `panel serve` takes."""
     port: int = field(default_factory=free_port)
+    front: int | None = None
+    """The port that browsers are given, when a line lies between."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"http://localhost:{self.port}/app"
+        return f"http://localhost:{self.front or self.port}/app"
 
     @property
     def log(self) -> str:
@@ -70,8 +82,10 @@ class Server:
 
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:
+            address = ("--port", str(self.port), "--address", "localhost")
+            origin = ("--allow-websocket-origin", f"localhost:{self.front}") if self.front else ()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "panel", "serve", "app.py", "--port", str(self.port), "--address", "localhost"],
+                [sys.executable, "-m", "panel", "serve", "app.py", *address, *origin, *self.options],
                 cwd=ROOT,
                 env=self.environment(),
                 stdout=log,
@@ -81,7 +95,7 @@ class Server:
             if self.process.poll() is not None:
                 pytest.fail(f"the server ended at once:\n{self.log}")
             try:
-                with urllib.request.urlopen(self.url, timeout=30):
+                with urllib.request.urlopen(f"http://localhost:{self.port}/app", timeout=30):
                     return
             except OSError:
                 time.sleep(0.1)
@@ -102,7 +116,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield one
     one.end()
     assert one.foreign == ""
-    assert f'File "{ROOT}' not in one.log, one.log  # tornado logs a traceback of its own when a page is closed
+    assert tracebacks_of_ours(one.log) == []  # tornado logs a traceback of its own when a page is closed
 
 
 @pytest.fixture
@@ -112,6 +126,44 @@ def own_server(tmp_path: Path) -> Iterator[Server]:
     yield one
     one.end()
     assert one.foreign == ""
+
+
+@pytest.fixture(scope="session")
+def model() -> Iterator[Model]:
+    one = Model()
+    yield one
+    one.close()
+
+
+SHORT_SESSIONS = ("--unused-session-lifetime", "2000", "--check-unused-sessions", "500")
+COUNTED_SESSIONS = ("--rest-session-info", "--session-history", "-1")
+
+
+@pytest.fixture(scope="session")
+def _far(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Line]]:
+    server = Server(tmp_path_factory.mktemp("far"), model.environ, (*SHORT_SESSIONS, *COUNTED_SESSIONS))
+    line = Line(server.port)
+    server.front = line.port
+    server.start()
+    yield server, line
+    server.end()
+    line.close()
+    assert server.foreign == ""
+    assert tracebacks_of_ours(server.log) == []  # tornado logs a traceback of its own when a line is cut
+
+
+@pytest.fixture
+def far(_far: tuple[Server, Line], model: Model) -> Server:
+    """A server behind a line, for journeys that leave it alive. Its model writes nothing until it is told to."""
+    model.write(0)
+    return _far[0]
+
+
+@pytest.fixture
+def line(_far: tuple[Server, Line]) -> Iterator[Line]:
+    """The line to `far`, whole at first."""
+    yield _far[1]
+    _far[1].mend()
 
 
 @pytest.fixture(scope="session")

@@ -102,3 +102,13 @@ def test_asked_to_end_it_stores_what_came_and_exits_in_order(page: Page, own_ser
         [(text,)] = database.execute("select data from parts where kind = 'text' order by rowid desc limit 1")
     assert rows == [("interrupted",)]
     assert len(text) > 20
+
+
+def test_a_page_whose_session_ended_before_it_had_come(page: Page, own_server: Server) -> None:
+    """Its scripts may take longer than a session waits for it. The fixture sees to it that it asks no other host."""
+    own_server.options = ("--unused-session-lifetime", "1", "--check-unused-sessions", "1")
+    own_server.start()
+    page.goto(own_server.url)
+    page.get_by_role("textbox", name="Message").fill("hello")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("article", name="Assistant")).to_have_attribute("data-status", "complete", timeout=60_000)

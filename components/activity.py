@@ -1,0 +1,51 @@
+"""What the assistant is doing, in the words of the activity line."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import assert_never
+
+from services.events import (
+    ModelNamed,
+    ReasoningDelta,
+    ReasoningEnded,
+    ReasoningStarted,
+    RetryScheduled,
+    RunEvent,
+    RunFinished,
+    StepFinished,
+    StepStarted,
+    TextDelta,
+    ToolCallRequested,
+    UsageReported,
+)
+
+WAITING = "Waiting for the model…"
+THINKING = "Thinking…"
+TYPING = "Assistant is typing…"
+
+
+def retry_activity(event: RetryScheduled) -> str:
+    """Return what is said while a call waits for its next try."""
+    left = max(0, math.ceil(event.at - time.time()))
+    return f"Retrying in {left} s ({event.attempt} of {event.of})"
+
+
+def activity_of(event: RunEvent, before: str) -> str:
+    """Return what the assistant is doing after an event, in the words of the activity line."""
+    match event:
+        case StepStarted():
+            return WAITING
+        case ReasoningStarted() | ReasoningDelta():
+            return THINKING
+        case TextDelta():
+            return TYPING
+        case RunFinished():
+            return ""
+        case RetryScheduled():
+            return retry_activity(event)
+        case ModelNamed() | ReasoningEnded() | ToolCallRequested() | UsageReported() | StepFinished():
+            return before
+        case _:
+            assert_never(event)

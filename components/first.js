@@ -1,0 +1,150 @@
+// The text box of a page whose scripts are still on their way: what is typed, and even sent, is kept and handed over.
+// As the kit's own page has it, for `come_back.js`.
+let _wsError = false
+window.WebSocket = class extends WebSocket {
+  constructor(...args) {
+    super(...args)
+    const fail = () => {
+      _wsError = true
+      document.dispatchEvent(new Event("panelist:unreachable"))
+    }
+    this.addEventListener("error", fail)
+    this.addEventListener("close", (event) => { if (event.code !== 1000) { fail() } })
+  }
+};
+(() => {
+  const root = document.getElementById("first")
+  const inside = (name) => root.querySelector(name).shadowRoot
+  const log = inside(".transcript").querySelector(".log")
+  const activity = inside(".transcript").querySelector(".activity")
+  const form = inside(".composer").querySelector("form")
+  const box = form.querySelector("textarea")
+  const send = form.querySelector("button")
+  const place = `panelist.draft.${root.dataset.conversation || "new"}`
+
+  for (const host of root.querySelectorAll(".transcript, .composer")) { host.dataset.theme = root.dataset.theme }
+
+  // The server sees neither how wide the window is nor whether the system is dark: it goes by the last visit. Where
+  // that is wrong, ask once more.
+  const remember = (name, value) => { document.cookie = `${name}=${value}; path=/; max-age=31536000; samesite=lax` }
+  const narrow = innerWidth < 600
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches
+  remember("panelist_narrow", narrow ? 1 : 0)
+  remember("panelist_system", dark ? "dark" : "light")
+  const wrong = narrow === Boolean(root.querySelector("aside")) || (!("chosen" in root.dataset) && dark !== (root.dataset.theme === "dark"))
+  try {
+    if (wrong && !sessionStorage.getItem("panelist.asked")) {
+      sessionStorage.setItem("panelist.asked", "1")
+      location.reload()
+      return
+    }
+    sessionStorage.removeItem("panelist.asked")
+  } catch { /* then they change when the page is live */ }
+
+  let sent = null // the live text box sends it, under a key of its own, as if Enter had been pressed there
+  let composing = false
+  let live = {}
+  function keep() {
+    const text = sent === null ? box.value : box.value.trim() ? `${sent}\n\n${box.value}` : sent
+    try { localStorage.setItem(place, text) } catch { /* no drafts then */ }
+  }
+  function update() {
+    send.disabled = sent !== null || !box.value.trim()
+    box.style.height = "auto"
+    box.style.height = `${Math.min(box.scrollHeight, 320, innerHeight * 0.4)}px`
+  }
+  function submit(text) {
+    if (sent !== null || !text.trim()) { return }
+    sent = text
+    keep()
+    activity.textContent = "Connecting…"
+    update()
+  }
+  function submitBox() {
+    const text = box.value
+    if (sent === null) { box.value = "" }
+    submit(text)
+  }
+  // Somebody may have typed before this ran.
+  try { box.value ||= localStorage.getItem(place) || "" } catch { /* no drafts then */ }
+  box.addEventListener("input", () => { keep(); update() })
+  box.addEventListener("compositionstart", () => { composing = true })
+  box.addEventListener("compositionend", () => { composing = false; setTimeout(leave) })
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229) {
+      event.preventDefault()
+      submitBox()
+    }
+  })
+  form.addEventListener("submit", (event) => { event.preventDefault(); submitBox() })
+  inside(".transcript").addEventListener("click", (event) => {
+    const chip = event.target.closest(".chip")
+    if (chip) { submit(chip.textContent) }
+  })
+
+  function leave() {
+    if (!live.transcript || !live.composer || composing || !root.isConnected) { return }
+    const end = following ? 0 : log.scrollHeight - log.scrollTop - log.clientHeight
+    const held = {text: box.value, start: box.selectionStart, end: box.selectionEnd, sent}
+    held.focused = root.contains(document.activeElement) && inside(".composer").activeElement === box
+    sizes.disconnect()
+    root.remove()
+    window.panelistFirst = undefined
+    live.transcript(end)
+    live.composer(held)
+  }
+  window.panelistFirst = {
+    meet(part) {
+      live = {...live, ...part}
+      leave()
+    },
+  }
+  document.addEventListener("panelist:unreachable", () => {
+    activity.textContent = "Connection with the server could not be established. What you type is kept."
+  }, {once: true})
+  setTimeout(() => {
+    if (root.isConnected) { activity.textContent = "Panelist does not answer yet. What you type is kept; reload the page if this goes on." }
+  }, 15000)
+  // The scripts come while this is painted, and run after it, each when those before it have.
+  const scripts = document.getElementById("live").content
+  for (const script of scripts.querySelectorAll("script[src]")) {
+    const link = document.createElement("link")
+    Object.assign(link, {rel: "preload", as: "script", href: script.getAttribute("src")})
+    document.head.append(link)
+  }
+  async function run() {
+    for (const node of [...scripts.children]) {
+      if (node.tagName !== "SCRIPT") {
+        document.head.append(node)
+        continue
+      }
+      const script = document.createElement("script")
+      for (const {name, value} of node.attributes) { script.setAttribute(name, value) }
+      script.textContent = node.textContent
+      script.async = false
+      const loaded = script.src && new Promise((resolve, reject) => { Object.assign(script, {onload: resolve, onerror: reject}) })
+      document.body.append(script)
+      await loaded
+    }
+  }
+  requestAnimationFrame(() => setTimeout(() => run().catch(() => { window.panelistBroken = true })))
+
+  // At the end, also while what is above gets its height, until the reader goes up.
+  let following = true
+  let lastTop = 0
+  const toEnd = () => {
+    log.scrollTop = log.scrollHeight
+    lastTop = log.scrollTop
+  }
+  log.addEventListener("scroll", () => {
+    const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 24
+    if (atEnd) { following = true } else if (log.scrollTop < lastTop - 1) { following = false }
+    lastTop = log.scrollTop
+  }, {passive: true})
+  const sizes = new ResizeObserver(() => { if (following) { toEnd() } })
+  sizes.observe(log.firstElementChild)
+  sizes.observe(log)
+  toEnd()
+  update()
+  if (matchMedia("(hover: hover)").matches) { box.focus() }
+})()

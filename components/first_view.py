@@ -1,0 +1,93 @@
+"""The page before any script has run: the end of the conversation and a text box, as plain HTML.
+
+It lies over the page that is being built and has the same places and styles; `first.js` keeps what is typed, and hands
+it over when the live page has shown itself.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import panel as pn
+
+from components import theme
+from components.chat import composer, transcript
+from components.chat.views import Empty, empty_view, message_view
+from components.state import ConversationState
+from services.render import escape
+
+_HERE = Path(__file__).parent
+
+MESSAGES = 12
+"""Messages of the first view: more than a screen of them would only delay it."""
+
+_ACTIONS = '<div class="actions"><span class="icon-button"></span></div>'
+"""Takes the room that the actions of a message will take."""
+
+TEMPLATE = (
+    (_HERE / "first.html")
+    .read_text("utf-8")
+    .replace("{{ come_back }}", f"{{% raw %}}{(_HERE / 'assets' / 'come_back.js').read_text('utf-8')}{{% endraw %}}")
+)
+
+
+def first_view(state: ConversationState, *, dark: bool, chosen: bool, sidebar: bool) -> dict[str, Any]:
+    """Return what the template needs.
+
+    Args:
+        state: What will be shown.
+        dark: The theme.
+        chosen: Whether the person chose it; else it should be the system's.
+        sidebar: Whether the live page will have it open.
+    """
+    conversation = state.conversation
+    path = state.path[-MESSAGES:]
+    shown = "".join(_article(message_view(message, None)) for message in path)
+    return {
+        "first": {
+            "conversation": conversation.id if conversation else "",
+            "theme": "dark" if dark else "light",
+            "chosen": chosen,
+            "sidebar": sidebar,
+            "messages": f'<div class="messages">{shown}</div>' if shown else _empty(empty_view(state.first_run)),
+            "placeholder": escape(composer.placeholder(state)),
+            "bundle": _bundle,
+            **_constant(),
+        }
+    }
+
+
+@cache
+def _constant() -> dict[str, str]:
+    """What is the same on every page."""
+    return {
+        "styles": theme.static_css() + (_HERE / "first.css").read_text("utf-8"),
+        "transcript_css": "\n".join(transcript.STYLES),
+        "composer_css": composer.STYLE,
+        "script": (_HERE / "first.js").read_text("utf-8"),
+    }
+
+
+def _bundle() -> str:
+    """Return the address of the kit's module, which the page has once it is built."""
+    return str(getattr(pn.state.curdoc.roots[0], "esm", "")) if pn.state.curdoc else ""
+
+
+def _article(view: dict[str, Any]) -> str:
+    role, kind = ("You", "body said") if view["role"] == "user" else ("Assistant", "body markdown")
+    thought = '<details class="reasoning"><summary>Thought</summary></details>' if view.get("reasoning") else ""
+    note = f'<p class="note">{escape(view["note"])}</p>' if view["note"] else ""
+    alert = f'<div class="alert"><p>{escape(view["alert"]["text"])}</p></div>' if view["alert"] else ""
+    return (
+        f'<article class="message {view["role"]}" aria-label="{role}" data-status="{view["status"]}">{thought}'
+        f'<div class="{kind}" dir="auto">{view["html"]}</div><div class="foot">{note}{alert}{_ACTIONS}</div></article>'
+    )
+
+
+def _empty(view: Empty) -> str:
+    banner = f'<div class="banner"><p>{escape(view["banner"])}</p></div>' if view["banner"] else ""
+    chips = "".join(f'<button type="button" class="chip">{escape(chip)}</button>' for chip in view["chips"])
+    title = escape(view["title"])
+    return f'<section class="empty"><h1>{title}</h1>{banner}<div class="chips">{chips}</div></section>'

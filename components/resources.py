@@ -1,0 +1,33 @@
+"""The scripts and styles that a page loads: only what its first view needs, and found out once.
+
+Panel looks through every component class for its files each time a page is asked for, which costs more than all the
+rest of the page; and it loads the libraries of widgets that no page of ours shows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bokeh.resources import Resources
+from panel.io import server, state
+from panel.io.resources import Bundle, bundle_resources
+
+_UNUSED = ("tabulator", "luxon", "bokeh-gl")
+"""Parts of the names of files for tables, their dates and WebGL."""
+
+_bundles: dict[tuple[object, ...], Bundle] = {}
+
+
+def _bundle_once(roots: object, resources: Resources, *args: Any, **more: Any) -> Bundle:
+    key = (resources.mode, resources.root_url, state.rel_path, state.base_url)
+    if key not in _bundles:
+        bundle = bundle_resources(roots, resources, *args, **more)
+        for files in (bundle.js_files, bundle.css_files):
+            files[:] = [file for file in files if not any(name in str(file) for name in _UNUSED)]
+        _bundles[key] = bundle
+    return _bundles[key]
+
+
+def install() -> None:
+    """Have the server use it from now on."""
+    setattr(server, "bundle_resources", _bundle_once)  # noqa: B010 - the server imported it under this name

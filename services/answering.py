@@ -1,0 +1,199 @@
+"""Stores questions with their empty answers, and starts the runs that write them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal
+
+from services.changes import Changes
+from services.connect import Connections
+from services.context import build_request
+from services.conversation import Conversation, Options, Queued, title_from
+from services.errors import PanelistError
+from services.messages import Message, TextPart, new_id
+from services.providers.base import ModelRequest, Provider
+from services.runner import RunLog, RunManager, RunSpec
+from services.settings import Settings
+from services.storage.store import Begun, Store
+from services.titles import ask_for_title
+
+log = logging.getLogger(__name__)
+
+
+class Answering:
+    """Begins runs. Whoever calls it sees to it that a conversation has one at a time."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        runs: RunManager,
+        connections: Connections,
+        provider: Provider,
+        changes: Changes,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._runs = runs
+        self._connections = connections
+        self._provider = provider
+        self._changes = changes
+        self._titling: dict[str, asyncio.Task[None]] = {}
+        self._untitled: set[str] = set()
+        """Conversations whose title gave way to the next question."""
+        self.on_end: Callable[[RunLog], None] = lambda _: None
+        """Called with each run whose end is stored."""
+
+    async def ask(
+        self, owner: str, conversation: Conversation, text: str, request_key: str | None
+    ) -> tuple[Begun, tuple[Message, ...]]:
+        """Store a question behind the conversation's head and begin to answer it; return the new messages too."""
+        question = _message(conversation.id, conversation.head_id, "user", text)
+        return await self._begin(owner, conversation, question, question.id, request_key=request_key)
+
+    async def ask_queued(
+        self, owner: str, conversation: Conversation, queued: Queued
+    ) -> tuple[Begun, tuple[Message, ...]]:
+        """Send a message that waited, under its id; the time is that of the sending."""
+        question = _message(conversation.id, conversation.head_id, "user", queued.text, id=queued.id)
+        return await self._begin(owner, conversation, question, question.id, waited=True)
+
+    async def ask_again(
+        self, owner: str, conversation: Conversation, question_id: str
+    ) -> tuple[Begun, tuple[Message, ...]]:
+        """Begin another answer to a question."""
+        return await self._begin(owner, conversation, None, question_id)
+
+    async def go_on(self, owner: str, conversation: Conversation, message_id: str) -> None:
+        """Begin to write on in an answer that was cut off."""
+        self._runs.check_open()
+        asked = self._asked(conversation)
+        begun = await self._store.resume_run(owner, conversation.id, message_id, new_id(), options=asked)
+        if begun.run_id is not None:
+            self._start(owner, begun.conversation.id, begun.run_id, message_id, asked)
+
+    async def _begin(
+        self,
+        owner: str,
+        conversation: Conversation,
+        question: Message | None,
+        question_id: str,
+        *,
+        request_key: str | None = None,
+        waited: bool = False,
+    ) -> tuple[Begun, tuple[Message, ...]]:
+        self._runs.check_open()
+        asked = self._asked(conversation)
+        run_id = new_id()
+        answer = _message(conversation.id, question_id, "assistant", None, run_id=run_id, options=asked)
+        begun = await self._store.begin_run(
+            owner,
+            conversation=conversation,
+            question=question,
+            answer=answer,
+            run_id=run_id,
+            request_key=request_key,
+            waited=waited,
+        )
+        if begun.fresh:
+            self._start(owner, begun.conversation.id, run_id, answer.id, asked)
+        elif begun.run_id is not None and self._runs.log_of(begun.run_id) is None:
+            # Stored the first time though its commit seemed to fail: nobody has begun to write that answer.
+            stored = await self._store.run(owner, begun.run_id)
+            if stored.status == "streaming":
+                self._start(owner, begun.conversation.id, begun.run_id, stored.message_id, asked)
+        return begun, (answer,) if question is None else (question, answer)
+
+    def _asked(self, conversation: Conversation) -> Options:
+        options = conversation.options
+        return Options(endpoint=options.endpoint or self._connections.default.name, model=options.model)
+
+    def _start(self, owner: str, conversation_id: str, run_id: str, answer_id: str, asked: Options) -> None:
+        """Start a run that storage holds, and that writes the answer or goes on with what is there of it."""
+        if (
+            conversation_id in self._titling
+        ):  # a local server may take one request at a time, and this one is waited for
+            self._titling[conversation_id].cancel()
+            self._untitled.add(conversation_id)
+
+        async def prepare() -> ModelRequest:
+            endpoint = self._connections.get(asked.endpoint)
+            model = asked.model or await self._connections.default_model(endpoint)
+            path = await self._store.path(owner, conversation_id, answer_id)
+            return build_request(path, endpoint=endpoint, model=model, system_prompt=self._settings.system_prompt)
+
+        def on_end(run: RunLog) -> None:
+            self._name(run, asked)
+            self.on_end(run)
+            self._changes.ring(owner)
+
+        spec = RunSpec(id=run_id, owner=owner, conversation_id=conversation_id, message_id=answer_id, prepare=prepare)
+        self._runs.start(spec, on_end)
+        self._changes.ring(owner)
+
+    def _name(self, run: RunLog, asked: Options) -> None:
+        if self._settings.titles and run.reply.status in {"complete", "truncated"}:
+            here = run.spec.conversation_id
+            task = self._runs.background(self._title(run.spec, asked), name=f"title {here}")
+            if task is not None:
+                self._titling[here] = task
+                task.add_done_callback(lambda _: self._titling.pop(here, None))
+
+    async def _title(self, spec: RunSpec, asked: Options) -> None:
+        """Ask the model for a title after the first answer; whatever goes wrong leaves the title as it is."""
+        try:
+            conversation = await self._store.conversation(spec.owner, spec.conversation_id)
+            path = await self._store.path(spec.owner, spec.conversation_id, spec.message_id)
+            first = len(path) == 2 or conversation.id in self._untitled
+            self._untitled.discard(conversation.id)
+            if conversation.title_source != "question" or not first:
+                return
+            endpoint = self._connections.get(asked.endpoint)
+            model = asked.model or await self._connections.default_model(endpoint)
+            title = await ask_for_title(self._provider, endpoint, model, path[0].text)
+            if title is not None:
+                await self._store.rename(spec.owner, spec.conversation_id, title, "model")
+                self._changes.ring(spec.owner)
+        except PanelistError as error:
+            log.info("no title for conversation %s: %s", spec.conversation_id, error)
+
+
+def new_conversation(question: str, options: Options) -> Conversation:
+    """Return an empty conversation with a title made from its first question."""
+    now = datetime.now(UTC)
+    return Conversation(
+        id=new_id(),
+        title=title_from(question),
+        title_source="question",
+        head_id=None,
+        options=options,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _message(
+    conversation_id: str,
+    parent_id: str | None,
+    role: Literal["user", "assistant"],
+    text: str | None,
+    *,
+    id: str | None = None,
+    run_id: str | None = None,
+    options: Options | None = None,
+) -> Message:
+    return Message(
+        id=id or new_id(),
+        conversation_id=conversation_id,
+        parent_id=parent_id,
+        role=role,
+        parts=() if text is None else (TextPart(text),),
+        status="streaming" if role == "assistant" else "complete",
+        created_at=datetime.now(UTC),
+        run_id=run_id,
+        endpoint=options.endpoint if options else None,
+        model=options.model if options else None,
+    )

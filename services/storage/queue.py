@@ -1,0 +1,70 @@
+"""SQL on the messages that wait in a conversation."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.conversation import Queued
+from services.errors import InputError, NotFoundError
+from services.storage import conversations
+from services.storage.schema import conversations as conversations_table
+from services.storage.schema import queued
+
+MAX_QUEUED = 20
+"""Messages that can wait in one conversation."""
+
+
+async def waiting(connection: AsyncConnection, owner: str, conversation_id: str) -> list[Queued]:
+    """Return what waits, the next one first."""
+    await conversations.one(connection, owner, conversation_id)
+    query = select(queued).where(queued.c.conversation_id == conversation_id).order_by(queued.c.seq)
+    found = await connection.execute(query)
+    return [Queued(id=row.id, text=row.text, created_at=row.created_at) for row in found]
+
+
+async def add(
+    connection: AsyncConnection, owner: str, conversation_id: str, message: Queued, request_key: str | None
+) -> None:
+    """Put a message behind those that wait."""
+    await conversations.one(connection, owner, conversation_id)
+    count, last = (
+        await connection.execute(
+            select(func.count(), func.max(queued.c.seq)).where(queued.c.conversation_id == conversation_id)
+        )
+    ).one()
+    if count >= MAX_QUEUED:
+        raise InputError(f"{count} messages are waiting already. Wait for the answer, or remove one of them.")
+    await connection.execute(
+        insert(queued).values(
+            id=message.id,
+            conversation_id=conversation_id,
+            seq=(last or 0) + 1,
+            text=message.text,
+            request_key=request_key,
+            created_at=message.created_at,
+        )
+    )
+
+
+async def take(connection: AsyncConnection, owner: str, conversation_id: str, queued_id: str) -> str | None:
+    """Take a message out and return the key of the request that brought it, if it had one."""
+    await conversations.one(connection, owner, conversation_id)
+    which = (queued.c.id == queued_id) & (queued.c.conversation_id == conversation_id)
+    row = (await connection.execute(select(queued.c.request_key).where(which))).one_or_none()
+    if row is None:
+        raise NotFoundError("That message does not wait any more: it was sent or removed.")
+    await connection.execute(delete(queued).where(which))
+    key: str | None = row.request_key
+    return key
+
+
+async def conversation_of(connection: AsyncConnection, owner: str, request_key: str) -> str | None:
+    """Return the conversation in which the message of a request waits."""
+    query = (
+        select(queued.c.conversation_id)
+        .join(conversations_table, conversations_table.c.id == queued.c.conversation_id)
+        .where(conversations_table.c.owner == owner, queued.c.request_key == request_key)
+    )
+    found: str | None = await connection.scalar(query)
+    return found

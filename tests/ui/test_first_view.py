@@ -1,0 +1,169 @@
+"""The page before its scripts have run: readable and typable, and handed over without a loss or a jump."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Route, expect
+
+from tests.ui.acts import answers, ask, box, live, settled
+from tests.ui.conftest import Server
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def visited(page: Page, server: Server) -> Server:
+    """A server that has shown a page before: only from then on does it read ahead."""
+    page.goto(server.url)
+    expect(page.get_by_role("navigation", name="Conversations")).to_be_visible()
+    return server
+
+
+@contextmanager
+def without_scripts(page: Page) -> Iterator[None]:
+    """Hold the page's scripts back inside the block."""
+    held: list[Route] = []
+    free = False
+
+    def hold(route: Route) -> None:
+        if free:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/bokeh.min.js*", hold)
+    yield
+    free = True
+    for route in held:
+        route.continue_()
+
+
+def test_what_is_typed_early_is_there_with_the_caret_in_its_place(page: Page, visited: Server) -> None:
+    with without_scripts(page):
+        page.goto(visited.url, wait_until="commit")
+        expect(box(page)).to_be_focused()
+        page.keyboard.type("typed early")
+        for _ in range(5):
+            page.keyboard.press("ArrowLeft")
+        expect(page.get_by_role("button", name="Send")).to_be_enabled()
+    live(page)
+    expect(box(page)).to_be_focused()
+    page.keyboard.type("very ")
+    expect(box(page)).to_have_value("typed very early")
+
+
+def test_what_is_sent_early_is_sent_once(page: Page, visited: Server) -> None:
+    with without_scripts(page):
+        page.goto(visited.url, wait_until="commit")
+        box(page).fill("What can you do?")
+        box(page).press("Enter")
+        box(page).press("Enter")
+        expect(page.get_by_role("status", name="Activity")).to_have_text("Connecting…")
+        expect(page.get_by_role("button", name="Send")).to_be_disabled()
+        page.keyboard.type("and a second thought")
+    live(page)
+    expect(page.get_by_role("article", name="You")).to_have_text("What can you do?")
+    settled(answers(page))
+    expect(page.get_by_role("article", name="You")).to_have_count(1)
+    expect(box(page)).to_have_value("and a second thought")
+
+
+def test_a_chip_clicked_early_is_asked(page: Page, visited: Server) -> None:
+    box(page).fill("half a precious thought")
+    with without_scripts(page):
+        page.goto(visited.url, wait_until="commit")
+        page.get_by_role("button", name="Where is my data stored?").click()
+    live(page)
+    expect(page.get_by_role("article", name="You")).to_have_text("Where is my data stored?")
+    settled(answers(page))
+    expect(box(page)).to_have_value("half a precious thought")
+
+
+def test_a_conversation_opens_at_its_end(page: Page, visited: Server) -> None:
+    for number in range(3):
+        ask(page, "What can you do?")
+        settled(answers(page).nth(number))
+    for _ in range(2):
+        page.reload()
+        live(page)
+        settled(answers(page).last)
+        page.wait_for_timeout(500)  # heights settle; nothing tells when
+        log = page.get_by_role("log")
+        assert log.evaluate("node => node.scrollHeight - node.scrollTop - node.clientHeight") < 24
+        expect(page.get_by_role("button", name="Jump to latest")).to_be_hidden()
+
+
+def test_the_conversation_is_readable_at_once_and_nothing_moves(page: Page, visited: Server) -> None:
+    ask(page, "Show me every kind of Markdown")
+    settled(answers(page))
+    places = {}
+    with without_scripts(page):
+        page.goto(page.url, wait_until="commit")
+        expect(answers(page).get_by_role("heading").first).to_be_attached()
+        page.wait_for_function("window.panelistFirst")
+        text = answers(page).locator(".body").inner_text()
+        for name, part in (("box", box(page)), ("answer", answers(page)), ("log", page.get_by_role("log"))):
+            places[name] = part.bounding_box()
+    live(page)
+    settled(answers(page))
+    assert answers(page).locator(".body").inner_text() == text
+    for name, part in (("box", box(page)), ("answer", answers(page)), ("log", page.get_by_role("log"))):
+        now, before = part.bounding_box(), places[name]
+        assert now is not None
+        assert before is not None
+        assert now == pytest.approx(before, abs=1), name
+
+
+def test_a_draft_is_there_at_once(page: Page, visited: Server) -> None:
+    box(page).fill("half a thought")
+    with without_scripts(page):
+        page.goto(visited.url, wait_until="commit")
+        expect(box(page)).to_have_value("half a thought")
+    live(page)
+    expect(box(page)).to_have_value("half a thought")
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 780), (1280, 800)])
+def test_the_first_view_fits_the_live_page(context: BrowserContext, visited: Server, width: int, height: int) -> None:
+    page = context.new_page()
+    page.set_viewport_size({"width": width, "height": height})
+    with without_scripts(page):
+        page.goto(visited.url, wait_until="commit")
+        expect(box(page)).to_be_visible()
+        before = box(page).bounding_box()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    live(page)
+    assert before is not None
+    assert box(page).bounding_box() == pytest.approx(before, abs=1)
+
+
+def test_hostile_names_stay_text_in_the_first_view(page: Page, visited: Server) -> None:
+    ask(page, '<img src=x onerror="canary=1"></article></template><script>canary=1</script> {{ 7*7 }}')
+    settled(answers(page))
+    with without_scripts(page):
+        page.goto(page.url, wait_until="commit")
+        expect(page.get_by_role("article", name="You")).to_contain_text("<script>canary=1</script> {{ 7*7 }}")
+        assert page.evaluate("window.canary") is None
+    live(page)
+
+
+def test_the_page_can_fetch_nothing_from_elsewhere(page: Page, visited: Server) -> None:
+    refused = """url => new Promise(done => {
+        addEventListener("securitypolicyviolation", event => done(event.effectiveDirective), {once: true})
+        setTimeout(() => done(null), 2000)
+        %s
+    })"""
+    live(page)
+    elsewhere = "http://127.0.0.1:9/x"  # another origin; were it asked, the context's listener would not mind this one
+    for attempt, directive in (
+        ("new Image().src = url", "img-src"),
+        ("fetch(url).catch(() => {})", "connect-src"),
+        ("try { new WebSocket(url.replace('http', 'ws')) } catch {}", "connect-src"),
+        ("navigator.sendBeacon(url, 'x')", "connect-src"),
+        ("document.head.append(Object.assign(document.createElement('script'), {src: url}))", "script-src-elem"),
+        ("document.body.append(Object.assign(document.createElement('iframe'), {src: url}))", "frame-src"),
+    ):
+        assert page.evaluate(refused % attempt, elsewhere) == directive, attempt

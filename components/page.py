@@ -14,7 +14,7 @@ import param
 from panel.util.parameters import edit_readonly
 from panel_material_ui.template.base import Page
 
-from components import resources, session, theme
+from components import early, resources, session, theme
 from components.chat.composer import Composer
 from components.chat.transcript import Transcript
 from components.connect import ConnectView
@@ -31,6 +31,7 @@ from services.runtime import Runtime, check_settings, process_runtime
 log = logging.getLogger(__name__)
 
 resources.install()
+early.install()
 
 _ICON = Path(__file__).parent / "assets" / "icon.svg"
 

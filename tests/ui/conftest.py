@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from tests.servers.need import unavailable
 from tests.ui.line import Line
@@ -178,6 +178,7 @@ def chromium(playwright_driver: Playwright) -> Iterator[Browser]:
     path = next((found for name in names if (found := shutil.which(name))), None)
     if path is None:
         unavailable("no Chromium for the browser journeys")
+    expect.set_options(timeout=20_000)  # a crowded machine; what is promised within a time says so itself
     browser = playwright_driver.chromium.launch(executable_path=path, args=FLAGS)
     yield browser
     browser.close()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, WebSocketRoute, expect
 
 from tests.ui.acts import answers, ask, box, live, settled
 from tests.ui.conftest import Server
@@ -167,3 +167,56 @@ def test_the_page_can_fetch_nothing_from_elsewhere(page: Page, visited: Server) 
         ("document.body.append(Object.assign(document.createElement('iframe'), {src: url}))", "frame-src"),
     ):
         assert page.evaluate(refused % attempt, elsewhere) == directive, attempt
+
+
+@contextmanager
+def without_ready(page: Page) -> Iterator[None]:
+    """Hold back the page's word that it is ready, inside the block; the document it shows has come long before."""
+    held: list[tuple[WebSocketRoute, list[str | bytes]]] = []
+    free = False
+
+    def between(route: WebSocketRoute) -> None:
+        server = route.connect_to_server()
+        parts: list[str | bytes] = []
+
+        def forward(part: str | bytes) -> None:
+            parts.append(part)
+            if len(parts) < 3:  # header, metadata, content: https://docs.bokeh.org/en/latest/docs/dev_guide/server.html
+                return
+            message = parts[:]
+            parts.clear()
+            if not free and "document_ready" in str(message[2]):
+                held.append((server, message))
+            else:
+                for piece in message:
+                    server.send(piece)
+
+        route.on_message(forward)
+
+    page.route_web_socket("**/app/ws*", between)
+    yield
+    free = True
+    for server, message in held:
+        for piece in message:
+            server.send(piece)
+
+
+def test_what_happens_before_the_page_is_ready_is_shown(context: BrowserContext, page: Page, visited: Server) -> None:
+    page.goto(visited.url)
+    live(page)
+    ask(page, "/long 3000")
+    expect(answers(page).last.locator(".body p").first).to_be_visible()
+    other = context.new_page()
+    with without_ready(other):
+        other.goto(page.url)
+        live(other)
+        ask(other, "sent before it was ready")
+        queue = other.get_by_role("region", name="Queued messages")
+        expect(queue.get_by_role("listitem")).to_have_text("sent before it was ready")
+        queue.get_by_role("button", name="Remove queued message").click()
+        expect(queue).to_be_hidden()
+        page.get_by_role("button", name="Stop").click()
+        expect(other.get_by_role("button", name="Stop")).to_be_hidden()
+    expect(other.get_by_role("button", name="Undo")).to_be_visible()
+    ask(other, "and after it")
+    settled(answers(other).last)

@@ -46,7 +46,9 @@ window.WebSocket = class extends WebSocket {
   let live = {}
   function keep() {
     const text = sent === null ? box.value : box.value.trim() ? `${sent}\n\n${box.value}` : sent
-    try { localStorage.setItem(place, text) } catch { /* no drafts then */ }
+    for (const storage of [sessionStorage, localStorage]) {
+      try { storage.setItem(place, text) } catch { /* no drafts then */ }
+    }
   }
   function update() {
     send.disabled = sent !== null || !box.value.trim()
@@ -66,7 +68,7 @@ window.WebSocket = class extends WebSocket {
     submit(text)
   }
   // Somebody may have typed before this ran.
-  try { box.value ||= localStorage.getItem(place) || "" } catch { /* no drafts then */ }
+  try { box.value ||= sessionStorage.getItem(place) || localStorage.getItem(place) || "" } catch { /* no drafts then */ }
   box.addEventListener("input", () => { keep(); update() })
   box.addEventListener("compositionstart", () => { composing = true })
   box.addEventListener("compositionend", () => { composing = false; setTimeout(leave) })

@@ -18,7 +18,7 @@ from components.activity import WAITING, activity_of, retry_activity
 from services.chat import ChatService, Opened, Waiting
 from services.connect import Connections
 from services.conversation import Conversation, Options, Versions
-from services.errors import InputError, ModelError, NotFoundError, PanelistError
+from services.errors import ModelError, NotFoundError, PanelistError
 from services.events import (
     Numbered,
     ReasoningDelta,
@@ -107,6 +107,7 @@ class ConversationState(param.Parameterized):
     choice: Choice | None = param.Parameter(default=None, doc="The model that answers next.")  # type: ignore[assignment]
     notice: Notice | None = param.Parameter(default=None, doc="The last word to the person.")  # type: ignore[assignment]
     trouble: str | None = param.String(default=None, allow_None=True, doc="What is wrong with storage.")  # type: ignore[assignment]
+    ending: bool = param.Boolean(default=False, doc="Whether the server is about to end.")  # type: ignore[assignment]
     first_run: bool = param.Boolean(default=False, doc="Whether there is nothing but the demo endpoint.")  # type: ignore[assignment]
 
     def __init__(self, chat: ChatService, connections: Connections, owner: str, **params: Any) -> None:
@@ -118,7 +119,7 @@ class ConversationState(param.Parameterized):
         self._tasks: set[asyncio.Task[None]] = set()
         self._choosing = Options()
         self._latest = self._looked = 0  # number of the last intent, and of the one during which was looked last
-        self._sending = False
+        self._sending = asyncio.Lock()  # what a tab sends is stored in the order in which it was sent
         self._limit = PAGE
         self._closed = False
         self._unread: str | None = None  # the conversation that could not be read; it is tried again
@@ -185,13 +186,10 @@ class ConversationState(param.Parameterized):
         Raises:
             PanelistError: it was not stored, and why; the text is the sender's to keep.
         """
-        if self._sending:
-            raise InputError("Your last message is still being stored. Try again in a moment.")
-        here = self.conversation.id if self.conversation else None
-        to = here if to == "here" else to
-        turn = self._turn() if to == here else None
-        self._sending = True
-        try:
+        async with self._sending:
+            here = self.conversation.id if self.conversation else None
+            to = here if to == "here" else to
+            turn = self._turn() if to == here else None
             opened = await self._chat.send(
                 self._owner,
                 text,
@@ -200,16 +198,15 @@ class ConversationState(param.Parameterized):
                 request_key=key,
                 now=now,
             )
-        finally:
-            self._sending = False
         if turn is not None:
             self._show(opened, turn)
         return opened.conversation.id
 
     async def ask(self, text: str) -> None:
-        """Send a prepared question; what goes wrong is said in a notice."""
-        with self._telling():
-            await self.send(text)
+        """Send a prepared question, once however often it is clicked; what goes wrong is said in a notice."""
+        if not self._sending.locked():
+            with self._telling():
+                await self.send(text)
 
     async def send_now(self, queued_id: str) -> None:
         """Send a waiting message at once, stopping the reply that is being written."""
@@ -218,15 +215,20 @@ class ConversationState(param.Parameterized):
             with self._telling():
                 self._show(await self._chat.send_now(self._owner, self.conversation.id, queued_id), turn)
 
-    async def unqueue(self, queued_id: str, *, quietly: bool = False) -> None:
-        """Take a waiting message back; unless `quietly`, a notice says so, and its undo gives the text back."""
+    async def unqueue(self, queued_id: str, *, quietly: bool = False) -> bool:
+        """Take a waiting message back, and say whether it was this that took it.
+
+        Unless `quietly`, a notice says so, and its undo gives the text back.
+        """
         queued = next((q for q in self.waiting.messages if q.id == queued_id), None)
-        if self.conversation is None or queued is None:
-            return
+        if self.conversation is None:
+            return False
         with self._telling():
             await self._chat.unqueue(self._owner, self.conversation.id, queued_id)
-            if not quietly:
+            if queued is not None and not quietly:
                 self.notice = Notice("Removed a message that was waiting.", undo=partial(self._refill, queued.text))
+            return True
+        return False
 
     async def _refill(self, text: str) -> None:
         self.refill = text
@@ -277,18 +279,21 @@ class ConversationState(param.Parameterized):
         with self._telling():
             gone = next((c for c in self.conversations if c.id == conversation_id), None)
             await self._chat.delete(self._owner, conversation_id)
-            if self.conversation is not None and self.conversation.id == conversation_id:
+            here = self.conversation is not None and self.conversation.id == conversation_id
+            if here:
                 await self.open(None)
             await self._refresh_list()
             if gone is not None:
-                undo = partial(self.restore, conversation_id)
+                undo = partial(self.restore, conversation_id, reopen=here)
                 self.notice = Notice(f"Deleted “{gone.title}”.", undo=undo)
 
-    async def restore(self, conversation_id: str) -> None:
-        """Undo `delete`."""
+    async def restore(self, conversation_id: str, *, reopen: bool = False) -> None:
+        """Undo `delete`; with `reopen` show the conversation again, unless another one is open by now."""
         with self._telling():
             await self._chat.restore(self._owner, conversation_id)
             await self._refresh_list()
+            if reopen and self.conversation is None:
+                await self.open(conversation_id)
 
     async def choose(self, label: str) -> None:
         """Choose the model that answers next, by its label or by any name typed in."""
@@ -409,9 +414,7 @@ class ConversationState(param.Parameterized):
                     await asyncio.sleep(PACE_S)
             opened = await self._chat.open(self._owner, conversation_id)
         except NotFoundError:
-            if self.conversation is not None and self.conversation.id == conversation_id:
-                await self.open(None)
-                self.notice = Notice("That conversation was deleted.")
+            await self._leave(conversation_id)
         except Exception as error:  # the last wall: a page that waits for an end that nobody shows would be dead
             log.exception("following run %s failed", run_id)
             said = str(error) if isinstance(error, PanelistError) else "Showing the answer failed. Reload the page."
@@ -423,6 +426,13 @@ class ConversationState(param.Parameterized):
             self._following = None
             if self.conversation is not None and self.conversation.id == conversation_id:
                 self._show(opened, self._latest)
+
+    async def _leave(self, conversation_id: str) -> None:
+        """Go from a conversation that was deleted elsewhere."""
+        if self.conversation is not None and self.conversation.id == conversation_id:
+            await self.open(None)
+            undo = partial(self.restore, conversation_id, reopen=True)
+            self.notice = Notice("That conversation was deleted.", undo=undo)
 
     async def _apply(self, message_id: str, batch: list[Numbered]) -> bool:
         """Show a batch of events; say whether there was text in it."""
@@ -474,7 +484,8 @@ class ConversationState(param.Parameterized):
         await self._look()
 
     async def _look(self) -> None:
-        self.trouble, self._looked = self._chat.trouble, self._latest
+        self._looked = self._latest
+        self.param.update(trouble=self._chat.trouble, ending=self._chat.ending)
         with self._telling():
             await self._refresh_list()
             if self._unread is not None and self.trouble is None:
@@ -493,7 +504,12 @@ class ConversationState(param.Parameterized):
         """Show what another tab, or the end of an answer, did in the open conversation."""
         here, turn = self.conversation, self._latest
         listed = next((c for c in self.conversations if here is not None and c.id == here.id), None)
-        if listed is None or not self.path or self._sending:
+        if here is not None and listed is None:  # deleted, or one of the old ones that the list does not show
+            try:
+                await self._chat.waiting(self._owner, here.id)
+            except NotFoundError:
+                await self._leave(here.id)
+        if listed is None or not self.path or self._sending.locked():
             return
         unfollowed = self.run_id is None and (
             self.path[-1].status == "streaming" or self._chat.writing(self._owner, listed.id) is not None

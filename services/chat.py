@@ -94,6 +94,16 @@ class ChatService:
         """What is wrong with storage at the moment, in a sentence; `changes` rings when it begins and ends."""
         return self._trouble.sentence
 
+    @property
+    def ending(self) -> bool:
+        """Whether the process is about to end; `changes` rings when it is."""
+        return self._runs.closing
+
+    def end(self) -> None:
+        """Take no more questions, and tell every page: the process is about to end."""
+        self._runs.refuse()
+        self.changes.ring_all()
+
     async def open(self, owner: str, conversation_id: str) -> Opened:
         """Return a conversation with the messages on show.
 

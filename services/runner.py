@@ -126,6 +126,15 @@ class RunManager:
         ):  # else its task sees the wish when it begins; a cancelled task that never ran would leave it open
             self._tasks[run_id].cancel()
 
+    @property
+    def closing(self) -> bool:
+        """Whether the process is about to end, so that no run can begin any more."""
+        return self._closing
+
+    def refuse(self) -> None:
+        """Take no more runs: the process is about to end."""
+        self._closing = True
+
     def check_open(self) -> None:
         """Raise StorageError when no run can begin any more; asked before a question is stored for one."""
         if self._closing:
@@ -151,7 +160,7 @@ class RunManager:
 
     async def close(self) -> None:
         """Take no more runs, end the ones that are writing as *interrupted*, and store everything."""
-        self._closing = True
+        self.refuse()
         writing = [self._tasks[run_id] for run_id, run in self._logs.items() if run.working]
         for task in (*writing, *self._others):
             task.cancel()

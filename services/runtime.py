@@ -28,6 +28,8 @@ from services.trouble import StorageTrouble
 log = logging.getLogger(__name__)
 
 _CLOSE_S = 4.0
+_TELL_S = 0.1
+"""After everything is stored: the pages get what was told them last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Runtime:
     trouble: StorageTrouble
 
     async def close(self) -> None:
-        """End what is running, store it, and close every connection."""
+        """Tell the pages, end what is running, store it, and close every connection."""
+        self.chat.end()
         await self.runs.close()
         await self.trouble.close()
         await self.provider.aclose()
@@ -166,6 +169,7 @@ def _close_at_sigterm(runtime: Runtime) -> None:
         try:
             async with asyncio.timeout(_CLOSE_S):
                 await runtime.close()
+                await asyncio.sleep(_TELL_S)
         except TimeoutError:
             log.warning("not everything was stored within %s s; the next start marks it as interrupted", _CLOSE_S)
         finally:

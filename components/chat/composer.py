@@ -94,13 +94,15 @@ class Composer(JSComponent):
             case {"type": "edit", "id": str(id)}:
                 self._on_edit(id)
             case {"type": "taken", "id": str(id)}:
-                await self._state.unqueue(id, quietly=True)
+                if not await self._state.unqueue(id, quietly=True):
+                    self._send_msg({"type": "gone", "id": id})
             case {"type": "unqueue", "id": str(id)}:
                 await self._state.unqueue(id)
             case {"type": "stop"}:
                 self._state.stop()
             case {"type": "new"}:
                 await self._state.open(None)
+                self._send_msg({"type": "new"})
             case {"type": "help"}:
                 self._on_help()
 

@@ -243,6 +243,9 @@ export function render({model, el, view}) {
     }
   }
 
+  let asked = 0 // times that the browser went back or forward
+  let reached = 0 // those of them that the page has followed
+
   // --- what the server says ----------------------------------------------------------------------------------------
   function showEmpty(view) {
     empty.replaceChildren()
@@ -287,7 +290,7 @@ export function render({model, el, view}) {
       arrange(order)
       older.hidden = !more
       showEmpty(order.length ? null : view)
-      if (mine) { follow(true) }
+      if (mine || following) { follow(true) } // at once: where the page was before it grew is no reader's choice
       // Earlier messages came in above: what is being read stays where it is.
       else if (!following && first !== list.firstChild) { log.scrollTop = top + log.scrollHeight - height; lastTop = log.scrollTop }
     },
@@ -315,10 +318,13 @@ export function render({model, el, view}) {
       if (entry && entry.tail) { entry.tail.remove(); entry.tail = null; entry.tailHtml = "" }
     },
     // The address bar and the window's title follow the conversation on show.
-    address({id, title}) {
+    address({id, title, back}) {
+      if (back !== undefined) { reached = Math.max(reached, back) }
+      // While it goes back, the address is ahead of the page.
+      if (reached < asked) { return }
       const url = new URL(location.href)
       if (id) { url.searchParams.set("c", id) } else { url.searchParams.delete("c") }
-      if (url.href !== location.href) { history.pushState({}, "", url) }
+      if (url.href !== location.href) { history[back === undefined ? "pushState" : "replaceState"]({}, "", url) }
       document.title = title ? `${title} – Panelist` : "Panelist"
     },
     trouble({text}) {
@@ -378,8 +384,8 @@ export function render({model, el, view}) {
   function lose() {
     if (lost) { return }
     lost = true
-    document.dispatchEvent(new Event("panelist:lost"))
     showBanner()
+    document.dispatchEvent(new Event("panelist:lost"))
     comeBack()
   }
   // What was only silent for a while, and is not closed, goes on where it was.
@@ -388,6 +394,7 @@ export function render({model, el, view}) {
     if (lost && !closed && navigator.onLine) {
       lost = false
       showBanner()
+      document.dispatchEvent(new Event("panelist:found"))
     }
   }
   const silence = () => performance.now() - heard
@@ -423,7 +430,7 @@ export function render({model, el, view}) {
     setTimeout(() => { copy.textContent = "Copy code" }, 1600)
   })
 
-  const back = () => model.send_msg({type: "open", id: new URL(location.href).searchParams.get("c")})
+  const back = () => model.send_msg({type: "open", id: new URL(location.href).searchParams.get("c"), back: ++asked})
   window.addEventListener("popstate", back)
 
   // The next visit's first paint has the right theme because the server reads it from this cookie.

@@ -68,7 +68,7 @@ class Transcript(JSComponent):
         state.param.watch(self._on_delta, "delta", onlychanged=False)
         state.param.watch(lambda event: self._tell({"type": "activity", "text": event.new}), "activity")
         state.param.watch(self._on_notice, "notice", onlychanged=False)
-        state.param.watch(self._on_trouble, "trouble")
+        state.param.watch(self._on_trouble, ["trouble", "ending"])
         state.prepare = self._prepare
 
     def _tell(self, message: dict[str, Any]) -> None:
@@ -138,9 +138,9 @@ class Transcript(JSComponent):
             self._earlier = message.text
         return view
 
-    def _on_address(self, *_: object) -> None:
+    def _on_address(self, *_: object, **more: int) -> None:
         here = self._state.conversation
-        self._tell({"type": "address", "id": here.id if here else None, "title": here.title if here else None})
+        self._tell({"type": "address", "id": here.id if here else None, "title": here.title if here else None, **more})
 
     def _on_delta(self, event: param.parameterized.Event) -> None:
         reply = self._reply
@@ -158,6 +158,8 @@ class Transcript(JSComponent):
     def _on_trouble(self, *_: object) -> None:
         trouble = self._state.trouble
         said = f"{trouble} Reading goes on, and answers are kept until they can be saved." if trouble else None
+        if self._state.ending:
+            said = "Panelist is shutting down. Your draft is kept, and this page comes back by itself."
         self._tell({"type": "trouble", "text": said})
 
     async def _on_message(self, event: DataEvent) -> None:
@@ -185,9 +187,10 @@ class Transcript(JSComponent):
         """Pass on what a person wants to the state. What is none of ours does nothing."""
         state = self._state
         match data:
-            case {"type": "open", "id": str() | None as id}:
+            case {"type": "open", "id": str() | None as id, "back": int(back)}:
                 if id is None or state.conversation is None or state.conversation.id != id:
                     await state.open(id)
+                self._on_address(back=back)
             case {"type": "retry", "id": str(id)}:
                 await state.retry(id)
             case {"type": "continue", "id": str(id)}:

@@ -27,22 +27,25 @@ async def serving(script: Script) -> AsyncIterator[Server]:
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        early: bytes = b""  # the first byte of the next request, which may come before this side is done
         try:
             while True:
-                head = await reader.readuntil(b"\r\n\r\n")
+                head = early + await reader.readuntil(b"\r\n\r\n")
                 length = next(
                     (line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), b":0"
                 )
                 state.requests.append(head + await reader.readexactly(int(length.split(b":")[1])))
                 playing = asyncio.ensure_future(script(writer))
-                watching = asyncio.ensure_future(reader.read(1))  # nothing more comes, except the end
+                watching = asyncio.ensure_future(reader.read(1))
                 await asyncio.wait({playing, watching}, return_when=asyncio.FIRST_COMPLETED)
-                if not playing.done():
+                seen = watching.result() if watching.done() and watching.exception() is None else b""
+                if not playing.done() and not seen:
                     playing.cancel()
                 watching.cancel()
-                done = await asyncio.gather(playing, watching, return_exceptions=True)
-                if writer.is_closing() or done[1] == b"":
+                _, last = await asyncio.gather(playing, watching, return_exceptions=True)
+                if writer.is_closing() or last == b"":
                     break
+                early = seen
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:

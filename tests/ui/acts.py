@@ -20,6 +20,14 @@ def box(page: Page) -> Locator:
     return page.get_by_role("textbox", name="Message")
 
 
+def queue(page: Page) -> Locator:
+    return page.get_by_role("region", name="Queued messages")
+
+
+def outgoing(page: Page) -> Locator:
+    return page.get_by_role("region", name="Messages on their way")
+
+
 def answers(page: Page) -> Locator:
     return page.get_by_role("article", name="Assistant")
 

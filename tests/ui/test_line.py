@@ -19,6 +19,7 @@ from tests.ui.acts import (
     loses,
     lost,
     open_new,
+    outgoing,
     questions,
     settled,
     shown,
@@ -151,14 +152,12 @@ def test_a_word_of_storage_that_never_came(page: Page, far: Server, line: Line, 
         until(lambda: questions(far, text) == 1, "the question is stored")  # noqa: B023 - waits for it in this round
         line.cut()
         loses(page)
-        expect(box(page)).to_have_value(text)
+        expect(outgoing(page)).to_contain_text("Sent when the connection is back")
+        expect(outgoing(page).get_by_role("listitem")).to_have_text(text)
+        model.write()
         line.mend()
         expect(lost(page)).to_be_hidden(timeout=30_000)
-        expect(box(page)).to_have_value(text)
-        model.write()
-        until(lambda: not stored(far, "select 1 from runs where status = 'streaming'"), "the answer is whole")
-        expect(page.get_by_role("button", name="Stop", exact=True)).to_be_hidden()
-        box(page).press("Enter")
+        expect(outgoing(page)).to_be_hidden()
         expect(box(page)).to_have_value("")
         expect(page.get_by_role("article", name="You").last).to_have_text(text)
         settled(answers(page).last)

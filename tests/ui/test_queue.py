@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.ui.acts import answers, ask, box, open_new, settled
+from tests.ui.acts import answers, ask, box, open_new, queue, settled
 from tests.ui.conftest import Server
 
 pytestmark = pytest.mark.browser
-
-
-def queue(page: Page) -> Locator:
-    return page.get_by_role("region", name="Queued messages")
 
 
 def writing(page: Page) -> None:

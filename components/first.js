@@ -52,8 +52,11 @@ window.WebSocket = class extends WebSocket {
   }
   function update() {
     send.disabled = sent !== null || !box.value.trim()
-    box.style.height = "auto"
-    box.style.height = `${Math.min(box.scrollHeight, 320, innerHeight * 0.4)}px`
+    const limit = Math.min(320, innerHeight * 0.4)
+    const long = box.value.length > 20_000 // as in composer.js
+    box.dir = long ? "ltr" : "auto"
+    if (!long) { box.style.height = "auto" }
+    box.style.height = `${long ? limit : Math.min(box.scrollHeight, limit)}px`
   }
   function submit(text) {
     if (sent !== null || !text.trim()) { return }
@@ -69,6 +72,7 @@ window.WebSocket = class extends WebSocket {
   }
   // Somebody may have typed before this ran.
   try { box.value ||= sessionStorage.getItem(place) || localStorage.getItem(place) || "" } catch { /* no drafts then */ }
+  update()
   box.addEventListener("input", () => { keep(); update() })
   box.addEventListener("compositionstart", () => { composing = true })
   box.addEventListener("compositionend", () => { composing = false; setTimeout(leave) })
@@ -147,6 +151,5 @@ window.WebSocket = class extends WebSocket {
   sizes.observe(log.firstElementChild)
   sizes.observe(log)
   toEnd()
-  update()
   if (matchMedia("(hover: hover)").matches) { box.focus() }
 })()

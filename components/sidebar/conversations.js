@@ -91,23 +91,41 @@ export function render({model, el}) {
     return make("div", {class: "row"}, field)
   }
 
+  // Rows that are as they were stay in place: a click, the keyboard and a title being edited survive a redraw.
+  const shown = new Map() // key -> {node, looks}
+  function place(key, looks, build) {
+    const was = shown.get(key)
+    if (was?.looks === looks) { return was.node }
+    const node = build()
+    const focused = was?.node.contains(el.getRootNode().activeElement)
+    was?.node.replaceWith(node)
+    if (focused) { node.querySelector("a")?.focus() }
+    shown.set(key, {node, looks})
+    return node
+  }
   function draw() {
-    if (renaming !== null && list.querySelector("input") && model.items.some(({id}) => id === renaming)) { return }
-    const top = nav.scrollTop
-    const nodes = []
+    const had = links().indexOf(el.getRootNode().activeElement?.closest(".row")?.querySelector("a"))
+    const nodes = new Map()
+    const put = (key, looks, build) => nodes.set(key, place(key, looks, build))
     let name = null
     for (const item of model.items) {
       const heading = group(item.time)
-      if (heading !== name) { nodes.push(make("h2", {}, name = heading)) }
-      nodes.push(row(item))
+      if (heading !== name) { put(name = heading, "", () => make("h2", {}, heading)) }
+      const looks = renaming === item.id ? "editor" : JSON.stringify([item.title, item.id === model.current])
+      put(item.id, looks, () => row(item))
     }
-    if (!nodes.length) { nodes.push(make("p", {class: "none"}, "Your conversations appear here.")) }
-    const had = list.contains(el.getRootNode().activeElement) ? links().indexOf(el.getRootNode().activeElement) : -1
-    list.replaceChildren(...nodes)
-    nav.scrollTop = top
+    if (!nodes.size) { put("none", "", () => make("p", {class: "none"}, "Your conversations appear here.")) }
+    for (const [key, {node}] of shown) {
+      if (!nodes.has(key)) { node.remove(); shown.delete(key) }
+    }
+    let before = list.firstChild
+    for (const node of nodes.values()) {
+      if (node === before) { before = before.nextSibling } else { list.insertBefore(node, before) }
+    }
     // One row at a time is a stop for Tab; the arrow keys go from row to row.
     stopAt(links().find((link) => link.hasAttribute("aria-current")) || links()[0])
-    if (had >= 0) { (links()[Math.min(had, links().length - 1)] || fresh).focus() }
+    const lost = had >= 0 && !list.contains(el.getRootNode().activeElement)
+    if (lost) { (links()[Math.min(had, links().length - 1)] || fresh).focus() }
   }
   nav.addEventListener("scroll", () => {
     if (nav.scrollHeight - nav.scrollTop - nav.clientHeight < 400) { more() }

@@ -228,3 +228,34 @@ def test_a_server_that_ends_says_so(page: Page, own_server: Server, model: Model
     expect(lost(page)).to_be_hidden(timeout=30_000)
     until(lambda: questions(own_server, "Until the end") == 1, "the question is still there")
     settled(answers(page), "interrupted")
+
+
+def test_a_click_in_the_list_survives_a_change_of_the_list(
+    context: BrowserContext, page: Page, far: Server, model: Model
+) -> None:
+    model.write()
+    open_new(page, far)
+    for name in ("Changed elsewhere", "Clicked"):
+        ask(page, name)
+        settled(answers(page))
+        new_chat(page)
+    other = context.new_page()
+    open_new(other, far)
+
+    def rename(title: str, to: str) -> None:
+        other.get_by_role("link", name=title).hover()
+        other.get_by_role("button", name=f"Rename {title}").click()
+        other.keyboard.type(to)
+        other.keyboard.press("Enter")
+        expect(page.get_by_role("link", name=to)).to_be_visible()
+
+    page.get_by_role("link", name="Clicked").hover()
+    page.get_by_role("button", name="Rename Clicked").hover()
+    page.mouse.down()
+    rename("Changed elsewhere", "Changed once")
+    page.mouse.up()
+    expect(page.get_by_role("textbox", name="Title")).to_be_focused()
+    rename("Changed once", "Changed twice")
+    page.keyboard.type("Renamed in peace")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Renamed in peace")).to_be_focused()

@@ -12,7 +12,7 @@ from services.changes import Changes
 from services.connect import Connections
 from services.context import build_request
 from services.conversation import Conversation, Options, Queued, title_from
-from services.errors import PanelistError
+from services.errors import NotFoundError, PanelistError, StorageError
 from services.messages import Message, TextPart, new_id
 from services.providers.base import ModelRequest, Provider
 from services.runner import RunLog, RunManager, RunSpec
@@ -21,6 +21,8 @@ from services.storage.store import Begun, Store
 from services.titles import ask_for_title
 
 log = logging.getLogger(__name__)
+
+_LOOK_AGAIN_S = 1.0
 
 
 class Answering:
@@ -71,7 +73,12 @@ class Answering:
         """Begin to write on in an answer that was cut off."""
         self._runs.check_open()
         asked = self._asked(conversation)
-        begun = await self._store.resume_run(owner, conversation.id, message_id, new_id(), options=asked)
+        run_id = new_id()
+        try:
+            begun = await self._store.resume_run(owner, conversation.id, message_id, run_id, options=asked)
+        except StorageError:
+            self._find_out(owner, conversation.id, run_id, asked)
+            raise
         if begun.run_id is not None:
             self._start(owner, begun.conversation.id, begun.run_id, message_id, asked)
 
@@ -89,23 +96,46 @@ class Answering:
         asked = self._asked(conversation)
         run_id = new_id()
         answer = _message(conversation.id, question_id, "assistant", None, run_id=run_id, options=asked)
-        begun = await self._store.begin_run(
-            owner,
-            conversation=conversation,
-            question=question,
-            answer=answer,
-            run_id=run_id,
-            request_key=request_key,
-            waited=waited,
-        )
+        try:
+            begun = await self._store.begin_run(
+                owner,
+                conversation=conversation,
+                question=question,
+                answer=answer,
+                run_id=run_id,
+                request_key=request_key,
+                waited=waited,
+            )
+        except StorageError:
+            self._find_out(owner, conversation.id, run_id, asked)
+            raise
         if begun.fresh:
             self._start(owner, begun.conversation.id, run_id, answer.id, asked)
-        elif begun.run_id is not None and self._runs.log_of(begun.run_id) is None:
-            # Stored the first time though its commit seemed to fail: nobody has begun to write that answer.
-            stored = await self._store.run(owner, begun.run_id)
-            if stored.status == "streaming":
-                self._start(owner, begun.conversation.id, begun.run_id, stored.message_id, asked)
+        elif begun.run_id is not None:  # its commit may have seemed to fail the first time
+            await self._start_stored(owner, begun.conversation.id, begun.run_id, asked)
         return begun, (answer,) if question is None else (question, answer)
+
+    def _find_out(self, owner: str, conversation_id: str, run_id: str, asked: Options) -> None:
+        """See to a run whose beginning could not be stored: the commit may have been done, and only its word lost."""
+
+        async def look() -> None:
+            while True:
+                try:
+                    await self._start_stored(owner, conversation_id, run_id, asked)
+                except NotFoundError:
+                    return
+                except StorageError:
+                    await asyncio.sleep(_LOOK_AGAIN_S)
+                else:
+                    return
+
+        self._runs.background(look(), name=f"find out about {run_id}")
+
+    async def _start_stored(self, owner: str, conversation_id: str, run_id: str, asked: Options) -> None:
+        """Start a run that storage holds and nobody works on."""
+        stored = await self._store.run(owner, run_id)
+        if stored.status == "streaming" and self._runs.log_of(run_id) is None:
+            self._start(owner, conversation_id, run_id, stored.message_id, asked)
 
     def _asked(self, conversation: Conversation) -> Options:
         options = conversation.options

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from services.errors import Failure, ModelError, StorageError
+from services.errors import Failure, ModelError, NotFoundError, StorageError
 from services.events import Numbered, ReasoningDelta, Reply, RetryScheduled, RunEvent, RunFinished, TextDelta, is_delta
 from services.loop import Deadlines, run_loop
 from services.providers.base import ModelRequest, Provider
@@ -205,6 +205,8 @@ class RunManager:
             return RunFinished("failed", error.failure)
         except StorageError as error:
             return RunFinished("failed", Failure(kind="storage", message=str(error), next_step="retry"))
+        except NotFoundError:  # the conversation was deleted before the model could be asked
+            return RunFinished("stopped")
         loop = run_loop(self._provider, request, self._deadlines, health=self._health, tries=self._tries)
         async with aclosing(loop) as events:
             async for event in events:

@@ -370,3 +370,20 @@ async def test_an_answer_that_was_cut_off_goes_on_in_place(open_app: OpenRuntime
     assert "exactly where it stops" in sent[2].text
     with pytest.raises(InputError):
         await app.chat.go_on(OWNER, opened.conversation.id, cut.id)
+
+
+async def test_an_answer_that_was_deleted_before_it_was_asked_for_is_stopped(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider())
+    path = app.store.path
+
+    async def too_late(owner, conversation_id, *args):
+        await app.store.delete(owner, conversation_id)
+        return await path(owner, conversation_id, *args)
+
+    app.store.path = too_late
+    opened = await app.chat.send(OWNER, "Hello")
+    async for _ in app.chat.follow(OWNER, opened.run_id or ""):
+        pass
+    app.store.path = path
+    await app.chat.restore(OWNER, opened.conversation.id)
+    assert (await app.chat.open(OWNER, opened.conversation.id)).path[1].status == "stopped"

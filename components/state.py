@@ -376,6 +376,10 @@ class ConversationState(param.Parameterized):
         if turn != self._latest:
             self._spawn(self._look())  # whatever came later may have been refused
             return
+        if not opened.path and not opened.whole:  # the message waits, and what the page shows of the rest is true
+            self._unread = opened.conversation.id
+            self._spawn(self._look_again())
+            return
         again = opened.run_id is not None and opened.run_id == self.run_id and self._following is not None
         if not again:
             self._unfollow()

@@ -56,7 +56,10 @@ class Opened:
     """The run that is writing the last answer, to be followed from its beginning."""
     waiting: Waiting = Waiting()
     whole: bool = True
-    """False when `path` holds no more than the new messages, because the others could not be read just now."""
+    """False when `path` holds no more than the new messages, because the others could not be read just now.
+
+    None are new when the message that was sent waits.
+    """
 
 
 class ChatService:
@@ -292,7 +295,7 @@ class ChatService:
         if now:
             self._hurry(owner, conversation_id, queued.id)
         self.changes.ring(owner)
-        return await self.open(owner, conversation_id)
+        return await self._read_back(owner, Opened(conversation, (), {}, None, whole=False))
 
     async def _ask(self, owner: str, conversation: Conversation, text: str, request_key: str | None) -> Opened:
         return await self._shown(owner, *await self._answering.ask(owner, conversation, text, request_key))
@@ -365,12 +368,16 @@ class ChatService:
         return await self.open(owner, conversation_id)
 
     async def _shown(self, owner: str, begun: Begun, new: tuple[Message, ...]) -> Opened:
+        return await self._read_back(owner, Opened(begun.conversation, new, {}, begun.run_id, whole=False))
+
+    async def _read_back(self, owner: str, known: Opened) -> Opened:
+        """Return a conversation in which something was stored just now, or what is known of it."""
         try:
-            return await self.open(owner, begun.conversation.id)
-        except StorageError as error:
+            return await self.open(owner, known.conversation.id)
+        except (NotFoundError, StorageError) as error:  # not found: it was deleted meanwhile, with what was stored
             # It is stored and on its way: to refuse it now would make the sender send it twice.
-            log.error("conversation %s cannot be read back: %s", begun.conversation.id, error)
-            return Opened(begun.conversation, new, {}, begun.run_id, whole=False)
+            log.error("conversation %s cannot be read back: %s", known.conversation.id, error)
+            return known
 
 
 def _checked(text: str) -> str:

@@ -260,3 +260,32 @@ async def test_nothing_is_stored_for_a_sender_who_is_refused_at_the_end(open_app
     with pytest.raises(StorageError, match="shutting down"):
         await app.chat.send(OWNER, "Too late", conversation_id=done.conversation.id)
     assert (await app.chat.open(OWNER, done.conversation.id)).path == done.path
+
+
+@pytest.mark.parametrize("busy", [True, False])
+@pytest.mark.parametrize("why", ["deleted", "unreadable"])
+async def test_what_is_stored_is_not_refused_when_it_cannot_be_read_back(
+    open_app: OpenRuntime, busy: bool, why: str
+) -> None:
+    gate = asyncio.Event()
+    app = await open_app(ScriptedProvider([gate, *answer("One")], answer("Two"), answer("Three")))
+    here = (await begin(app)).conversation.id
+    if not busy:
+        gate.set()
+        await idle(app, here)
+    snapshot = app.store.snapshot
+
+    async def not_now(*args):
+        if why == "deleted":
+            await app.store.delete(OWNER, here)
+            return await snapshot(*args)
+        raise StorageError("The disk reported an error. Check it, then try again.")
+
+    app.store.snapshot = not_now
+    opened = await app.chat.send(OWNER, "Second", conversation_id=here)
+    assert (opened.conversation.id, opened.whole) == (here, False)
+    app.store.snapshot = snapshot
+    await app.chat.restore(OWNER, here)
+    gate.set()
+    done = await idle(app, here)
+    assert (texts(done) + waiting(done)).count("Second") == 1

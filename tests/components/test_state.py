@@ -9,7 +9,7 @@ import pytest
 
 from components.activity import THINKING, TYPING, WAITING
 from components.state import PORTION, Choice, ConversationState, Delta
-from services.errors import InputError
+from services.errors import InputError, StorageError
 from tests.conftest import OWNER, OpenRuntime, whole_run
 from tests.scripted import ScriptedProvider, answer, refusal, thoughtful
 
@@ -451,3 +451,21 @@ async def test_deleted_elsewhere_with_a_message_waiting(make, open_app: OpenRunt
     await app.chat.delete(OWNER, state.conversation.id)
     await becomes(state, lambda: state.conversation is None and state.run_id is None)
     assert state.notice.text == "That conversation was deleted."
+
+
+async def test_what_waits_shows_although_it_could_not_be_read_back_at_once(make, open_app: OpenRuntime) -> None:
+    provider = ScriptedProvider(["Half", asyncio.Event()])
+    app = await open_app(provider)
+    state = await make(provider, app=app)
+    await state.send("First")
+    snapshot = app.store.snapshot
+
+    async def not_now(*args):
+        raise StorageError("The disk reported an error. Check it, then try again.")
+
+    app.store.snapshot = not_now
+    assert await state.send("Second") == state.conversation.id
+    app.store.snapshot = snapshot
+    await becomes(state, lambda: [queued.text for queued in state.waiting.messages] == ["Second"])
+    assert shown(state)[0] == ("user", "First", "complete")
+    assert state.run_id is not None

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from services.answering import Answering, new_conversation
@@ -26,6 +26,8 @@ from services.storage.store import Begun, Store
 from services.trouble import StorageTrouble
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 MAX_TEXT = 2_000_000
 """Characters of one question."""
@@ -187,8 +189,7 @@ class ChatService:
         Raises:
             NotFoundError: it was sent or removed already, or there is no such conversation for this owner.
         """
-        await self._store.unqueue(owner, conversation_id, queued_id)
-        self.changes.ring(owner)
+        await self._through(self._changed(owner, self._store.unqueue(owner, conversation_id, queued_id)))
 
     async def retry(self, owner: str, conversation_id: str, message_id: str) -> Opened:
         """Answer the question of `message_id`, an answer, once more; the new answer is its sibling.
@@ -225,12 +226,7 @@ class ChatService:
 
     async def show_version(self, owner: str, conversation_id: str, message_id: str) -> Opened:
         """Make the branch of `message_id` the one on show, down to its newest leaf."""
-        async with self._turn(conversation_id):
-            leaf = await self._store.newest_leaf(owner, conversation_id, message_id)
-            self._check_idle(conversation_id)
-            await self._store.set_head(owner, conversation_id, leaf)
-        self.changes.ring(owner)
-        return await self.open(owner, conversation_id)
+        return await self._through(self._show_version(owner, conversation_id, message_id))
 
     async def rename(self, owner: str, conversation_id: str, title: str) -> None:
         """Give a conversation a title of a person's own.
@@ -241,21 +237,15 @@ class ChatService:
         title = " ".join(clean_text(title).split())
         if not title:
             raise InputError("A title needs at least one character.")
-        await self._store.rename(owner, conversation_id, title, "user")
-        self.changes.ring(owner)
+        await self._through(self._changed(owner, self._store.rename(owner, conversation_id, title, "user")))
 
     async def delete(self, owner: str, conversation_id: str) -> None:
         """Take a conversation out of the list; `restore` brings it back. A run in it is stopped."""
-        await self._store.delete(owner, conversation_id)
-        live = self._runs.live_in(conversation_id)
-        if live is not None:
-            self._runs.stop(live.spec.id)
-        self.changes.ring(owner)
+        await self._through(self._delete(owner, conversation_id))
 
     async def restore(self, owner: str, conversation_id: str) -> None:
         """Undo `delete`."""
-        await self._store.restore(owner, conversation_id)
-        self.changes.ring(owner)
+        await self._through(self._changed(owner, self._store.restore(owner, conversation_id)))
 
     async def set_options(self, owner: str, conversation_id: str, options: Options) -> None:
         """Change the parameters that the conversation's next answers are asked with."""
@@ -276,12 +266,17 @@ class ChatService:
         if self._runs.live_in(conversation_id) is not None:
             raise InputError("An answer is still being written. Wait for its end, or stop it first.")
 
-    async def _through(self, work: Coroutine[Any, Any, Opened]) -> Opened:
+    async def _through(self, work: Coroutine[Any, Any, T]) -> T:
         """Carry an intent through although its sender may leave: what storage holds is then always worked on."""
         task = asyncio.create_task(work)
         self._intents.add(task)
-        task.add_done_callback(self._intents.discard)
+        task.add_done_callback(self._carried)
         return await asyncio.shield(task)
+
+    def _carried(self, task: asyncio.Task[Any]) -> None:
+        self._intents.discard(task)
+        if not task.cancelled():
+            task.exception()  # a sender who left is told of no refusal, and the log neither
 
     async def _send(self, owner: str, text: str, conversation_id: str, request_key: str | None, now: bool) -> Opened:
         if conversation_id in self._advancing:
@@ -349,6 +344,25 @@ class ChatService:
             if self._advancing.get(conversation_id) is asyncio.current_task():
                 del self._advancing[conversation_id]
             self.changes.ring(owner)
+
+    async def _changed(self, owner: str, work: Coroutine[Any, Any, object]) -> None:
+        await work
+        self.changes.ring(owner)
+
+    async def _delete(self, owner: str, conversation_id: str) -> None:
+        await self._store.delete(owner, conversation_id)
+        live = self._runs.live_in(conversation_id)
+        if live is not None:
+            self._runs.stop(live.spec.id)
+        self.changes.ring(owner)
+
+    async def _show_version(self, owner: str, conversation_id: str, message_id: str) -> Opened:
+        async with self._turn(conversation_id):
+            leaf = await self._store.newest_leaf(owner, conversation_id, message_id)
+            self._check_idle(conversation_id)
+            await self._store.set_head(owner, conversation_id, leaf)
+        self.changes.ring(owner)
+        return await self.open(owner, conversation_id)
 
     async def _retry(self, owner: str, conversation_id: str, message_id: str) -> Opened:
         async with self._turn(conversation_id):

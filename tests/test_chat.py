@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import closing
@@ -387,3 +388,42 @@ async def test_an_answer_that_was_deleted_before_it_was_asked_for_is_stopped(ope
     app.store.path = path
     await app.chat.restore(OWNER, opened.conversation.id)
     assert (await app.chat.open(OWNER, opened.conversation.id)).path[1].status == "stopped"
+
+
+@pytest.mark.parametrize("what", ["unqueue", "delete", "restore"])
+async def test_others_hear_of_it_although_whoever_asked_has_left(open_app: OpenRuntime, what: str) -> None:
+    app = await open_app(ScriptedProvider(["Half", asyncio.Event()]))
+    opened = await app.chat.send(OWNER, "First")
+    here = opened.conversation.id
+    [queued] = (await app.chat.send(OWNER, "Second", conversation_id=here)).waiting.messages
+    if what == "restore":
+        await app.chat.delete(OWNER, here)
+        await until(lambda: app.chat.writing(OWNER, here) is None)
+    changes = app.chat.changes.listen(OWNER)
+    work = {
+        "unqueue": lambda: app.chat.unqueue(OWNER, here, queued.id),
+        "delete": lambda: app.chat.delete(OWNER, here),
+        "restore": lambda: app.chat.restore(OWNER, here),
+    }
+    asking = asyncio.create_task(work[what]())
+    await asyncio.sleep(0)
+    asking.cancel()
+    async with asyncio.timeout(5):
+        await anext(changes)
+        if what == "delete":
+            await until(lambda: app.chat.writing(OWNER, here) is None)
+
+
+async def test_a_refusal_that_nobody_waits_for_is_no_error(open_app: OpenRuntime) -> None:
+    unforeseen: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unforeseen.append(context))
+    app = await open_app(ScriptedProvider(["Half", asyncio.Event()]))
+    opened = await app.chat.send(OWNER, "First")
+    asking = asyncio.create_task(app.chat.go_on(OWNER, opened.conversation.id, opened.path[1].id))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await app.chat.open(OWNER, opened.conversation.id)
+    await until(lambda: not app.chat._intents)
+    del asking
+    gc.collect()
+    assert unforeseen == []

@@ -120,6 +120,8 @@ class ConversationState(param.Parameterized):
         self._choosing = Options()
         self._latest = self._looked = 0  # number of the last intent, and of the one during which was looked last
         self._sending = asyncio.Lock()  # what a tab sends is stored in the order in which it was sent
+        self._looking = asyncio.Lock()  # else what an earlier look found could be shown after what a later one did
+        self._asked = self._listed = 0  # number of the last request for the list, and of the one that is shown
         self._limit = PAGE
         self._closed = False
         self._unread: str | None = None  # the conversation that could not be read; it is tried again
@@ -190,16 +192,22 @@ class ConversationState(param.Parameterized):
             here = self.conversation.id if self.conversation else None
             to = here if to == "here" else to
             turn = self._turn() if to == here else None
-            opened = await self._chat.send(
-                self._owner,
-                text,
-                conversation_id=to,
-                options=self._choosing,
-                request_key=key,
-                now=now,
-            )
+            try:
+                opened = await self._chat.send(
+                    self._owner,
+                    text,
+                    conversation_id=to,
+                    options=self._choosing,
+                    request_key=key,
+                    now=now,
+                )
+            except BaseException:
+                self._spawn(self._look())  # nothing was shown while it was on its way
+                raise
         if turn is not None:
             self._show(opened, turn)
+        else:
+            self._spawn(self._look())
         return opened.conversation.id
 
     async def ask(self, text: str) -> None:
@@ -488,16 +496,21 @@ class ConversationState(param.Parameterized):
         await self._look()
 
     async def _look(self) -> None:
-        self._looked = self._latest
-        self.param.update(trouble=self._chat.trouble, ending=self._chat.ending)
-        with self._telling():
-            await self._refresh_list()
-            if self._unread is not None and self.trouble is None:
-                await self.open(self._unread)
-            await self._catch_up()
+        async with self._looking:
+            self._looked = self._latest
+            self.param.update(trouble=self._chat.trouble, ending=self._chat.ending)
+            with self._telling():
+                await self._refresh_list()
+                if self._unread is not None and self.trouble is None:
+                    await self.open(self._unread)
+                await self._catch_up()
 
     async def _refresh_list(self) -> None:
+        self._asked = asked = self._asked + 1
         conversations = await self._chat.conversations(self._owner, self._limit)
+        if asked < self._listed:
+            return  # a later one has overtaken it
+        self._listed = asked
         self.conversations = tuple(conversations)
         here = self.conversation
         listed = next((c for c in conversations if here is not None and c.id == here.id), None)
@@ -513,10 +526,12 @@ class ConversationState(param.Parameterized):
                 await self._chat.waiting(self._owner, here.id)
             except NotFoundError:
                 await self._leave(here.id)
-        if listed is None or not self.path or self._sending.locked():
+        if here is None or listed is None or not self.path or self._sending.locked():
             return
         unfollowed = self.run_id is None and (
-            self.path[-1].status == "streaming" or self._chat.writing(self._owner, listed.id) is not None
+            self.path[-1].status == "streaming"
+            or listed.updated_at != here.updated_at  # it may have been gone on with, and have ended, since
+            or self._chat.writing(self._owner, listed.id) is not None
         )
         if listed.head_id == self.path[-1].id and not unfollowed:
             waiting = await self._chat.waiting(self._owner, listed.id)
@@ -535,6 +550,9 @@ class ConversationState(param.Parameterized):
         self.choice = Choice(endpoint, model) if model else None
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._closed:
+            work.close()
+            return
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

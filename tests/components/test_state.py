@@ -469,3 +469,37 @@ async def test_what_waits_shows_although_it_could_not_be_read_back_at_once(make,
     await becomes(state, lambda: [queued.text for queued in state.waiting.messages] == ["Second"])
     assert shown(state)[0] == ("user", "First", "complete")
     assert state.run_id is not None
+
+
+async def test_an_older_list_never_replaces_a_newer_one(make, open_app: OpenRuntime) -> None:
+    provider = ScriptedProvider(answer("One"))
+    app = await open_app(provider)
+    state = await make(provider, app=app)
+    listed, late = app.store.conversations, asyncio.Event()
+
+    async def slowly(*args, **more):
+        found = await listed(*args, **more)
+        await late.wait()
+        return found
+
+    app.store.conversations = slowly
+    asking = asyncio.create_task(state._refresh_list())
+    await asyncio.sleep(0.1)
+    app.store.conversations = listed
+    await state.send("Hello")
+    await becomes(state, lambda: len(state.conversations) == 1)
+    late.set()
+    await asking
+    assert [c.title for c in state.conversations] == ["Hello"]
+
+
+async def test_an_answer_that_was_gone_on_with_elsewhere_is_shown(make, open_app: OpenRuntime) -> None:
+    provider = ScriptedProvider(answer("Half ", reason="length"), answer("whole"))
+    app = await open_app(provider)
+    state = await make(provider, app=app)
+    await state.send("Go")
+    await becomes(state, lambda: state.run_id is None)
+    async with state._looking:  # the tab is busy until that is over
+        again = await app.chat.go_on(OWNER, state.conversation.id, state.path[1].id)
+        await whole_run(app.chat, again)
+    await becomes(state, lambda: state.path[1].text == "Half whole")

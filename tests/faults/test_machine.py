@@ -1,6 +1,6 @@
 """Whatever people, models, disks and crashes do, in whatever order: what section 7 of the design promises holds.
 
-40 lives of 25 steps, the same ones each time; with `PANELIST_LONG=1` 1,000 random ones of 60. A Panelist runs in
+40 lives of 25 steps, the same ones each time; with `PANELIST_LONG=1` 400 random ones of 60. A Panelist runs in
 simulated time (see `simulated.py`), tabs are the states that pages show, and what is true is kept in plain lists here.
 """
 
@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -170,50 +170,35 @@ class Machine(RuleBasedStateMachine):
 
     @rule(tab=WHICH, which=WHICH, moments=MOMENTS)
     def send_now(self, tab: int, which: int, moments: int | None) -> None:
-        page = self._tab(tab)
-        if waiting := page.state.waiting.messages:
-            queued = waiting[which % len(waiting)]
-            self._asked_as(queued.text).hurried = True
-            self._intend(page, page.state.send_now(queued.id), ends=True)
-        else:
-            self._busy(tab)
-        self._go(moments)
+        state = self._tab(tab).state
+        ids = [queued.id for queued in state.waiting.messages]
+        if ids:
+            self._asked_as(state.waiting.messages[which % len(ids)].text).hurried = True
+        self._choose(tab, state.send_now, ids, which, moments, ends=True)
 
     @rule(tab=WHICH, which=WHICH, moments=MOMENTS)
     def retry(self, tab: int, which: int, moments: int | None) -> None:
-        page = self._tab(tab)
-        if answers := page.state.path[1::2]:
-            self._intend(page, page.state.retry(answers[-1 - which % len(answers)].id))
-        else:
-            self._busy(tab)
-        self._go(moments)
+        state = self._tab(tab).state
+        self._choose(tab, state.retry, [message.id for message in state.path[:0:-2]], which, moments)
 
     @rule(tab=WHICH, moments=MOMENTS)
     def go_on(self, tab: int, moments: int | None) -> None:
-        pages = [page for page in self.tabs if page.state.path and page.state.path[-1].status in RESUMABLE]
-        if pages:
-            page = pages[tab % len(pages)]
-            self._intend(page, page.state.go_on(page.state.path[-1].id))
-        else:
-            self._busy(tab)
-        self._go(moments)
+        able = [n for n, page in enumerate(self.tabs) if page.state.path and page.state.path[-1].status in RESUMABLE]
+        tab = able[tab % len(able)] if able else tab
+        state = self._tab(tab).state
+        self._choose(tab, state.go_on, [state.path[-1].id] if able else [], 0, moments)
 
     @rule(tab=WHICH, which=WHICH, moments=MOMENTS)
     def show_version(self, tab: int, which: int, moments: int | None) -> None:
-        page = self._tab(tab)
-        if ids := [id for versions in page.state.versions.values() for id in versions.ids]:
-            self._intend(page, page.state.show_version(ids[which % len(ids)]))
-        else:
-            self._busy(tab)
-        self._go(moments)
+        state = self._tab(tab).state
+        ids = [id for versions in state.versions.values() for id in versions.ids]
+        self._choose(tab, state.show_version, ids, which, moments)
 
     @rule(tab=WHICH, which=WHICH, moments=MOMENTS)
     def open_one(self, tab: int, which: int, moments: int | None) -> None:
         """Go to a conversation, or to a new one."""
-        page = self._tab(tab)
-        ids = [None, *(conversation.id for conversation in page.state.conversations)]
-        self._intend(page, page.state.open(ids[which % len(ids)]))
-        self._go(moments)
+        state = self._tab(tab).state
+        self._choose(tab, state.open, [None, *(one.id for one in state.conversations)], which, moments)
 
     @rule(tab=WHICH, which=WHICH, moments=MOMENTS)
     def delete(self, tab: int, which: int, moments: int | None) -> None:
@@ -344,6 +329,22 @@ class Machine(RuleBasedStateMachine):
         here = where or (page.state.conversation.id if page.state.conversation else None)
         first = next((n for n, call in enumerate(self.calls) if not call.over), len(self.calls))
         self.open.append((task, then, here if ends else None, first))
+
+    def _choose(
+        self,
+        tab: int,
+        intent: Callable[[Any], Awaitable[None]],
+        ids: Sequence[str | None],
+        which: int,
+        moments: int | None,
+        ends: bool = False,
+    ) -> None:
+        """Have a person in a tab do something with one of what there is."""
+        if ids:
+            self._intend(self._tab(tab), intent(ids[which % len(ids)]), ends=ends)
+        else:
+            self._busy(tab)
+        self._go(moments)
 
     def _busy(self, tab: int) -> None:
         """Do what is nearly always possible, so that no step is wasted."""
@@ -572,10 +573,9 @@ class Machine(RuleBasedStateMachine):
             yield f"{shown} is shown, stored is {held}"
         if state.run_id != writing or bool(state.activity) != bool(writing):
             yield f"{state.run_id} is followed, {state.activity!r}, and {writing} is being written"
-        if writing and page.live != path[-1].text + "".join(live[writing].said):
-            yield f"{page.live!r} is shown of {path[-1].text!r} and {live[writing].said}"
-        if writing and path[-1].pending != "".join(live[writing].said):
-            yield f"{path[-1].pending!r} is written down of {live[writing].said}"
+        said = "".join(live[writing].said) if writing in live else ""
+        if writing and (page.live, path[-1].pending) != (path[-1].text + said, said):
+            yield f"{page.live!r} is shown and {path[-1].pending!r} written down of {path[-1].text!r} and {said!r}"
         siblings = {row.id: stored.siblings(row) for row in path}
         if {id: v.ids for id, v in state.versions.items()} != {id: ids for id, ids in siblings.items() if len(ids) > 1}:
             yield f"versions {state.versions} are shown, stored are {siblings}"
@@ -614,7 +614,7 @@ class _Errors(logging.Handler):
 
 
 FORM = settings(
-    max_examples=1_000 if LONG else 40,
+    max_examples=400 if LONG else 40,
     stateful_step_count=60 if LONG else 25,
     derandomize=not LONG,
     database=None,

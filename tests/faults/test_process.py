@@ -105,6 +105,8 @@ async def one_life(world: World, base_url: str, life: int) -> None:
             while world.journal_size == before and child.returncode is None:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(world.random.uniform(0, ALIVE_S))
+        if life % 3 == 0:  # while a question is being stored
+            await _trying(world)
         if child.returncode is not None:
             world.wrong.append(f"life {life}: Panelist ended by itself with {child.returncode}")
         world.killed_at.append(time.monotonic())
@@ -112,6 +114,16 @@ async def one_life(world: World, base_url: str, life: int) -> None:
         with suppress(ProcessLookupError):
             child.kill()
         await child.wait()
+
+
+async def _trying(world: World) -> None:
+    """Wait for a question that was sent and is not acknowledged."""
+    tries = sum(entry[0] == "try" for entry in world.journal)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(3):
+            while sum(entry[0] == "try" for entry in world.journal) == tries:
+                await asyncio.sleep(0.001)
+    await asyncio.sleep(world.random.uniform(0, 0.01))
 
 
 async def check(world: World, life: int) -> None:
@@ -135,7 +147,7 @@ def check_questions(world: World, paths: list[list[Message]]) -> Iterator[str]:
     for question, count in Counter(message.text for message in stored.values() if message.role == "user").items():
         if count > 1 or question not in tried:
             yield f"question {question!r} is there {count} times{'' if question in tried else ' and nobody asked it'}"
-    for question, conversation_id, question_id, answer_id in acknowledged:
+    for question, conversation_id, question_id, answer_id, _ in acknowledged:
         message, answer = stored.get(question_id), stored.get(answer_id)
         if message is None or message.text != question or message.conversation_id != conversation_id:
             yield f"question {question!r} was acknowledged and is not there"
@@ -150,6 +162,7 @@ def check_questions(world: World, paths: list[list[Message]]) -> Iterator[str]:
 
 def check_answers(world: World, paths: list[list[Message]]) -> Iterator[str]:
     journal = world.journal
+    began = {entry[1]: int(entry[5]) for entry in journal if entry[0] == "stored"}
     ended = {entry[1]: entry[2] for entry in journal if entry[0] == "ended"}
     shown = {entry[1]: int(entry[2]) for entry in journal if entry[0] == "shown"}
     stored: dict[str, Message] = {}
@@ -157,17 +170,18 @@ def check_answers(world: World, paths: list[list[Message]]) -> Iterator[str]:
         for question, answer in zip(path[::2], path[1::2], strict=False):
             stored[answer.id] = answer
             if world.settled.setdefault(answer.id, answer) is answer:
-                yield from check_answer(world, question, answer, ended.get(answer.id), shown)
+                life = began.get(question.text, int(question.text.split("-")[0]))
+                yield from check_answer(world, life, question, answer, ended.get(answer.id), shown)
     for answer_id, settled in world.settled.items():
         if stored.get(answer_id) != settled:
             yield f"an answer changed from {settled!r} to {stored.get(answer_id)!r}"
 
 
 def check_answer(
-    world: World, question: Message, answer: Message, ended: str | None, shown: dict[str, int]
+    world: World, life: int, question: Message, answer: Message, ended: str | None, shown: dict[str, int]
 ) -> list[str]:
     """Return what is wrong with one answer, and note how much of it was lost."""
-    killed_at = world.killed_at[int(question.text.split("-")[0])]
+    killed_at = world.killed_at[life]
     sent = world.sent.get(question.text, Sent())
     name = f"the answer to {question.text!r}"
     kept = len(answer.text)
@@ -210,8 +224,11 @@ async def test_killed_at_any_moment(tmp_path: Path) -> None:
                 await check(world, life)
     lost_s, lost_chars = sorted(world.lost_s) or [0.0], sorted(world.lost_chars) or [0]
     acknowledged = sum(entry[0] == "stored" for entry in world.journal)
+    tries = Counter(entry[1] for entry in world.journal if entry[0] == "try")
+    again = sum(count > 1 for count in tries.values())
     print(  # noqa: T201 - the report
-        f"\n{KILLS} kills, seed {seed}: {acknowledged} questions acknowledged, {len(world.wrong)} things wrong; "
+        f"\n{KILLS} kills, seed {seed}: {acknowledged} questions acknowledged, {again} sent again, "
+        f"{len(world.wrong)} things wrong; "
         f"answers {dict(world.killed_while)}; lost of the {len(world.lost_s)} that were cut: "
         f"median {lost_s[len(lost_s) // 2] * 1000:.0f} ms / {lost_chars[len(lost_chars) // 2]} characters, "
         f"at most {lost_s[-1] * 1000:.0f} ms / {lost_chars[-1]} characters"

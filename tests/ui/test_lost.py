@@ -26,7 +26,7 @@ from tests.ui.acts import (
     stored,
     until,
 )
-from tests.ui.conftest import Server
+from tests.ui.conftest import Server, free_port
 from tests.ui.model import WORDS, Model
 
 pytestmark = pytest.mark.browser
@@ -232,3 +232,19 @@ def test_a_refusal_leaves_the_drafts_of_other_conversations_alone(page: Page, fa
         expect(box(page)).to_have_value("about quinces")
         new_chat(page)
         expect(box(page)).to_have_value("Refused elsewhere")
+
+
+def test_an_endpoint_that_is_left_alone_is_said_to_be(page: Page, own_server: Server) -> None:
+    own_server.environ |= {
+        "OPENAI_BASE_URL": f"http://127.0.0.1:{free_port()}/v1",
+        "PANELIST_MODEL": "nobody",
+        "PANELIST_TRIES": "1",
+    }
+    own_server.start()
+    open_new(page, own_server)
+    for number in range(6):
+        ask(page, f"Is anybody there? {number}")
+        settled(answers(page).nth(number), "failed")
+    alert = answers(page).last.get_by_role("alert")
+    expect(alert).to_contain_text("failed 5 times in a row, so it is left alone for")
+    expect(alert.get_by_role("button", name="Retry in")).to_be_disabled()

@@ -1,61 +1,6 @@
 // The conversation as data: settled messages are HTML made on the server, the reply being written is painted in place.
 // Nothing in here builds HTML from text; whatever is not rendered on the server goes through textContent.
 
-const ICONS = {
-  copy: "M8 8V5a1 1 0 0 1 1-1h10a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1h-3M5 8h10a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H5a1 1 0 0 1-1-1V9a1 1 0 0 1 1-1z",
-  done: "M5 12.5l4.5 4.5L19 7.5",
-  again: "M20 11a8 8 0 1 0-2.3 6M20 5v6h-6",
-  on: "M5 5l8 7-8 7M19 5v14",
-  previous: "M15 5l-7 7 7 7",
-  next: "M9 5l7 7-7 7",
-  down: "M12 5v14M6 13l6 6 6-6",
-}
-
-function icon(name) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg")
-  svg.setAttribute("viewBox", "0 0 24 24")
-  svg.setAttribute("aria-hidden", "true")
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path")
-  path.setAttribute("d", ICONS[name])
-  svg.append(path)
-  return svg
-}
-
-function element(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag)
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) { node.addEventListener(name.slice(2), value) }
-    else if (value !== null && value !== undefined && value !== false) { node.setAttribute(name, value) }
-  }
-  node.append(...children)
-  return node
-}
-
-function button(label, iconName, onclick, attributes = {}) {
-  return element("button", {type: "button", class: "icon-button", "aria-label": label, title: label, onclick, ...attributes}, icon(iconName))
-}
-
-// Works on plain http too, where there is no navigator.clipboard.
-async function writeClipboard(text) {
-  if (navigator.clipboard && window.isSecureContext) {
-    await navigator.clipboard.writeText(text)
-    return
-  }
-  const area = element("textarea", {style: "position:fixed;opacity:0", readonly: "", "aria-hidden": "true"})
-  area.value = text
-  document.body.append(area)
-  area.select()
-  const copied = document.execCommand("copy")
-  area.remove()
-  if (!copied) { throw new Error("copy refused") }
-}
-
-function flash(node, label, text) {
-  node.setAttribute("aria-label", text)
-  node.classList.add("flashed")
-  setTimeout(() => { node.setAttribute("aria-label", label); node.classList.remove("flashed") }, 1600)
-}
-
 export function render({model, el, view}) {
   const host = el.getRootNode().host
   const articles = new Map() // id -> {node, view, tail, tailHtml}
@@ -72,7 +17,8 @@ export function render({model, el, view}) {
   const banner = element("div", {class: "trouble", role: "alert", hidden: ""})
   const said = element("div", {class: "unseen", role: "status", "aria-label": "Announcements"})
   const notices = element("div", {class: "notices", role: "status", "aria-label": "Notices"})
-  el.replaceChildren(element("div", {class: "frame"}, banner, log, jump, activity, notices, said))
+  const frame = element("div", {class: "frame"}, banner, log, jump, activity, notices, said)
+  el.replaceChildren(frame)
 
   // --- follow and free ---------------------------------------------------------------------------------------------
   let following = true
@@ -118,7 +64,32 @@ export function render({model, el, view}) {
     return act
   }
 
-  function actions(view) {
+  const markdown = (id) => new Promise((resolve, reject) => {
+    copies.set(id, resolve)
+    setTimeout(reject, 5000)
+    model.send_msg({type: "copy", id})
+  })
+  async function copyAs(control, plain, html) {
+    const label = control.title
+    try {
+      await writeClipboard(plain, html)
+      flash(control, label, "Copied")
+    } catch { flash(control, label, "Could not copy") }
+  }
+  function copyButtons({id, role}, {body}) {
+    const copy = button("Copy", "copy", () => {
+      const text = markdown(id)
+      copyAs(copy, text, role === "user" ? text.then(htmlOfText) : htmlOf(body))
+    })
+    return role === "user" ? [copy] : [copy, menuButton(frame, "Copy as…", "more", () => [
+      ["Plain text", (control) => copyAs(control, textOf(body))],
+      ["HTML", (control) => copyAs(control, htmlOf(body))],
+      ["Markdown", (control) => copyAs(control, markdown(id))],
+      ...body.querySelector("math") ? [["LaTeX", (control) => copyAs(control, formulasOf(body))]] : [],
+    ])]
+  }
+
+  function actions(view, entry) {
     const bar = element("div", {class: "actions"})
     if (view.versions) {
       const {index, count, previous, next} = view.versions
@@ -129,19 +100,7 @@ export function render({model, el, view}) {
         button("Next version", "next", go(next), {disabled: next ? false : ""}),
       )
     }
-    if (view.can.includes("copy")) {
-      const copy = button("Copy", "copy", async () => {
-        try {
-          await writeClipboard(await new Promise((resolve, reject) => {
-            copies.set(view.id, resolve)
-            setTimeout(reject, 5000)
-            model.send_msg({type: "copy", id: view.id})
-          }))
-          flash(copy, "Copy", "Copied")
-        } catch { flash(copy, "Copy", "Could not copy") }
-      })
-      bar.append(copy)
-    }
+    if (view.can.includes("copy")) { bar.append(...copyButtons(view, entry)) }
     if (view.can.includes("continue")) { bar.append(button("Continue", "on", () => model.send_msg({type: "continue", id: view.id}))) }
     if (view.can.includes("regenerate")) { bar.append(button("Regenerate", "again", () => model.send_msg({type: "retry", id: view.id}))) }
     if (view.can.includes("retry")) { bar.append(button("Retry", "again", () => model.send_msg({type: "retry", id: view.id}))) }
@@ -155,10 +114,12 @@ export function render({model, el, view}) {
     entry.view = view
     node.className = `message ${view.role}`
     node.dataset.status = view.status
+    // What was written on this page is never folded under its reader.
+    if (view.status === "streaming") { entry.body.dataset.streamed = "" }
     // `html` is absent when what is on the page is already right, as after the last paint of a reply:
     // a selection in it then survives its end.
-    if (view.html !== undefined) {
-      entry.body.innerHTML = view.html
+    if (view.html !== undefined && view.html !== entry.html) {
+      entry.body.innerHTML = entry.html = view.html
       entry.tail = null
       entry.tailHtml = ""
     }
@@ -185,7 +146,7 @@ export function render({model, el, view}) {
       }
       entry.foot.append(alert)
     }
-    if (view.status !== "streaming") { entry.foot.append(actions(view)) }
+    if (view.status !== "streaming") { entry.foot.append(actions(view, entry)) }
     if (refocus) {
       const same = [...entry.foot.querySelectorAll("button")].find((node) => node.getAttribute("aria-label") === focused && !node.disabled)
       ;(same || log).focus({preventScroll: true})
@@ -223,7 +184,7 @@ export function render({model, el, view}) {
     const body = element("div", {class: view.role === "user" ? "body said" : "body markdown", dir: "auto"})
     const foot = element("div", {class: "foot"})
     const node = element("article", {"aria-label": view.role === "user" ? "You" : "Assistant", "data-message-id": view.id}, body, foot)
-    const entry = {node, body, foot, view: null, tail: null, tailHtml: "", reasoning: null}
+    const entry = {node, body, foot, view: null, html: null, tail: null, tailHtml: "", reasoning: null}
     articles.set(view.id, entry)
     fill(entry, view)
     return entry
@@ -302,6 +263,7 @@ export function render({model, el, view}) {
       if (thinking !== undefined) { showThinking(entry, thinking) }
       if (r) { showReasoning(entry, r, true) }
       if (thought !== undefined) { showThought(entry, thought) }
+      entry.html = null
       if (!entry.tail) {
         entry.tail = element("div", {class: "tail"})
         entry.body.append(entry.tail)
@@ -416,19 +378,13 @@ export function render({model, el, view}) {
   window.addEventListener("offline", lose)
   window.addEventListener("online", online)
 
-  // --- code blocks: one listener for all ---------------------------------------------------------------------------
-  list.addEventListener("click", async (event) => {
+  // --- what is in answers: one listener for all of a kind ----------------------------------------------------------
+  list.addEventListener("click", (event) => {
     const picture = event.target.closest("button.load-image")
     if (picture && /^https?:/.test(picture.dataset.src)) { window.open(picture.dataset.src, "_blank", "noopener,noreferrer") }
-    const copy = event.target.closest("button.copy-code")
-    if (!copy) { return }
-    const code = copy.closest(".code-block").querySelector("pre")
-    try {
-      await writeClipboard(code.textContent)
-      copy.textContent = "Copied"
-    } catch { copy.textContent = "Could not copy" }
-    setTimeout(() => { copy.textContent = "Copy code" }, 1600)
   })
+  const leaveCode = codeBlocks(list, log, () => follow(false))
+  tables(list, (text) => { said.textContent = text })
 
   const back = () => model.send_msg({type: "open", id: new URL(location.href).searchParams.get("c"), back: ++asked})
   window.addEventListener("popstate", back)
@@ -443,6 +399,7 @@ export function render({model, el, view}) {
   theme()
   model.on("remove", () => {
     sizes.disconnect()
+    leaveCode()
     timers.forEach(clearInterval)
     window.removeEventListener("popstate", back)
     window.removeEventListener("offline", lose)

@@ -23,7 +23,13 @@ _ASSETS = _HERE.parent / "assets"
 WINDOW = 40
 """Messages that are sent at first and with each "Show earlier messages"."""
 
+SCRIPT = "\n".join(
+    (_HERE / f"{part}.js").read_text("utf-8") for part in ("dom", "code", "tables", "copying", "transcript")
+)
+"""One module of several files: a component takes one, and a page has no other way to theirs."""
 STYLES = [(_ASSETS / "markdown.css").read_text("utf-8"), (_HERE / "transcript.css").read_text("utf-8")]
+"""What the first view needs, too."""
+ALL_STYLES = [*STYLES, (_HERE / "menu.css").read_text("utf-8")]
 
 
 async def prepare_window(path: Sequence[Message]) -> None:
@@ -40,8 +46,8 @@ class Transcript(JSComponent):
 
     dark: bool = param.Boolean(default=False)  # type: ignore[assignment]
 
-    _esm = _HERE / "transcript.js"
-    _stylesheets = STYLES
+    _esm = SCRIPT
+    _stylesheets = ALL_STYLES
 
     def __init__(
         self,

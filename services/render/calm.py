@@ -9,6 +9,7 @@ from markdown_it.token import Token
 
 from services.render.code import code_html
 from services.render.halves import guessable
+from services.render.tables import TABLE_END
 
 _CONTAINERS = r"(?:[ \t>]|[-+*](?=[ \t])|\d{1,9}[.)](?=[ \t]))*"
 _HALF_LINE = re.compile(
@@ -106,7 +107,7 @@ def _last(tokens: list[Token]) -> int:
 
 def spliced(tail: str, more: str) -> str:
     """Return `tail` with escaped text added inside its last element; a table waits for its next paint."""
-    if tail.endswith("</table></div>\n"):
+    if tail.endswith(TABLE_END):
         return tail
     closing = re.search(r"(?:</\w+>\s*)*\Z", tail[-400:])
     at = len(tail) - len(closing.group() if closing else "")

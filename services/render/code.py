@@ -17,7 +17,9 @@ from services.messages import clean_text
 MAX_CODE, _MAX_CODE_LINE, _MAX_LEX_S = 12_000, 500, 0.15
 """Code longer or wider than this (characters), or that keeps the lexer busy for longer (s), is not coloured."""
 LONG = 30
-"""A block of code with more lines may be folded by the page."""
+"""A block of code with more lines is folded by the page."""
+_NUMBERED, _WIDE = 3, 60
+"""Lines from which on numbers help, and the length of one (characters) that may be worth wrapping."""
 MAX_COLOURED = 64_000
 """Nor is code after this many characters of code in one text."""
 
@@ -50,20 +52,33 @@ def plain(text: str) -> str:
     return f'<pre class="plain" dir="auto" tabindex="0">{first}{html.escape(text)}</pre>\n'
 
 
-def code_html(body: str, language: str, lines: int = 0) -> str:
-    """Return the frame of a code block around `body`, which is HTML already.
+def code_html(body: str, language: str, code: str = "") -> str:
+    """Return the frame of a code block around `body`, which is HTML already, with the buttons that the page obeys.
 
-    With many `lines` the frame says how many, for the page to fold it; a diagram's frame says that it is one. A block
-    that is being written has no lines yet.
+    Which ones depends on the `code`: that of a block that is being written is not known yet. A long one says how long,
+    for the page to fold it; a diagram's frame says that it is one.
     """
     name = re.sub(r"[^\w+#.-]", "", language)[:30]
-    diagram = " mermaid" if name.lower() == "mermaid" and lines else ""
-    folded = f' data-lines="{lines}"' if lines > LONG else ""
+    diagram = " mermaid" if name.lower() == "mermaid" and code else ""
+    lines = code.count("\n")
+    tools = _toggle("show-diagram", "Diagram", on=True) + _toggle("show-source", "Source") if diagram else ""
+    if lines >= _NUMBERED:
+        tools += _toggle("code-numbers", "Line numbers")
+    if any(len(line) > _WIDE for line in code.split("\n")):
+        tools += _toggle("code-wrap", "Wrap")
+    length, fold = "", ""
+    if lines > LONG:
+        length = f' data-lines="{lines}"'
+        fold = f'<button type="button" class="fold" aria-expanded="false">Show all {lines:,} lines</button>'
     return (
-        f'<div class="code-block{diagram}"{folded}><div class="code-head"><span class="code-lang">{name}</span>'
+        f'<div class="code-block{diagram}"{length}><div class="code-head"><span class="code-lang">{name}</span>{tools}'
         '<button type="button" class="copy-code">Copy code</button></div>'
-        f'<pre tabindex="0"><code class="language-{name.lower() or "none"}">{body}</code></pre></div>\n'
+        f'<pre tabindex="0"><code class="language-{name.lower() or "none"}">{body}</code></pre>{fold}</div>\n'
     )
+
+
+def _toggle(name: str, label: str, *, on: bool = False) -> str:
+    return f'<button type="button" class="{name}" aria-pressed="{str(on).lower()}">{label}</button>'
 
 
 def _css_class(token: tuple[Any, str]) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 
 import nh3
 from markdown_it import MarkdownIt
-from markdown_it.rules_block import table
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
@@ -16,6 +15,7 @@ from services.render.formulas import add_math
 from services.render.halves import add_half_rules
 from services.render.links import inert, link_text, raw
 from services.render.notes import add_notes
+from services.render.tables import add_tables
 from services.render.tex import ATTRIBUTES, TAGS
 
 _DIRECTED = {"p", "li", "dt", "dd", "blockquote", "table", "h1", "h2", "h3", "h4", "h5", "h6"}
@@ -53,18 +53,12 @@ def _fence(_self: Any, tokens: list[Token], i: int, _options: Any, _env: Any) ->
     code = tokens[i].content
     is_open = "open" in tokens[i].meta
     body = html.escape(code) if is_open or "uncoloured" in tokens[i].meta else highlight(code, language.lower())
-    return code_html(body, language, lines=0 if is_open else code.count("\n"))
-
-
-def _table_open(_self: Any, tokens: list[Token], i: int, _options: Any, _env: Any) -> str:
-    frame = '<div class="table-scroll" tabindex="0" role="region" aria-label="Table">'
-    return f"{frame}<table{_self.renderAttrs(tokens[i])}>\n"
+    return code_html(body, language, "" if is_open else code)
 
 
 def _build() -> MarkdownIt:
     md = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
-    # Not `.enable("table")`: that tries tables before fences, so that a code block could become a table's head.
-    md.block.ruler.after("fence", "gfm_table", table, {"alt": ["paragraph", "reference"]})
+    add_tables(md)
     add_math(md)
     add_notes(md)
     md.core.ruler.disable(["normalize", "block"])  # `stream` and `blocks` do both
@@ -72,9 +66,8 @@ def _build() -> MarkdownIt:
     md.core.ruler.push("decorate", _decorate)
     md.validateLink = lambda url: True  # type: ignore[method-assign]  # inert() decides; the text stays either way
     md.normalizeLinkText = link_text  # type: ignore[method-assign, assignment]
-    for name, rule in (("fence", _fence), ("code_block", _fence), ("table_open", _table_open)):
-        md.add_render_rule(name, rule)
-    md.add_render_rule("table_close", lambda *_: "</table></div>\n")
+    for name in ("fence", "code_block"):
+        md.add_render_rule(name, _fence)
     return md
 
 
@@ -99,7 +92,7 @@ CLEANER = nh3.Cleaner(
         "pre": {"class", "dir", "tabindex"},
         "a": {"href", "title", "class"},
         "input": {"checked", "aria-label"},
-        "button": {"class", "data-src"},
+        "button": {"class", "data-src", "data-as", "aria-label", "aria-pressed", "aria-expanded"},
     },
     set_tag_attribute_values={
         "a": {"target": "_blank"},

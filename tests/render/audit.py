@@ -33,9 +33,11 @@ ATTRIBUTES = set(
     re.findall(
         r"\S+",
         """class dir tabindex role aria-label href title target rel type disabled checked start data-note data-src
-        data-lines""",
+        data-lines data-as aria-pressed aria-expanded""",
     )
 )
+TOOLS = {"code-numbers", "code-wrap", "show-diagram", "show-source", "fold", "copy-table"}
+"""Buttons whose words are ours and not the text's."""
 
 
 class Audit(HTMLParser):
@@ -47,20 +49,23 @@ class Audit(HTMLParser):
         self.text = ""
         self.comments: list[str] = []
         self.stack: list[str] = []
+        self.in_tool = False
         self.feed(html)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
+        self.in_tool = tag == "button" and dict(attrs).get("class") in TOOLS
         if tag not in {"hr", "br", "input"}:
             self.stack.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
         assert self.stack, f"</{tag}> closes nothing"
         assert self.stack.pop() == tag
+        self.in_tool = False
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        self.text += "" if self.in_tool else data
 
     def handle_comment(self, data: str) -> None:
         self.comments.append(data)

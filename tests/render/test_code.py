@@ -33,6 +33,30 @@ def test_code_without_a_known_language_is_plain(head: str) -> None:
     assert all(set(span.values()) == {"code-lang"} for span in page.all("span"))
 
 
+@pytest.mark.parametrize(
+    ("code", "tools"),
+    [
+        ("ls", []),
+        ("a\nb", []),
+        ("a\nb\nc", ["code-numbers"]),
+        ("x" * 61, ["code-wrap"]),
+        ("a\n" * 30 + "b", ["code-numbers", "fold"]),
+    ],
+)
+def test_a_block_has_the_buttons_that_help_it(code: str, tools: list[str]) -> None:
+    page = audit(render_markdown(f"```\n{code}\n```"))
+    assert [button["class"] for button in page.all("button")] == sorted([*tools, "copy-code"], key=_ORDER.index)
+    assert all(button.get("aria-pressed", "false") == "false" for button in page.all("button"))
+
+
+_ORDER = ["code-numbers", "code-wrap", "copy-code", "fold"]
+
+
+def test_a_folded_block_says_how_much_there_is() -> None:
+    html = render_markdown("```\n" + "x\n" * 1_230 + "```")
+    assert 'aria-expanded="false" type="button">Show all 1,230 lines</button>' in html
+
+
 @pytest.mark.parametrize("around", ["{}", "- a\n\n  {}\n- b", "> {}"])
 def test_a_long_block_says_how_long_it_is(around: str) -> None:
     def frame(lines: int) -> dict[str, str | None]:
@@ -57,6 +81,8 @@ def test_a_diagram_is_its_source_in_a_frame_of_its_own() -> None:
     page = audit(render_markdown("```Mermaid\ngraph TD\n  A --> B\n```\n\n```mermaids\nx\n```"))
     assert [div["class"] for div in page.all("div")] == ["code-block mermaid", "code-head", "code-block", "code-head"]
     assert page.text.startswith("MermaidCopy codegraph TD\n  A --> B\n")
+    pressed = {button["class"]: button.get("aria-pressed") for button in page.all("button")}
+    assert pressed == {"show-diagram": "true", "show-source": "false", "copy-code": None}
 
 
 def test_an_indented_block_gets_the_same_frame() -> None:

@@ -99,13 +99,6 @@ def test_task_lists_are_inert_and_named() -> None:
     assert "[ ] d" in page.text
 
 
-def test_tables_scroll_and_align() -> None:
-    html = render_markdown("|a|b|c|\n|:-|:-:|-:|\n|1|2|3|\n")
-    page = audit(html)
-    assert html.startswith('<div class="table-scroll" tabindex="0" role="region" aria-label="Table"><table')
-    assert [th["class"] for th in page.all("th")] == ["align-left", "align-center", "align-right"]
-
-
 def test_a_fence_is_never_a_table_head() -> None:
     assert "<table" not in render_markdown("```|a\n-|-\n```\n")
 

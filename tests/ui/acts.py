@@ -63,8 +63,21 @@ def shown(answer: Locator, number: int) -> None:
     expect(answer).to_contain_text(word(number).strip("* \n"))
 
 
+def rendered(answer: Locator) -> str:
+    """Return an answer's HTML without what the page adds to what the server made: pictures of diagrams."""
+    html: str = answer.locator(".body").evaluate(
+        """body => {
+            const copy = body.cloneNode(true)
+            copy.querySelectorAll("[data-added]").forEach(node => node.remove())
+            copy.querySelectorAll("[data-drawn]").forEach(node => delete node.dataset.drawn)
+            return copy.innerHTML
+        }"""
+    )
+    return html
+
+
 def body(page: Page) -> str:
-    return answers(page).last.locator(".body").inner_html()
+    return rendered(answers(page).last)
 
 
 def lost(page: Page) -> Locator:

@@ -11,7 +11,7 @@ import threading
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from tests.ui.acts import answers, ask, box, open_new, settled
+from tests.ui.acts import answers, ask, box, open_new, rendered, settled
 from tests.ui.conftest import Server
 
 pytestmark = pytest.mark.browser
@@ -55,10 +55,10 @@ def test_what_was_streamed_is_what_a_reload_shows(page: Page, server: Server) ->
     ask(page, "Show me every kind of Markdown")
     answer = answers(page)
     settled(answer)
-    streamed = answer.locator(".body").inner_html()
+    streamed = rendered(answer)
     page.reload()
     settled(answer)
-    assert answer.locator(".body").inner_html() == streamed
+    assert rendered(answer) == streamed
 
 
 def test_stop_keeps_what_came(page: Page, server: Server) -> None:

@@ -1,0 +1,76 @@
+// Elements, icons and the clipboard, for the other parts of the transcript's script.
+
+const ICONS = {
+  copy: "M8 8V5a1 1 0 0 1 1-1h10a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1h-3M5 8h10a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H5a1 1 0 0 1-1-1V9a1 1 0 0 1 1-1z",
+  done: "M5 12.5l4.5 4.5L19 7.5",
+  more: "M6 9.5l6 6 6-6",
+  again: "M20 11a8 8 0 1 0-2.3 6M20 5v6h-6",
+  on: "M5 5l8 7-8 7M19 5v14",
+  previous: "M15 5l-7 7 7 7",
+  next: "M9 5l7 7-7 7",
+  down: "M12 5v14M6 13l6 6 6-6",
+}
+
+function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg")
+  svg.setAttribute("viewBox", "0 0 24 24")
+  svg.setAttribute("aria-hidden", "true")
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path")
+  path.setAttribute("d", ICONS[name])
+  svg.append(path)
+  return svg
+}
+
+function element(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag)
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) { node.addEventListener(name.slice(2), value) }
+    else if (value !== null && value !== undefined && value !== false) { node.setAttribute(name, value) }
+  }
+  node.append(...children)
+  return node
+}
+
+function button(label, iconName, onclick, attributes = {}) {
+  return element("button", {type: "button", class: "icon-button", "aria-label": label, title: label, onclick, ...attributes}, icon(iconName))
+}
+
+// Writes `plain`, and `html` beside it, each a string or a promise of one. Works on plain http too, where there is no
+// navigator.clipboard.
+async function writeClipboard(plain, html = null) {
+  if (navigator.clipboard && window.isSecureContext && window.ClipboardItem) {
+    const blob = async (type, text) => new Blob([await text], {type})
+    const forms = {"text/plain": blob("text/plain", plain)}
+    if (html !== null) { forms["text/html"] = blob("text/html", html) }
+    try {
+      return await navigator.clipboard.write([new ClipboardItem(forms)]) // at once, while the click still counts
+    } catch { /* refused: there is an older way */ }
+  }
+  const texts = {"text/plain": await plain, "text/html": await html}
+  const area = element("textarea", {style: "position:fixed;opacity:0", readonly: "", "aria-hidden": "true"})
+  const held = innermost(document.activeElement)
+  area.value = texts["text/plain"] || " " // nothing selected is nothing copied
+  area.addEventListener("copy", (event) => {
+    for (const [type, text] of Object.entries(texts)) { if (text !== null) { event.clipboardData.setData(type, text) } }
+    event.preventDefault()
+    event.stopPropagation()
+  })
+  document.body.append(area)
+  area.select()
+  const copied = document.execCommand("copy")
+  area.remove()
+  held?.focus({preventScroll: true})
+  if (!copied) { throw new Error("copy refused") }
+}
+
+// What has the keyboard, in whichever shadow root.
+function innermost(node) {
+  while (node?.shadowRoot?.activeElement) { node = node.shadowRoot.activeElement }
+  return node
+}
+
+function flash(node, label, text) {
+  node.setAttribute("aria-label", text)
+  node.classList.add("flashed")
+  setTimeout(() => { node.setAttribute("aria-label", label); node.classList.remove("flashed") }, 1600)
+}

@@ -1,0 +1,341 @@
+"""What can be done with an answer: code, tables, copies, diagrams."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+
+import pytest
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from tests.faults.upstream import Call, Play, perform, serving
+from tests.faults.wires import CHAT
+from tests.providers.sockets import chunk
+from tests.ui.acts import answers, ask, live, open_new, rendered, settled
+from tests.ui.aside import Aside
+from tests.ui.conftest import Server
+
+pytestmark = pytest.mark.browser
+
+
+class Writer:
+    """A model server that answers every question with `text`, in small pieces."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._aside = Aside()
+        self._stack = AsyncExitStack()
+        self.url = self._aside.run(self._begin())
+
+    async def _begin(self) -> str:
+        return (await self._stack.enter_async_context(serving(self._answer))).url
+
+    async def _answer(self, call: Call) -> None:
+        if call.path.endswith("/models"):
+            body = json.dumps({"object": "list", "data": [{"id": "writer", "object": "model"}]}).encode()
+            await perform(call, Play(body, head="200 OK\r\nContent-Type: application/json", end="length"), None)
+            return
+        await perform(call, Play(end="open"), None)
+        for start in range(0, len(self.text), 50):
+            await call.write(chunk(CHAT.delta(self.text[start : start + 50])))
+            await asyncio.sleep(0.002)
+        await call.write(chunk(CHAT.end()) + b"0\r\n\r\n")
+
+    def close(self) -> None:
+        self._aside.run(self._stack.aclose())
+        self._aside.close()
+
+
+@pytest.fixture(scope="module")
+def writer() -> Iterator[Writer]:
+    one = Writer()
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def writing(writer: Writer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    environ = {"OPENAI_BASE_URL": f"{writer.url}/v1", "PANELIST_MODEL": "writer", "PANELIST_TITLES": "off"}
+    server = Server(tmp_path_factory.mktemp("writing"), environ)
+    server.start()
+    yield server
+    server.end()
+    assert server.foreign == ""
+
+
+@pytest.fixture
+def context(context: BrowserContext) -> BrowserContext:
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    return context
+
+
+def answer_with(page: Page, server: Server, writer: Writer, text: str) -> Locator:
+    """Let the model write `text`, and return the answer."""
+    writer.text = text
+    open_new(page, server)
+    ask(page, "Go")
+    settled(answers(page))
+    return answers(page)
+
+
+def reopen(page: Page) -> None:
+    page.reload()
+    live(page)
+    settled(answers(page))
+
+
+def copied(page: Page, kind: str = "text/plain") -> str:
+    """Wait until something is in the clipboard, empty it and return it."""
+    text: str = page.evaluate(
+        """async (kind) => {
+            for (let tries = 0; tries < 200; tries++) {
+                const [item] = await navigator.clipboard.read()
+                const text = item.types.includes(kind) ? await (await item.getType(kind)).text() : ""
+                if (text) {
+                    await navigator.clipboard.writeText("")
+                    return text
+                }
+                await new Promise(done => setTimeout(done, 50))
+            }
+            return "nothing"
+        }""",
+        kind,
+    )
+    return text
+
+
+def copies(answer: Locator, name: str, kind: str = "text/plain") -> str:
+    """Press a button, see it say so, and return what it copied."""
+    answer.get_by_role("button", name=name, exact=True).click()
+    expect(answer.get_by_role("button", name="Copied")).to_be_visible()
+    text = copied(answer.page, kind)
+    expect(answer.get_by_role("button", name=name, exact=True)).to_be_visible()
+    return text
+
+
+LONG = "\n".join(
+    f'def f{n}():\n    """A text\n    of two lines"""\n    return {n}  # {"and more " * 20}' for n in range(20)
+)
+
+
+def test_long_code(page: Page, writing: Server, writer: Writer) -> None:
+    answer = answer_with(page, writing, writer, f"```python\n{LONG}\n```\n\nEnd.")
+    code = answer.locator("pre")
+    streamed = rendered(answer)
+    whole = code.evaluate("node => node.scrollHeight")
+    assert code.evaluate("node => node.clientHeight") == whole, "what was written here stays open"
+    expect(answer.get_by_role("button", name="Show all")).to_be_hidden()
+    reopen(page)
+    assert rendered(answer) == streamed
+    assert 300 < code.evaluate("node => node.clientHeight") < 400
+    assert code.evaluate("node => node.scrollWidth > node.clientWidth")
+
+    fold = answer.get_by_role("button", name="Show all 80 lines")
+    expect(fold).to_have_attribute("aria-expanded", "false")
+    top = answer.locator(".code-head").bounding_box()
+    fold.focus()
+    page.keyboard.press("Enter")
+    expect(answer.get_by_role("button", name="Show fewer lines")).to_have_attribute("aria-expanded", "true")
+    assert code.evaluate("node => node.scrollHeight") == code.evaluate("node => node.clientHeight") == whole
+    assert answer.locator(".code-head").bounding_box() == top, "it opens downwards"
+
+    numbers = answer.get_by_role("button", name="Line numbers")
+    numbers.click()
+    expect(numbers).to_have_attribute("aria-pressed", "true")
+    assert (code.get_attribute("data-numbers") or "").split("\n")[-1] == "80"
+    answer.get_by_role("button", name="Wrap").click()
+    assert not code.evaluate("node => node.scrollWidth > node.clientWidth")
+    shown = (code.get_attribute("data-numbers") or "").split("\n")
+    height = code.locator("code").evaluate("node => node.offsetHeight / parseFloat(getComputedStyle(node).lineHeight)")
+    assert shown[3] == "4"
+    assert shown[4] == "", "the fourth line takes more than one"
+    assert len(shown) == pytest.approx(height, abs=1)
+    assert copies(answer, "Copy code") == LONG + "\n"
+
+
+TABLE = """| Name | Price | Share | Change | [Where](https://example.com) | `a|b` |
+|:--|--:|--:|:-:|---|---|
+| Tea, green | $3 | 12 % | −3.5 | **b** \\| c | $x^2$ |
+| Zucchini | $1,234.50 | 4 % | 10 | "c" | =1+1 |
+| Äpfel | $20 | 100 % | n/a | a | `x\\|y` |
+""".replace("`a|b`", "Note")
+
+
+def column(answer: Locator, number: int = 1) -> list[str]:
+    return [text.split(",")[0] for text in answer.locator(f"tbody td:nth-child({number})").all_text_contents()]
+
+
+def test_tables_sort_and_go_away_in_the_order_shown(page: Page, writing: Server, writer: Writer) -> None:
+    answer = answer_with(page, writing, writer, f"{TABLE}\nEnd.")
+    streamed = rendered(answer)
+    heads = answer.get_by_role("columnheader")
+    for name, up in (
+        ("Name", ["Äpfel", "Tea", "Zucchini"]),
+        ("Price", ["Tea", "Äpfel", "Zucchini"]),
+        ("Share", ["Zucchini", "Tea", "Äpfel"]),
+    ):
+        sort = answer.get_by_role("button", name=name)
+        sort.focus()
+        page.keyboard.press("Enter")
+        expect(heads.filter(has_text=name)).to_have_attribute("aria-sort", "ascending")
+        assert column(answer) == up
+        page.keyboard.press("Enter")
+        assert column(answer) == up[::-1]
+        assert answer.locator("[aria-sort]").count() == 1
+        page.keyboard.press("Enter")
+        expect(heads.filter(has_text=name)).not_to_have_attribute("aria-sort", "descending")
+        assert column(answer) == ["Tea", "Zucchini", "Äpfel"]
+    assert rendered(answer) == streamed
+    where = answer.get_by_role("button", name="Sort", exact=True)
+    where.click()
+    assert column(answer) == ["Zucchini", "Äpfel", "Tea"]
+    change = answer.get_by_role("button", name="Change")
+    change.click()
+    change.click()
+    assert column(answer) == ["Zucchini", "Tea", "Äpfel"], "what says nothing comes last"
+    expect(page.get_by_role("status", name="Announcements")).to_have_text("Sorted by Change, descending.")
+
+    assert copies(answer, "Copy as CSV") == (
+        "Name,Price,Share,Change,Where,Note\r\n"
+        'Zucchini,"$1,234.50",4 %,10,"""c""",=1+1\r\n'
+        '"Tea, green",$3,12 %,−3.5,b | c,$x^2$\r\n'
+        "Äpfel,$20,100 %,n/a,a,x|y\r\n"
+    )
+    assert copies(answer, "Copy as Markdown") == (
+        "| Name | Price | Share | Change | [Where](<https://example.com>) | Note |\n"
+        "| :--- | ---: | ---: | :---: | --- | --- |\n"
+        '| Zucchini | $1,234.50 | 4 % | 10 | "c" | =1+1 |\n'
+        "| Tea, green | $3 | 12 % | −3.5 | **b** \\| c | $x^2$ |\n"
+        "| Äpfel | $20 | 100 % | n/a | a | `x\\|y` |\n"
+    )
+
+
+def test_a_table_is_sorted_while_the_rest_is_written(page: Page, writing: Server, writer: Writer) -> None:
+    writer.text = f"{TABLE}\n" + "words and more words\n\n" * 400
+    open_new(page, writing)
+    ask(page, "Go")
+    price = answers(page).get_by_role("button", name="Price")
+    expect(answers(page)).to_contain_text("words and more words")
+    price.click()
+    price.click()
+    expect(answers(page)).to_have_attribute("data-status", "streaming")
+    settled(answers(page))
+    assert column(answers(page)) == ["Zucchini", "Äpfel", "Tea"]
+
+
+def test_a_table_wider_than_a_phone_scrolls_in_itself(context: BrowserContext, writing: Server, writer: Writer) -> None:
+    page = context.new_page()
+    page.set_viewport_size({"width": 390, "height": 780})
+    wide = "|".join(f" Column {n} " for n in range(12))
+    answer = answer_with(page, writing, writer, f"|{wide}|\n|{'-|' * 12}\n|{wide}|\n")
+    assert answer.get_by_role("region", name="Table").evaluate("node => node.scrollWidth > node.clientWidth")
+    assert page.get_by_role("log").evaluate("node => node.scrollWidth <= node.clientWidth")
+
+
+NUMBERS = {
+    "units": (["70 °C", "100 °C", "9 °C"], ["9 °C", "70 °C", "100 °C"]),
+    "commas": (["3,5", "1.234,5", "12,25"], ["3,5", "12,25", "1.234,5"]),
+    "versions": (["1.10.0", "1.9.0", "1.2.0"], ["1.2.0", "1.9.0", "1.10.0"]),
+    "dates": (["2025-01-10", "2024-12-31", "2025-01-09"], ["2024-12-31", "2025-01-09", "2025-01-10"]),
+    "powers": (["1e6", "−2e3", "5"], ["−2e3", "5", "1e6"]),
+    "words": (["item 10", "Item 9", "äpfel"], ["äpfel", "Item 9", "item 10"]),
+    "bills": (["(3.50)", "€ 2", ""], ["(3.50)", "€ 2", ""]),
+    "ranges": (["10–20", "9–12", "100–200"], ["9–12", "10–20", "100–200"]),
+}
+
+
+def test_what_a_number_is(page: Page, writing: Server, writer: Writer) -> None:
+    rows = zip(*(given for given, _ in NUMBERS.values()), strict=True)
+    table = "\n".join(f"| {' | '.join(row)} |" for row in [NUMBERS, ["-"] * len(NUMBERS), *rows])
+    answer = answer_with(page, writing, writer, table + "\n\nEnd.")
+    found = {}
+    for number, name in enumerate(NUMBERS, 1):
+        answer.get_by_role("button", name=name).click()
+        found[name] = answer.locator(f"tbody td:nth-child({number})").all_text_contents()
+    assert found == {name: expected for name, (_, expected) in NUMBERS.items()}
+
+
+RICH = f"""# A *title*
+
+Words with $a^2$, **bold**, [a link](https://example.com) and `code`.
+
+- [x] one
+- two
+  - three
+
+{TABLE}
+
+```python
+x = 1
+
+y = "<b>"
+```
+
+$$
+\\frac{{1}}{{2}}
+$$
+"""
+
+
+def test_copy_gives_markdown_and_rich_text_at_once(page: Page, writing: Server, writer: Writer) -> None:
+    answer = answer_with(page, writing, writer, RICH)
+    html = copies(answer, "Copy", "text/html")
+    for piece in (
+        "<h1>A <em>title</em></h1>",
+        'href="https://example.com/"',
+        "☑ one",
+        "x = 1\n\ny",
+        'y = "&lt;b&gt;"',
+    ):
+        assert piece in html
+    for ours in ("<button", "class=", "Copy code", "Sort", "data-", "tabindex", "aria-"):
+        assert ours not in html
+    assert copies(answer, "Copy") == RICH
+
+
+def test_copy_as(page: Page, writing: Server, writer: Writer) -> None:
+    answer = answer_with(page, writing, writer, RICH)
+    more = answer.get_by_role("button", name="Copy as…")
+    menu = page.get_by_role("menu", name="Copy as…")
+
+    def choose(*keys: str) -> str:
+        more.focus()
+        for key in ("Enter", *keys, "Enter"):
+            page.keyboard.press(key)
+        expect(menu).to_have_count(0)
+        done = answer.get_by_role("button", name="Copied")
+        expect(done).to_be_focused()
+        text = copied(page)
+        expect(more).to_be_visible()
+        return text
+
+    plain = choose()
+    assert plain.startswith(
+        "A title\n\nWords with $a^2$, bold, a link and code.\n\n- ☑ one\n- two\n  - three\n\nName\tPrice"
+    )
+    assert 'x = 1\n\ny = "<b>"\n\n$$\\frac{1}{2}$$\n' in plain
+    assert choose("ArrowDown").startswith("<h1>A <em>title</em></h1>")
+    assert choose("ArrowDown", "ArrowDown") == RICH
+    assert choose("ArrowUp") == "$a^2$\n\n$x^2$\n\n$$\\frac{1}{2}$$\n"
+    more.focus()
+    page.keyboard.press("ArrowDown")
+    expect(menu.get_by_role("menuitem").first).to_be_focused()
+    expect(more).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("Escape")
+    expect(menu).to_have_count(0)
+    expect(more).to_be_focused()
+    more.click()
+    page.get_by_role("textbox", name="Message").click()
+    expect(menu).to_have_count(0)
+
+
+def test_without_math_there_is_no_latex(page: Page, writing: Server, writer: Writer) -> None:
+    answer = answer_with(page, writing, writer, "Just words.")
+    answer.get_by_role("button", name="Copy as…").click()
+    assert page.get_by_role("menuitem").all_text_contents() == ["Plain text", "HTML", "Markdown"]
+    page.keyboard.press("Escape")
+    you = page.get_by_role("article", name="You")
+    assert copies(you, "Copy") == "Go"
+    expect(you.get_by_role("button", name="Copy as…")).to_have_count(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -19,6 +20,7 @@ from services.errors import mask_keys
 from services.providers.demo import DEMO_MODELS, DemoTransport
 from services.providers.demo_answers import NOT_AN_AI, pieces_of, prepared
 from services.providers.demo_failures import FAILURES
+from services.render import render_markdown
 from services.titles import TITLE_PROMPT, tidy_title
 
 
@@ -95,6 +97,15 @@ async def test_answers_what_it_is_asked(client: openai.AsyncOpenAI, question: st
     heard = await hear(client, question)
     assert heard.text == NOT_AN_AI + prepared(topic)
     assert heard.finish_reasons == ["stop"]
+
+
+def test_the_tour_has_one_of_everything() -> None:
+    html = render_markdown(prepared("markdown"))
+    for tag in ("h1", "em", "s", "a", "ol", "ul", "dl", "input", "table", "math", "sup", "blockquote", "hr", "pre"):
+        assert re.search(rf"<{tag}[ >]", html), tag
+    for piece in ('<math display="block">', 'class="footnote"', 'class="code-block mermaid"', "Show all", "$5 a pot"):
+        assert piece in html
+    assert "&lt;b&gt;" in html
 
 
 async def test_says_what_arrived_when_it_has_no_answer(client: openai.AsyncOpenAI) -> None:

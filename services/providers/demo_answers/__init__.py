@@ -44,6 +44,8 @@ _TOPICS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("markdown", r"\bdemo\b|\bshow me\b|\bexamples?\b|\btour\b"),
     )
 )
+_MAX_TOUR_S = 10.0
+"""Seconds that a prepared text takes at most: nobody waits for a demo."""
 _TOPIC_CHARS = 200
 """A longer message is taken for text to work on, whatever words are in it."""
 
@@ -73,7 +75,8 @@ def answer_to(question: str, message_count: int) -> Answer:
     if len(question) <= _TOPIC_CHARS:
         for name, words in _TOPICS:
             if words.search(question.strip()):
-                return Answer(text=NOT_AN_AI + prepared(name))
+                text = NOT_AN_AI + prepared(name)
+                return Answer(text=text, gap_s=min(0.02, _MAX_TOUR_S / len(pieces_of(text))))
     return Answer(text=NOT_AN_AI + _received(question, message_count))
 
 

@@ -122,6 +122,7 @@ export function render({model, el, view}) {
       entry.body.innerHTML = entry.html = view.html
       entry.tail = null
       entry.tailHtml = ""
+      drawing.look(entry.body)
     }
     if (view.reasoning !== undefined) {
       if (view.thought_s >= 1 || view.reasoning) { showReasoning(entry, view.reasoning, false) }
@@ -268,7 +269,10 @@ export function render({model, el, view}) {
         entry.tail = element("div", {class: "tail"})
         entry.body.append(entry.tail)
       }
-      if (f) { entry.tail.insertAdjacentHTML("beforebegin", f) }
+      if (f) {
+        entry.tail.insertAdjacentHTML("beforebegin", f)
+        drawing.look(entry.body)
+      }
       if (t !== undefined) {
         entry.tailHtml = entry.tailHtml.slice(0, k) + t
         entry.tail.innerHTML = entry.tailHtml
@@ -383,6 +387,7 @@ export function render({model, el, view}) {
     const picture = event.target.closest("button.load-image")
     if (picture && /^https?:/.test(picture.dataset.src)) { window.open(picture.dataset.src, "_blank", "noopener,noreferrer") }
   })
+  const drawing = diagrams({list, log, frame, files: model.esm_constants.diagrams, isDark: () => model.dark})
   const leaveCode = codeBlocks(list, log, () => follow(false))
   tables(list, (text) => { said.textContent = text })
 
@@ -394,12 +399,14 @@ export function render({model, el, view}) {
   const remembered = /(?:^|; )panelist_theme=/.test(document.cookie)
   model.on("dark", () => {
     theme()
+    drawing.repaint()
     document.cookie = `panelist_theme=${model.dark ? "dark" : "light"}; path=/; max-age=31536000; samesite=lax`
   })
   theme()
   model.on("remove", () => {
     sizes.disconnect()
     leaveCode()
+    drawing.leave()
     timers.forEach(clearInterval)
     window.removeEventListener("popstate", back)
     window.removeEventListener("offline", lose)

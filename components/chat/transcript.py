@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import param
 from panel.custom import JSComponent
@@ -13,6 +13,7 @@ from panel.models.esm import DataEvent
 
 from components.chat.streaming import StreamingMarkdown
 from components.chat.views import CHIPS, answer_html, empty_view, message_view
+from components.diagrams import ADDRESSES
 from components.state import ConversationState, Delta, Notice
 from services.conversation import Versions
 from services.messages import Message
@@ -24,12 +25,12 @@ WINDOW = 40
 """Messages that are sent at first and with each "Show earlier messages"."""
 
 SCRIPT = "\n".join(
-    (_HERE / f"{part}.js").read_text("utf-8") for part in ("dom", "code", "tables", "copying", "transcript")
+    (_HERE / f"{part}.js").read_text("utf-8") for part in ("dom", "code", "tables", "copying", "diagrams", "transcript")
 )
 """One module of several files: a component takes one, and a page has no other way to theirs."""
 STYLES = [(_ASSETS / "markdown.css").read_text("utf-8"), (_HERE / "transcript.css").read_text("utf-8")]
 """What the first view needs, too."""
-ALL_STYLES = [*STYLES, (_HERE / "menu.css").read_text("utf-8")]
+ALL_STYLES = [*STYLES, (_HERE / "live.css").read_text("utf-8")]
 
 
 async def prepare_window(path: Sequence[Message]) -> None:
@@ -48,6 +49,7 @@ class Transcript(JSComponent):
 
     _esm = SCRIPT
     _stylesheets = ALL_STYLES
+    _constants: ClassVar[dict[str, Any]] = {"diagrams": ADDRESSES}
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
@@ -339,3 +340,126 @@ def test_without_math_there_is_no_latex(page: Page, writing: Server, writer: Wri
     you = page.get_by_role("article", name="You")
     assert copies(you, "Copy") == "Go"
     expect(you.get_by_role("button", name="Copy as…")).to_have_count(0)
+
+
+def fenced(*diagrams: str) -> str:
+    return "\n\n".join(f"```mermaid\n{source}\n```" for source in diagrams) + "\n\nEnd."
+
+
+FLOW = "flowchart LR\n    A[Boil] --> B{Which?}\n    B --> C"
+
+
+def test_a_diagram_is_a_picture_and_its_source_one_click_away(page: Page, writing: Server, writer: Writer) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    answer = answer_with(page, writing, writer, "Just words.")
+    assert not [url for url in asked if "mermaid" in url], "it is loaded with the first diagram"
+    answer = answer_with(page, writing, writer, fenced(FLOW))
+    picture = answer.get_by_role("img", name="Diagram: flowchart")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("node => node.complete && node.naturalWidth") > 200
+    assert (picture.get_attribute("src") or "").startswith("data:image/svg+xml")
+    frame = page.locator("iframe.workshop")
+    expect(frame).to_have_attribute("sandbox", "allow-scripts")
+    expect(frame).to_be_hidden()
+    [script] = [url for url in asked if "mermaid.min.js" in url]
+    assert "max-age=" in page.request.get(script).headers["cache-control"]
+    streamed = rendered(answer)
+
+    source = answer.get_by_text("flowchart LR")
+    expect(source).to_be_hidden()
+    answer.get_by_role("button", name="Source").click()
+    expect(answer.get_by_role("button", name="Source")).to_have_attribute("aria-pressed", "true")
+    expect(source).to_be_visible()
+    expect(picture).to_be_hidden()
+    assert copies(answer, "Copy code") == FLOW + "\n"
+    answer.get_by_role("button", name="Diagram").press("Enter")
+    expect(picture).to_be_visible()
+    light = picture.get_attribute("src") or ""
+    page.get_by_role("button", name="Toggle theme").click()
+    expect(picture).not_to_have_attribute("src", light)
+    page.get_by_role("button", name="Toggle theme").click()
+    expect(picture).to_have_attribute("src", light)
+    html = copies(answer, "Copy", "text/html")
+    assert "flowchart LR" in html
+    assert "<img" not in html
+    reopen(page)
+    expect(picture).to_be_visible()
+    assert rendered(answer) == streamed
+
+
+def test_a_diagram_that_cannot_be_drawn_says_why(page: Page, writing: Server, writer: Writer) -> None:
+    huge = "flowchart TD\n" + "\n".join(f"    A{n} --> A{n + 1}" for n in range(1_500))
+    wrong = "flowchart TD\n    A[Start --> B"
+    answer = answer_with(page, writing, writer, fenced(wrong, "no diagram", huge))
+    for number, (words, source) in enumerate(
+        [
+            ("This diagram cannot be drawn: there is a mistake near line", "A[Start --> B"),
+            ("This diagram cannot be drawn: its first line names no kind of diagram.", "no diagram"),
+            ("This diagram is not drawn: it has more than 20,000 characters.", "A3 --> A4"),
+        ]
+    ):
+        block = answer.locator(".mermaid").nth(number)
+        block.scroll_into_view_if_needed()
+        expect(block.get_by_text(words)).to_be_visible()
+        expect(block.locator("pre")).to_contain_text(source)
+        expect(block.get_by_role("button", name="Diagram")).to_be_hidden()
+
+
+HOSTILE = (
+    """flowchart TD
+    A[<img src=x onerror="top.canary=1;parent.canary=1">] --> B["<script>top.canary=1</script>"]
+    B --> C["<iframe src='http://evil.invalid/a'></iframe><a href='javascript:top.canary=1'>x</a>"]
+    click A href "javascript:top.canary=1" "tip"
+    click B call alert() "tip"
+    click C "http://evil.invalid/click" _self""",
+    """%%{init: {"securityLevel": "loose", "htmlLabels": true, "flowchart": {"htmlLabels": true}, "theme": "forest",
+    "themeCSS": "@import url(http://evil.invalid/x.css); * {background: url(http://evil.invalid/y.png)}",
+    "fontFamily": "x;} @import url(http://evil.invalid/f.css)"}}%%
+    flowchart TD
+    A["<img src='http://evil.invalid/z.png' onerror='top.canary=1'>"] --> B""",
+    """flowchart TD
+    A@{ img: "http://evil.invalid/x.png", label: "I", w: 60, h: 60 }""",
+    """sequenceDiagram
+    participant A
+    links A: {"x": "javascript:top.canary=1", "y": "http://evil.invalid/"}
+    A->>A: <img src=x onerror=top.canary=1>""",
+    """flowchart TD
+    A["$$\\href{javascript:top.canary=1}{x}$$"]""",
+)
+
+
+def test_nothing_of_a_diagram_runs_or_is_fetched(page: Page, writing: Server, writer: Writer) -> None:
+    page.add_init_script("window.canary = 0")
+    answer = answer_with(page, writing, writer, fenced(*HOSTILE, FLOW))
+    for number in range(len(HOSTILE) + 1):
+        block = answer.locator(".mermaid").nth(number)
+        block.scroll_into_view_if_needed()
+        expect(block).to_have_attribute("data-drawn", "failed" if number == 2 else "diagram")
+    expect(answer.locator(".mermaid").nth(2)).to_contain_text("it shows a picture from elsewhere, and none is fetched.")
+    for picture in answer.get_by_role("img").all():
+        picture.click()
+    assert page.evaluate("window.canary") == 0
+    assert page.url.startswith(writing.url)
+    assert page.locator("article svg:not(.icon-button svg), article iframe").count() == 0
+    # What is said by anybody but the frame, or is not what was asked for, is not heard.
+    page.evaluate(
+        "for (let id = 0; id < 99; id++) postMessage({id, svg: '<svg onload=canary=1>', width: 1, height: 1}, '*')"
+    )
+    assert page.evaluate("window.canary") == 0
+
+
+def test_a_diagram_without_end_is_given_up_and_the_page_goes_on(page: Page, writing: Server, writer: Writer) -> None:
+    chance = random.Random(1)
+    tangle = "classDiagram\n" + "\n".join(f"A{chance.randrange(99)}--A{chance.randrange(99)}" for _ in range(1_800))
+    assert len(tangle) < 20_000
+    answer = answer_with(page, writing, writer, fenced(tangle, FLOW))
+    page.evaluate(
+        "() => { let last = performance.now(); window.gap = 0; setInterval(() => {"
+        " const now = performance.now(); gap = Math.max(gap, now - last); last = now }, 20) }"
+    )
+    answer.locator(".mermaid").first.scroll_into_view_if_needed()
+    expect(answer.get_by_text("This diagram is not drawn: it took longer than 5 seconds.")).to_be_visible()
+    answer.locator(".mermaid").last.scroll_into_view_if_needed()
+    expect(answer.get_by_role("img", name="Diagram: flowchart")).to_be_visible()
+    assert page.evaluate("gap") < 2_000

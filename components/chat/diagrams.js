@@ -5,6 +5,7 @@ const DIAGRAM_CHARS = 20000
 const PICTURE_CHARS = 2000000
 const DRAW_MS = 5000
 const LOAD_MS = 30000
+const IDLE_MS = 60000 // after which the frame and its memory are given back
 
 // One frame draws for the whole page, one diagram after the other; it is made with the first one, and again after one
 // that did not end.
@@ -13,6 +14,7 @@ function workshop(parent, files) {
   let started = null
   let last = Promise.resolve()
   let count = 0
+  let idle = 0
 
   function ask(message, patience) {
     const id = ++count
@@ -32,6 +34,7 @@ function workshop(parent, files) {
     })
   }
   function end() {
+    clearTimeout(idle)
     frame?.remove()
     frame = started = null
   }
@@ -50,6 +53,7 @@ function workshop(parent, files) {
     if (!ready) { throw new Error("not ready") }
   }
   async function drawNow(source, dark) {
+    clearTimeout(idle)
     try {
       await (started ??= start())
     } catch {
@@ -63,6 +67,7 @@ function workshop(parent, files) {
       end()
       return {problem: `This diagram is not drawn: it took longer than ${DRAW_MS / 1000} seconds.`}
     }
+    idle = setTimeout(end, IDLE_MS)
     const {svg, width, height, title, error} = answer
     if (typeof error === "string") { return {problem: mistake(error)} }
     const sizes = [width, height].every((size) => Number.isFinite(size) && size > 0)

@@ -431,6 +431,11 @@ HOSTILE = (
 
 def test_nothing_of_a_diagram_runs_or_is_fetched(page: Page, writing: Server, writer: Writer) -> None:
     page.add_init_script("window.canary = 0")
+    # Nobody but the frame is heard, whatever they say.
+    page.add_init_script(
+        "setInterval(() => { for (let id = 0; id < 40; id++) {"
+        " postMessage({id, ready: true, svg: '<svg>forged</svg>', width: 1, height: 1}, '*') } }, 5)"
+    )
     answer = answer_with(page, writing, writer, fenced(*HOSTILE, FLOW))
     for number in range(len(HOSTILE) + 1):
         block = answer.locator(".mermaid").nth(number)
@@ -438,15 +443,11 @@ def test_nothing_of_a_diagram_runs_or_is_fetched(page: Page, writing: Server, wr
         expect(block).to_have_attribute("data-drawn", "failed" if number == 2 else "diagram")
     expect(answer.locator(".mermaid").nth(2)).to_contain_text("it shows a picture from elsewhere, and none is fetched.")
     for picture in answer.get_by_role("img").all():
+        assert "forged" not in (picture.get_attribute("src") or "")
         picture.click()
     assert page.evaluate("window.canary") == 0
     assert page.url.startswith(writing.url)
     assert page.locator("article svg:not(.icon-button svg), article iframe").count() == 0
-    # What is said by anybody but the frame, or is not what was asked for, is not heard.
-    page.evaluate(
-        "for (let id = 0; id < 99; id++) postMessage({id, svg: '<svg onload=canary=1>', width: 1, height: 1}, '*')"
-    )
-    assert page.evaluate("window.canary") == 0
 
 
 def test_a_diagram_without_end_is_given_up_and_the_page_goes_on(page: Page, writing: Server, writer: Writer) -> None:

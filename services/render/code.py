@@ -18,8 +18,8 @@ MAX_CODE, _MAX_CODE_LINE, _MAX_LEX_S = 12_000, 500, 0.15
 """Code longer or wider than this (characters), or that keeps the lexer busy for longer (s), is not coloured."""
 LONG = 30
 """A block of code with more lines is folded by the page."""
-_NUMBERED, _WIDE = 3, 60
-"""Lines from which on numbers help, and the length of one (characters) that may be worth wrapping."""
+_NUMBERED, _WIDE = 3, 40
+"""Lines from which on numbers help, and the length of one (characters) that a phone would wrap."""
 MAX_COLOURED = 64_000
 """Nor is code after this many characters of code in one text."""
 

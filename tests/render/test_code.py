@@ -39,7 +39,7 @@ def test_code_without_a_known_language_is_plain(head: str) -> None:
         ("ls", []),
         ("a\nb", []),
         ("a\nb\nc", ["code-numbers"]),
-        ("x" * 61, ["code-wrap"]),
+        ("x" * 41, ["code-wrap"]),
         ("a\n" * 30 + "b", ["code-numbers", "fold"]),
     ],
 )

@@ -142,6 +142,12 @@ def test_long_code(page: Page, writing: Server, writer: Writer) -> None:
     assert code.evaluate("node => node.scrollHeight") == code.evaluate("node => node.clientHeight") == whole
     assert answer.locator(".code-head").bounding_box() == top, "it opens downwards"
 
+    answer.get_by_role("button", name="Show fewer lines").click()
+    code.evaluate("node => { node.scrollTop = 700 }")  # as the browser's search does with what it finds in there
+    expect(answer.get_by_role("button", name="Show fewer lines")).to_be_visible()
+    assert code.evaluate("node => node.scrollTop") == 0
+    assert page.get_by_role("log").evaluate("node => node.scrollTop") > 500
+
     numbers = answer.get_by_role("button", name="Line numbers")
     numbers.click()
     expect(numbers).to_have_attribute("aria-pressed", "true")
@@ -280,7 +286,10 @@ $$
 """
 
 
-def test_copy_gives_markdown_and_rich_text_at_once(page: Page, writing: Server, writer: Writer) -> None:
+@pytest.mark.parametrize("secure", [True, False], ids=["https", "http"])
+def test_copy_gives_markdown_and_rich_text_at_once(page: Page, writing: Server, writer: Writer, secure: bool) -> None:
+    if not secure:
+        page.add_init_script("Object.defineProperty(window, 'isSecureContext', {value: false})")
     answer = answer_with(page, writing, writer, RICH)
     html = copies(answer, "Copy", "text/html")
     for piece in (

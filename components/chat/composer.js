@@ -5,12 +5,8 @@ const SEND = "M12 19V6M6 11l6-6 6 6"
 const EDIT = "M4 20l1-5L16 4l4 4L9 19zM14 6l4 4"
 const REMOVE = "M6 6l12 12M18 6L6 18"
 const STOP = "M7 7h10v10H7z"
-const MOST_KEPT = 200_000 // characters of a draft that are kept for all visits; a longer one only for this tab's
 const MEASURED = 20_000 // characters up to which the height follows the text; more is a full box anyway
 const SEEN_MS = 400 // after which a message that is not stored yet is shown
-const PATIENCE_MS = 15_000 // after which that is said in words
-const LEFT_MS = 60_000 // after which the outbox of a tab that does not come back is another one's
-const STALE_MS = 300_000 // after which a message is not sent by itself any more
 
 function icon(path, fill) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg")
@@ -59,43 +55,12 @@ export function render({model, el}) {
   form.append(queue, outgoing, refusal, frame)
   el.replaceChildren(form)
 
-  // --- drafts: the text box's text, by conversation ---------------------------------------------------------------
-  // This tab's own comes first; the one in `localStorage` is that of the tab which wrote last, for the next visit.
-  const draftOf = (conversation) => `panelist.draft.${conversation || "new"}`
-  const drafts = new Map() // storage may be full or forbidden; then they live as long as the page
-  const shared = new Map() // what this page has read from, or written to, the place for all tabs
-  function keepAt(conversation, text) {
-    const name = draftOf(conversation)
-    drafts.set(name, text)
-    try {
-      if (text) { sessionStorage.setItem(name, text) } else { sessionStorage.removeItem(name) }
-    } catch { /* too long, or forbidden */ }
-    try {
-      if (text && text.length <= MOST_KEPT) {
-        localStorage.setItem(name, text)
-        shared.set(name, text)
-      } else if (localStorage.getItem(name) === (shared.get(name) ?? "")) { // another tab's stays
-        localStorage.removeItem(name)
-      }
-    } catch { /* as above */ }
-  }
-  function keptAt(conversation) {
-    const name = draftOf(conversation)
-    try {
-      const own = drafts.get(name) || sessionStorage.getItem(name)
-      if (own) {
-        if (!shared.has(name)) { shared.set(name, own) }
-        return own
-      }
-      const text = localStorage.getItem(name) || ""
-      shared.set(name, text)
-      return text
-    } catch { return drafts.get(name) || "" }
-  }
+  // --- drafts and outbox: kept.js -------------------------------------------------------------------------------
+  const drafts = makeDrafts()
   let here = model.conversation // whose draft is in the text box
   let touched = false // a page in which nothing was typed must not wipe out what another one keeps
   let later = 0
-  const keep = () => keepAt(here, box.value)
+  const keep = () => drafts.keep(here, box.value)
   const keepSoon = () => {
     clearTimeout(later)
     const then = here
@@ -110,72 +75,18 @@ export function render({model, el}) {
       touched = true
       keep()
     } else {
-      keepAt(conversation, joined(text, keptAt(conversation)))
+      drafts.keep(conversation, joined(text, drafts.get(conversation)))
     }
   }
 
-  // --- outbox: what was sent, in this order, until the server has stored it ---------------------------------------
-  // One message at a time is on its way. The key of a message makes it the same request however often it is sent:
-  // after a lost word, a reload, a refusal.
-  const outbox = [] // {key, text, now, conversation, at, tab}
-  const refused = new Map() // by conversation: the last one that was refused
-  let onItsWay = null // the key of one
-  const held = new Set() // conversations in which one was refused: those behind it wait for a person
-  const taken = new Map() // by id: queued messages that were given to this text box
-  const random = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("")
-  let tab = random()
-  try {
-    tab = sessionStorage.getItem("panelist.tab") || tab
-    sessionStorage.setItem("panelist.tab", tab)
-  } catch { /* then it is another one after a reload */ }
-  const OUT = "panelist.out."
-  function remember(message) {
-    for (const storage of [localStorage, sessionStorage]) {
-      try { return storage.setItem(OUT + message.key, JSON.stringify(message)) } catch { /* too long, or forbidden */ }
-    }
-  }
-  function forget(key) {
-    try {
-      localStorage.removeItem(OUT + key)
-      sessionStorage.removeItem(OUT + key)
-    } catch { /* it was never there */ }
-  }
-  function recallOutbox() {
-    const found = []
-    try {
-      for (const storage of [localStorage, sessionStorage]) {
-        for (const name of Object.keys(storage).filter((name) => name.startsWith(OUT))) { found.push(JSON.parse(storage.getItem(name))) }
-      }
-    } catch { /* nothing can be kept here */ }
-    for (const message of found.sort((one, other) => one.at - other.at)) {
-      const age = Date.now() - message.at
-      if (message.tab !== tab && age < LEFT_MS) { continue }
-      if (message.refused) {
-        refused.set(message.conversation, message)
-        held.add(message.conversation)
-      } else if (age > STALE_MS) {
-        turnedDown(message)
-      } else {
-        outbox.push({...message, tab})
-      }
-    }
-  }
-  function turnedDown(message) {
-    giveBack(message.conversation, message.text)
-    refused.set(message.conversation, message)
-    remember({...message, refused: true})
-  }
   const isLost = () => "panelistLost" in document.documentElement.dataset
-  function pump() {
-    const next = outbox.find(({conversation}) => !held.has(conversation))
-    if (onItsWay !== null || !next || isLost()) { return }
-    const {key, text, now, conversation} = next
-    onItsWay = key
-    model.send_msg({type: "send", key, text, now, conversation})
-    setTimeout(() => {
-      if (onItsWay === key && !isLost()) { refuse("Panelist has not confirmed your message yet. It is kept, and sent once only.") }
-    }, PATIENCE_MS)
-  }
+  const outbox = makeOutbox({
+    transmit: ({key, text, now, conversation}) => model.send_msg({type: "send", key, text, now, conversation}),
+    giveBack,
+    isLost,
+    onSlow: () => refuse("Panelist has not confirmed your message yet. It is kept, and sent once only."),
+  })
+  const taken = new Map() // by id: queued messages that were given to this text box
 
   function fit() {
     const limit = Math.min(320, window.innerHeight * 0.4)
@@ -233,12 +144,12 @@ export function render({model, el}) {
     })))
   }
   function showOutbox() {
-    const shown = outbox.filter((message) => message.conversation === here && Date.now() - message.at >= SEEN_MS)
-    const heading = held.has(here) ? "Not sent yet, because the message before was refused:" : isLost() ? "Sent when the connection is back:" : "Sending…"
+    const shown = outbox.of(here).filter(({at}) => Date.now() - at >= SEEN_MS)
+    const heading = outbox.isHeld(here) ? "Not sent yet, because the message before was refused:" : isLost() ? "Sent when the connection is back:" : "Sending…"
     showMessages(outgoing, heading, shown.map((message) => ({
       text: message.text.slice(0, 200),
-      acts: message.key === onItsWay ? [] : [["Edit unsent message", EDIT, () => {
-        drop(message.key)
+      acts: outbox.isOnItsWay(message) ? [] : [["Edit unsent message", EDIT, () => {
+        outbox.drop(message.key)
         giveBack(message.conversation, message.text)
         update()
         showOutbox()
@@ -270,61 +181,28 @@ export function render({model, el}) {
       return false
     }
     refuse("")
-    const again = refused.get(here)
-    const same = again?.text === text
-    if (again && !same) { forget(again.key) }
-    refused.delete(here)
-    held.delete(here)
-    const message = {key: same ? again.key : random(), text, now, conversation: here, at: Date.now(), tab}
-    if (same) { outbox.unshift(message) } else { outbox.push(message) }
-    remember(message)
+    outbox.add(here, text, now)
     setTimeout(showOutbox, SEEN_MS + 20)
-    pump()
     return true
   }
-  function drop(key) {
-    const at = outbox.findIndex((message) => message.key === key)
-    if (key === onItsWay) { onItsWay = null }
-    forget(key)
-    return at < 0 ? undefined : outbox.splice(at, 1)[0]
-  }
   function stored({key, conversation}) {
-    const message = drop(key)
-    if (message && message.conversation === null) {
-      for (const next of outbox) { // those behind it were meant for the conversation that it began
-        if (next.conversation === null) {
-          next.conversation = conversation
-          remember(next)
-        }
-      }
-      if (conversation === here) { // typed without a pause: it is one text
-        box.value = keptAt(null) + box.value
-        touched = true
-        keepAt(null, "")
-        keep()
-      }
+    const message = outbox.stored(key, conversation)
+    if (message?.conversation === null && conversation === here) { // typed without a pause: it is one text
+      box.value = drafts.get(null) + box.value
+      touched = true
+      drafts.keep(null, "")
+      keep()
     }
     if (message) { refuse("") }
-    pump()
     showOutbox()
   }
-  function refusedBy({key, text}) {
-    const message = drop(key)
-    if (!message) { return }
-    turnedDown(message)
-    held.add(message.conversation)
-    refuse(text)
-    pump()
-    showOutbox()
-  }
-  // The line may have swallowed the message or the word that it is stored: it is sent again when the line is back.
   const lostLine = () => {
-    onItsWay = null
+    outbox.lost()
     showOutbox()
   }
   const foundLine = () => {
     refuse("")
-    pump()
+    outbox.pump()
     showOutbox()
   }
   document.addEventListener("panelist:lost", lostLine)
@@ -349,7 +227,7 @@ export function render({model, el}) {
     clearTimeout(later)
     leave()
     here = conversation
-    box.value = keptAt(here)
+    box.value = drafts.get(here)
     touched = false
     refuse("")
     update()
@@ -368,7 +246,8 @@ export function render({model, el}) {
     if (msg.type === "stored") {
       stored(msg)
     } else if (msg.type === "refused") {
-      refusedBy(msg)
+      if (outbox.refuse(msg.key)) { refuse(msg.text) }
+      showOutbox()
     } else if (msg.type === "new") {
       leaving = false
       moveTo(model.conversation)
@@ -419,13 +298,13 @@ export function render({model, el}) {
   const theme = () => { host.dataset.theme = model.dark ? "dark" : "light" }
   model.on("dark", theme)
   theme()
-  box.value = keptAt(here)
+  box.value = drafts.get(here)
   const first = window.panelistFirst
   function begin() {
-    recallOutbox()
+    outbox.recall()
     update()
     showOutbox()
-    setTimeout(pump)
+    setTimeout(outbox.pump)
   }
   showQueue()
   requestAnimationFrame(() => { fit(); if (!first && matchMedia("(hover: hover)").matches) { box.focus() } })

@@ -23,6 +23,8 @@ PREVIEW = 200
 """Characters of a waiting message that are shown."""
 
 
+SCRIPT = "\n".join((_HERE / f"{part}.js").read_text("utf-8") for part in ("kept", "composer"))
+"""One module of several files: a component takes one, and a page has no other way to theirs."""
 STYLE = (_HERE / "composer.css").read_text("utf-8")
 
 
@@ -42,7 +44,7 @@ class Composer(JSComponent):
     limit: int = param.Integer(default=MAX_TEXT, doc="Characters of one message, at most.")  # type: ignore[assignment]
     dark: bool = param.Boolean(default=False)  # type: ignore[assignment]
 
-    _esm = _HERE / "composer.js"
+    _esm = SCRIPT
     _stylesheets = [STYLE]  # noqa: RUF012 - Panel's own class attribute
 
     def __init__(

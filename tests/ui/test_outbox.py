@@ -245,6 +245,7 @@ def test_a_click_in_the_list_survives_a_change_of_the_list(
     def rename(title: str, to: str) -> None:
         other.get_by_role("link", name=title).hover()
         other.get_by_role("button", name=f"Rename {title}").click()
+        expect(other.get_by_role("textbox", name="Title")).to_be_focused()
         other.keyboard.type(to)
         other.keyboard.press("Enter")
         expect(page.get_by_role("link", name=to)).to_be_visible()

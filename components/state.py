@@ -158,9 +158,10 @@ class ConversationState(param.Parameterized):
                 await self.open(None)
                 self.notice = Notice("That conversation is not here any more.", "error")
         except PanelistError as error:
-            self._unread = conversation_id
-            self._spawn(self._look_again())
-            self.notice = Notice(str(error), "error")
+            if turn == self._latest:
+                self._unread = conversation_id
+                self._spawn(self._look_again())
+                self.notice = Notice(str(error), "error")
         else:
             await self.prepare(opened.path)
             self._show(opened, turn)
@@ -172,7 +173,14 @@ class ConversationState(param.Parameterized):
             await self.open(self.conversation.id)
 
     async def send(
-        self, text: str, key: str | None = None, *, now: bool = False, to: str | Literal["here"] | None = "here"
+        self,
+        text: str,
+        key: str | None = None,
+        *,
+        now: bool = False,
+        to: str | Literal["here"] | None = "here",
+        show: bool = True,
+        on_stored: Callable[[str], None] = lambda _: None,
     ) -> str:
         """Send a question in the open conversation, or begin one with it; while a reply is written it waits its turn.
 
@@ -181,6 +189,8 @@ class ConversationState(param.Parameterized):
             key: The browser's word for this request; the same one sent again stores nothing.
             now: Stop the reply that is being written instead of waiting for it.
             to: The conversation that was on the page when it was sent, which may lag behind; None begins a new one.
+            show: Whether the person is still there: one new chat looks like the next.
+            on_stored: Told the conversation as soon as the message is stored, before it is shown.
 
         Returns:
             The conversation it was sent in.
@@ -191,7 +201,7 @@ class ConversationState(param.Parameterized):
         async with self._sending:
             here = self.conversation.id if self.conversation else None
             to = here if to == "here" else to
-            turn = self._turn() if to == here else None
+            turn = self._turn() if show and to == here else None
             try:
                 opened = await self._chat.send(
                     self._owner,
@@ -204,6 +214,7 @@ class ConversationState(param.Parameterized):
             except BaseException:
                 self._spawn(self._look())  # nothing was shown while it was on its way
                 raise
+        on_stored(opened.conversation.id)
         if turn is not None:
             self._show(opened, turn)
         else:
@@ -392,7 +403,9 @@ class ConversationState(param.Parameterized):
         if not again:
             self._unfollow()
         path = opened.path
-        if not opened.whole:  # what could not be read back is on the page already
+        if not opened.whole and not path:  # nothing is new, and what there is could not be read
+            path = self.path
+        elif not opened.whole:  # what could not be read back is on the page already
             before = itertools.takewhile(lambda message: message.parent_id != path[0].parent_id, self.path)
             path = (*before, *path)
         with param.parameterized.batch_call_watchers(self):

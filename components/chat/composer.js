@@ -57,7 +57,9 @@ export function render({model, el}) {
 
   // --- drafts and outbox: kept.js -------------------------------------------------------------------------------
   const drafts = makeDrafts()
-  let here = model.conversation // whose draft is in the text box
+  const NEW = "new"
+  const isNew = (chat) => chat === NEW || chat.startsWith("new:")
+  let here = model.conversation || NEW // the chat whose draft is in the text box
   let touched = false // a page in which nothing was typed must not wipe out what another one keeps
   let later = 0
   const keep = () => drafts.keep(here, box.value)
@@ -69,19 +71,33 @@ export function render({model, el}) {
   const leave = () => { if (touched) { keep() } }
   window.addEventListener("pagehide", leave)
   const joined = (before, after) => after.trim() ? `${before}\n\n${after}` : before
-  function giveBack(conversation, text) {
-    if (conversation === here) {
+  function giveBack(chat, text) {
+    if (chat === here) {
       box.value = joined(text, box.value)
       touched = true
       keep()
     } else {
-      drafts.keep(conversation, joined(text, drafts.get(conversation)))
+      drafts.keep(chat, joined(text, drafts.get(chat)))
     }
   }
-
+  // A new chat has become a conversation, or its first message was refused and it is as new as before.
+  function rename(chat, to) {
+    outbox.rehome(chat, to)
+    const text = chat === here ? box.value : drafts.get(chat)
+    drafts.keep(chat, "")
+    if (chat === here) {
+      here = to
+      if (to === NEW) { box.value = joined(text, drafts.get(NEW)) }
+      keep()
+    } else if (text) {
+      giveBack(to, text)
+    }
+  }
   const isLost = () => "panelistLost" in document.documentElement.dataset
   const outbox = makeOutbox({
-    transmit: ({key, text, now, conversation}) => model.send_msg({type: "send", key, text, now, conversation}),
+    transmit: ({key, text, now, chat}) => model.send_msg({
+      type: "send", key, text, now, conversation: isNew(chat) ? null : chat, elsewhere: chat !== here,
+    }),
     giveBack,
     isLost,
     onSlow: () => refuse("Panelist has not confirmed your message yet. It is kept, and sent once only."),
@@ -144,22 +160,35 @@ export function render({model, el}) {
     })))
   }
   function showOutbox() {
-    const shown = outbox.of(here).filter(({at}) => Date.now() - at >= SEEN_MS)
-    const heading = outbox.isHeld(here) ? "Not sent yet, because the message before was refused:" : isLost() ? "Sent when the connection is back:" : "Sending…"
+    const shown = outbox.of(here).filter(({at, state}) => state !== "refused" && Date.now() - at >= SEEN_MS)
+    const heading = outbox.refusedIn(here) ? "Not sent yet, because the message before was refused:" : isLost() ? "Sent when the connection is back:" : "Sending…"
     showMessages(outgoing, heading, shown.map((message) => ({
       text: message.text.slice(0, 200),
       acts: outbox.isOnItsWay(message) ? [] : [["Edit unsent message", EDIT, () => {
+        const before = outbox.refusedIn(here)?.text
         outbox.drop(message.key)
-        giveBack(message.conversation, message.text)
+        if (before && box.value.startsWith(before)) {
+          const rest = box.value.slice(before.length).trim()
+          box.value = ""
+          giveBack(here, [before, message.text, rest].filter(Boolean).join("\n\n"))
+        } else {
+          giveBack(here, message.text)
+        }
         update()
         showOutbox()
         box.focus()
       }]],
     })))
   }
+  let note = "" // said by this page; what the server said stands with the message it refused
   function refuse(text) {
-    refusal.textContent = text
-    refusal.hidden = !text
+    note = text
+    showRefusal()
+  }
+  function showRefusal() {
+    const said = note || outbox.refusedIn(here)?.why || ""
+    if (refusal.textContent !== said) { refusal.textContent = said }
+    refusal.hidden = !said
   }
 
   function submit(now = false) {
@@ -180,20 +209,34 @@ export function render({model, el}) {
       refuse("The connection is lost. Your message is kept here; send it when the connection is back.")
       return false
     }
-    refuse("")
+    if (here === NEW) { rename(NEW, `new:${randomKey()}`) } // what is sent behind it belongs to the same chat
     outbox.add(here, text, now)
+    refuse("")
     setTimeout(showOutbox, SEEN_MS + 20)
     return true
   }
   function stored({key, conversation}) {
-    const message = outbox.stored(key, conversation)
-    if (message?.conversation === null && conversation === here) { // typed without a pause: it is one text
-      box.value = drafts.get(null) + box.value
+    const message = outbox.drop(key)
+    if (message && isNew(message.chat)) { rename(message.chat, conversation) }
+    outbox.pump()
+    refuse("")
+    showOutbox()
+  }
+  function refusedBy({key, text, gone}) {
+    const message = outbox.find(key)
+    if (!message) { return }
+    if (gone) { // its conversation was deleted: the text is for wherever one is now, as another request
+      outbox.drop(key)
+      box.value = box.value.trim() ? joined(box.value, message.text) : message.text
       touched = true
-      drafts.keep(null, "")
       keep()
+      outbox.pump()
+      refuse(text)
+    } else {
+      if (isNew(message.chat)) { rename(message.chat, NEW) }
+      outbox.refuse(key, text)
+      showRefusal()
     }
-    if (message) { refuse("") }
     showOutbox()
   }
   const lostLine = () => {
@@ -208,7 +251,14 @@ export function render({model, el}) {
   document.addEventListener("panelist:lost", lostLine)
   document.addEventListener("panelist:found", foundLine)
 
-  box.addEventListener("input", () => { touched = true; refuse(""); keepSoon(); update() })
+  box.addEventListener("input", () => {
+    touched = true
+    const refused = outbox.refusedIn(here)
+    if (refused && !box.value.includes(refused.text)) { outbox.drop(refused.key) } // given up, or to be another request
+    refuse("")
+    keepSoon()
+    update()
+  })
   box.addEventListener("keydown", (event) => {
     // keyCode 229: Safari ends a composition before the key event that ended it.
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229) {
@@ -220,13 +270,13 @@ export function render({model, el}) {
   stop.addEventListener("click", () => { model.send_msg({type: "stop"}); box.focus() })
   frame.addEventListener("click", (event) => { if (event.target === frame) { box.focus() } })
 
-  // The draft belongs to the conversation that the text was typed in.
-  let leaving = false // for a new chat; until the server has come along, the page is ahead of it
-  function moveTo(conversation) {
-    if (here === conversation) { return }
+  // The draft belongs to the chat that the text was typed in.
+  let leaving = 0 // times for a new chat; until the server has come along, the page is ahead of it
+  function moveTo(chat) {
+    if (here === chat || (chat === NEW && isNew(here) && !leaving)) { return }
     clearTimeout(later)
     leave()
-    here = conversation
+    here = chat
     box.value = drafts.get(here)
     touched = false
     refuse("")
@@ -234,7 +284,15 @@ export function render({model, el}) {
     showOutbox()
     if (matchMedia("(hover: hover)").matches) { box.focus() }
   }
-  model.on("conversation", () => { if (!leaving) { moveTo(model.conversation) } })
+  const follow = () => { if (!leaving) { moveTo(model.conversation || NEW) } }
+  function startNew() {
+    leaving += 1
+    moveTo(NEW)
+    box.focus()
+    model.send_msg({type: "new"})
+  }
+  model.on("conversation", follow)
+  document.addEventListener("panelist:new", startNew)
   model.on(["writing", "placeholder"], update)
   // Whether nothing else has the keyboard.
   function idle() {
@@ -246,11 +304,10 @@ export function render({model, el}) {
     if (msg.type === "stored") {
       stored(msg)
     } else if (msg.type === "refused") {
-      if (outbox.refuse(msg.key)) { refuse(msg.text) }
-      showOutbox()
+      refusedBy(msg)
     } else if (msg.type === "new") {
-      leaving = false
-      moveTo(model.conversation)
+      leaving -= 1
+      follow()
     } else if (msg.type === "fill") {
       giveBack(here, msg.text) // a draft is never written over
       if (msg.taken) {
@@ -281,16 +338,14 @@ export function render({model, el}) {
       model.send_msg({type: "help"})
     } else if (event.key.toLowerCase() === "o" && event.shiftKey && (event.ctrlKey || event.metaKey)) {
       event.preventDefault()
-      leaving = true
-      moveTo(null)
-      box.focus()
-      model.send_msg({type: "new"})
+      startNew()
     }
   }
   document.addEventListener("keydown", keys)
   model.on("remove", () => {
     document.removeEventListener("keydown", keys)
     window.removeEventListener("pagehide", leave)
+    document.removeEventListener("panelist:new", startNew)
     document.removeEventListener("panelist:lost", lostLine)
     document.removeEventListener("panelist:found", foundLine)
   })
@@ -301,10 +356,18 @@ export function render({model, el}) {
   box.value = drafts.get(here)
   const first = window.panelistFirst
   function begin() {
-    outbox.recall()
-    update()
-    showOutbox()
-    setTimeout(outbox.pump)
+    outbox.recall().then(() => {
+      const begun = here === NEW && outbox.last()
+      if (begun && isNew(begun.chat)) { // a chat whose first message was on its way when the page went
+        box.value = joined(drafts.get(begun.chat), box.value)
+        here = begun.chat
+        keep()
+      }
+      update()
+      showRefusal()
+      showOutbox()
+      outbox.pump()
+    })
   }
   showQueue()
   requestAnimationFrame(() => { fit(); if (!first && matchMedia("(hover: hover)").matches) { box.focus() } })

@@ -13,7 +13,7 @@ from panel.models.esm import DataEvent
 
 from components.state import ConversationState
 from services.chat import MAX_TEXT
-from services.errors import PanelistError
+from services.errors import NotFoundError, PanelistError
 
 log = logging.getLogger(__name__)
 
@@ -89,8 +89,9 @@ class Composer(JSComponent):
                 "text": str(text),
                 "now": bool(now),
                 "conversation": str() | None as to,
+                "elsewhere": bool(elsewhere),
             }:
-                await self._on_send(key, text, now, to)
+                await self._on_send(key, text, now, to, elsewhere)
             case {"type": "send_now", "id": str(id)}:
                 await self._state.send_now(id)
             case {"type": "edit", "id": str(id)}:
@@ -114,15 +115,17 @@ class Composer(JSComponent):
         if queued is not None:
             self._send_msg({"type": "fill", "text": queued.text, "taken": queued.id})
 
-    async def _on_send(self, key: str, text: str, now: bool, to: str | None) -> None:
+    async def _on_send(self, key: str, text: str, now: bool, to: str | None, elsewhere: bool) -> None:
+        def stored(conversation_id: str) -> None:
+            self._send_msg({"type": "stored", "key": key, "conversation": conversation_id})
+
         try:
             await self._before_send()
-            conversation = await self._state.send(text, key, now=now, to=to)
+            await self._state.send(text, key, now=now, to=to, show=not elsewhere, on_stored=stored)
         except PanelistError as error:
-            self._send_msg({"type": "refused", "key": key, "text": str(error)})
+            gone = isinstance(error, NotFoundError)
+            self._send_msg({"type": "refused", "key": key, "text": str(error), "gone": gone})
         except Exception:  # the last wall: the text box waits for a word
             log.exception("a message could not be sent")
             said = "Something unforeseen went wrong in Panelist; its log says more. Your text is still here."
-            self._send_msg({"type": "refused", "key": key, "text": said})
-        else:
-            self._send_msg({"type": "stored", "key": key, "conversation": conversation})
+            self._send_msg({"type": "refused", "key": key, "text": said, "gone": False})

@@ -1,8 +1,7 @@
 // What the text box keeps in the browser: drafts, and messages that were sent and are not stored yet.
 
 const MOST_KEPT = 200_000 // characters of a draft that are kept for all visits; a longer one only for this tab's
-const LEFT_MS = 60_000 // after which the outbox of a tab that does not come back is another one's
-const STALE_MS = 300_000 // after which a message is not sent by itself any more
+const LEFT_MS = 60_000 // after which the outbox of a tab is another one's, where nobody can say whether it lives
 
 // The browser's storage for all tabs and for this one, as far as they may be used.
 const [SHARED, OWN] = ["localStorage", "sessionStorage"].map((name) => {
@@ -19,15 +18,16 @@ function read(storage, name) {
   try { return storage.getItem(name) || "" } catch { return "" }
 }
 
-// Texts by conversation. This tab's own comes first; the shared one is that of the tab which wrote last, for the next
-// visit. What cannot be stored lives as long as the page.
+// Texts by chat: the id of a conversation, "new", or "new:" and a key for one whose first message is on its way.
+// This tab's own text comes first; the shared one is that of the tab which wrote last, for the next visit. What cannot
+// be stored lives as long as the page.
 function makeDrafts() {
   const texts = new Map()
   const seen = new Map() // what this page has read from, or written to, the shared place
-  const nameOf = (conversation) => `panelist.draft.${conversation || "new"}`
+  const nameOf = (chat) => `panelist.draft.${chat}`
   return {
-    keep(conversation, text) {
-      const name = nameOf(conversation)
+    keep(chat, text) {
+      const name = nameOf(chat)
       texts.set(name, text)
       put(OWN, name, text)
       if (text && text.length <= MOST_KEPT) {
@@ -36,8 +36,8 @@ function makeDrafts() {
         put(SHARED, name, "")
       }
     },
-    get(conversation) {
-      const name = nameOf(conversation)
+    get(chat) {
+      const name = nameOf(chat)
       const own = texts.get(name) || read(OWN, name)
       if (own) {
         if (!seen.has(name)) { seen.set(name, own) }
@@ -50,34 +50,62 @@ function makeDrafts() {
   }
 }
 
-// Messages that were sent, in this order, until the server has stored them. One at a time is on its way. The key of a
-// message makes it the same request however often it is sent: after a lost word, a reload, a refusal.
+// Whether no other page has this name, which it then keeps as long as it lives; a tab that is duplicated has the name
+// of the first. Browsers have locks on this machine and over https only.
+function claim(name) {
+  if (!navigator.locks) { return Promise.resolve(true) }
+  return new Promise((resolve) => {
+    const keep = () => {
+      resolve(true)
+      return new Promise(() => {})
+    }
+    navigator.locks.request(name, {signal: AbortSignal.timeout(1000)}, keep).catch(() => resolve(false))
+  })
+}
+async function claimed() {
+  if (!navigator.locks) { return null }
+  return new Set((await navigator.locks.query()).held.map(({name}) => name))
+}
+
+// Messages that were sent, in this order, until the server has stored them: {key, text, now, chat, at, tab, state}.
+// - waiting: goes to the server, one at a time. Its key makes it the same request however often it goes: after a lost
+//   word, a reload, a night asleep.
+// - refused: its text is back in the text box. Sent again unchanged it is the same request.
+// - held: behind one that was refused, and waits for a person.
 function makeOutbox({transmit, giveBack, isLost, onSlow}) {
   const OUT = "panelist.out."
   const PATIENCE_MS = 15_000
-  const messages = [] // {key, text, now, conversation, at, tab}
-  const refused = new Map() // by conversation: the last one that was refused
-  const held = new Set() // conversations in which one was refused: those behind it wait for a person
+  let messages = []
   let onItsWay = null // the key of one
-  const tab = read(OWN, "panelist.tab") || randomKey()
-  put(OWN, "panelist.tab", tab) // else it is another one after a reload
+  let tab = read(OWN, "panelist.tab") || randomKey()
+  const tabName = (id) => `panelist.tab.${id}`
 
-  const remember = (message) => [SHARED, OWN].some((storage) => put(storage, OUT + message.key, JSON.stringify(message)))
-  const forget = (key) => [SHARED, OWN].forEach((storage) => put(storage, OUT + key, ""))
-  function turnDown(message) {
-    giveBack(message.conversation, message.text)
-    refused.set(message.conversation, message)
-    remember({...message, refused: true})
+  const nameOf = ({key}) => OUT + key
+  function keep(message, changes = {}) {
+    Object.assign(message, changes)
+    message.kept = [SHARED, OWN].find((storage) => put(storage, nameOf(message), JSON.stringify({...message, kept: undefined})))
   }
   function drop(key) {
     if (key === onItsWay) { onItsWay = null }
-    forget(key)
-    const at = messages.findIndex((message) => message.key === key)
-    return at < 0 ? undefined : messages.splice(at, 1)[0]
+    for (const storage of [SHARED, OWN]) { put(storage, OUT + key, "") }
+    const message = messages.find((one) => one.key === key)
+    messages = messages.filter((one) => one !== message)
+    return message
+  }
+  const of = (chat) => messages.filter((message) => message.chat === chat)
+  const refusedIn = (chat) => of(chat).find(({state}) => state === "refused")
+  function rehome(from, to) {
+    for (const message of of(from)) { keep(message, {chat: to}) }
   }
   function pump() {
-    const next = messages.find(({conversation}) => !held.has(conversation))
-    if (onItsWay !== null || !next || isLost()) { return }
+    if (onItsWay !== null || isLost()) { return }
+    const next = messages.find(({state}) => state === "waiting")
+    if (!next) { return }
+    if (next.kept && !read(next.kept, nameOf(next))) { // another tab, which took this one for gone, has dealt with it
+      drop(next.key)
+      pump()
+      return
+    }
     onItsWay = next.key
     transmit(next)
     setTimeout(() => { if (onItsWay === next.key && !isLost()) { onSlow() } }, PATIENCE_MS)
@@ -85,62 +113,60 @@ function makeOutbox({transmit, giveBack, isLost, onSlow}) {
   return {
     pump,
     drop,
-    isHeld: (conversation) => held.has(conversation),
+    of,
+    find: (key) => messages.find((message) => message.key === key),
+    last: () => messages.at(-1),
+    rehome,
+    refusedIn,
     isOnItsWay: ({key}) => key === onItsWay,
-    of: (conversation) => messages.filter((message) => message.conversation === conversation),
     // Take over what this tab, or one that is gone, had sent before the page came.
-    recall() {
-      const found = []
+    async recall() {
+      if (!await claim(tabName(tab))) {
+        tab = randomKey()
+        await claim(tabName(tab))
+      }
+      put(OWN, "panelist.tab", tab) // else it is another one after a reload
+      const alive = await claimed()
+      const isGone = (message) => alive ? !alive.has(tabName(message.tab)) : Date.now() - message.at > LEFT_MS
       for (const storage of [SHARED, OWN]) {
         let names = []
         try { names = Object.keys(storage).filter((name) => name.startsWith(OUT)) } catch { /* forbidden */ }
         for (const name of names) {
-          try { found.push(JSON.parse(read(storage, name))) } catch { put(storage, name, "") }
+          try {
+            const message = JSON.parse(read(storage, name))
+            if (messages.some(({key}) => key === message.key) || !(message.tab === tab || isGone(message))) { continue }
+            messages.push(message)
+            keep(message, {tab})
+          } catch { put(storage, name, "") }
         }
       }
-      for (const message of found.sort((one, other) => one.at - other.at)) {
-        const age = Date.now() - message.at
-        if (message.tab !== tab && age < LEFT_MS) { continue }
-        if (message.refused) {
-          refused.set(message.conversation, message)
-          held.add(message.conversation)
-        } else if (age > STALE_MS) {
-          turnDown(message)
-        } else {
-          messages.push({...message, tab})
-        }
+      messages.sort((one, other) => one.at - other.at)
+    },
+    add(chat, text, now) {
+      const again = refusedIn(chat)
+      if (again?.text === text) {
+        keep(again, {state: "waiting", now, tab})
+      } else {
+        const message = {key: randomKey(), text, now, chat, at: again?.at ?? Date.now(), tab, state: "waiting"}
+        messages.splice(again ? messages.indexOf(again) : messages.length, 0, message)
+        keep(message)
+        if (again) { drop(again.key) }
       }
-    },
-    add(conversation, text, now) {
-      const again = refused.get(conversation)
-      const same = again?.text === text
-      if (again && !same) { forget(again.key) }
-      refused.delete(conversation)
-      held.delete(conversation)
-      const message = {key: same ? again.key : randomKey(), text, now, conversation, at: Date.now(), tab}
-      if (same) { messages.unshift(message) } else { messages.push(message) }
-      remember(message)
-      pump()
-    },
-    // The message is stored, in that conversation; return it, if it was one of these.
-    stored(key, conversation) {
-      const message = drop(key)
-      for (const next of message?.conversation === null ? messages : []) {
-        if (next.conversation === null) { // meant for the conversation that it began
-          next.conversation = conversation
-          remember(next)
-        }
+      for (const message of of(chat)) {
+        if (message.state === "held") { keep(message, {state: "waiting"}) }
       }
       pump()
-      return message
     },
-    refuse(key) {
-      const message = drop(key)
-      if (!message) { return false }
-      turnDown(message)
-      held.add(message.conversation)
+    refuse(key, why) {
+      const message = messages.find((one) => one.key === key)
+      if (!message) { return }
+      onItsWay = null
+      for (const other of of(message.chat)) {
+        if (other.state === "waiting") { keep(other, {state: "held"}) }
+      }
+      keep(message, {state: "refused", why})
+      giveBack(message.chat, message.text)
       pump()
-      return true
     },
     // The line may have swallowed the message, or the word that it is stored: it goes again when the line is back.
     lost() { onItsWay = null },

@@ -35,7 +35,7 @@ function group(time) {
 export function render({model, el}) {
   const host = el.getRootNode().host
   const list = make("div", {class: "rows"})
-  const fresh = make("button", {type: "button", class: "new", onclick: () => { model.send_msg({type: "open", id: null}); leave() }}, icon(PLUS), "New chat")
+  const fresh = make("button", {type: "button", class: "new", onclick: () => { document.dispatchEvent(new Event("panelist:new")); leave() }}, icon(PLUS), "New chat")
   const nav = make("nav", {"aria-label": "Conversations"}, list)
   el.replaceChildren(make("div", {class: "sidebar"}, fresh, nav))
   let renaming = null

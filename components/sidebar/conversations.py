@@ -42,8 +42,6 @@ class ConversationList(JSComponent):
 
     async def _on_message(self, event: DataEvent) -> None:
         match event.data:
-            case {"type": "open", "id": None}:
-                await self._state.open(None)
             case {"type": "open", "id": str(id)}:
                 if self._state.conversation is None or self._state.conversation.id != id:
                     await self._state.open(id)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.ui.acts import (
     answers,
     ask,
     box,
     conversation,
+    live,
     locked,
     lost,
     new_chat,
@@ -260,3 +261,109 @@ def test_a_click_in_the_list_survives_a_change_of_the_list(
     page.keyboard.type("Renamed in peace")
     page.keyboard.press("Enter")
     expect(page.get_by_role("link", name="Renamed in peace")).to_be_focused()
+
+
+def test_a_new_chat_is_another_one_than_the_one_before(page: Page, far: Server, line: Line, model: Model) -> None:
+    model.write()
+    open_new(page, far)
+    line.slow(0.6)
+    ask(page, "one chat")
+    page.keyboard.press("Control+Shift+O")
+    ask(page, "another chat")
+    page.get_by_role("button", name="New chat").click()
+    box(page).press_sequentially("for the third")
+    expect(page.get_by_role("link", name="another chat")).to_be_visible()
+    line.mend()
+    expect(page.get_by_role("link", name="one chat")).to_be_visible()
+    expect(box(page)).to_have_value("for the third")
+    expect(page.get_by_role("article")).to_have_count(0)
+    conversation(page, "one chat")
+    expect(page.get_by_role("article", name="You")).to_have_text("one chat")
+    expect(box(page)).to_have_value("")
+
+
+def test_the_draft_of_another_new_chat_stays_there(
+    context: BrowserContext, page: Page, far: Server, model: Model
+) -> None:
+    model.write()
+    other = context.new_page()
+    open_new(page, far)
+    open_new(other, far)
+    box(other).press_sequentially("another thought")
+    other.wait_for_function("() => localStorage.getItem('panelist.draft.new') === 'another thought'")
+    ask(page, "Begins a conversation")
+    settled(answers(page))
+    expect(box(page)).to_have_value("")
+    other.close()
+    new_chat(page)
+    expect(box(page)).to_have_value("another thought")
+
+
+def test_a_refused_text_that_was_given_up_may_be_sent_anew(page: Page, far: Server, model: Model) -> None:
+    model.write()
+    open_new(page, far)
+    ask(page, "The beginning")
+    settled(answers(page))
+    with locked(far):
+        ask(page, "yes")
+        expect(box(page)).to_have_value("yes", timeout=30_000)
+        new_chat(page)
+        expect(page.get_by_role("alert").filter(has_not_text="Reading goes on")).to_be_hidden()
+        conversation(page, "The beginning")
+        expect(page.get_by_role("alert").filter(has_not_text="Reading goes on")).to_contain_text("Another program")
+    box(page).fill("")
+    for count in (1, 2):
+        ask(page, "yes")
+        settled(answers(page).nth(count))
+        expect(box(page)).to_have_value("")
+    assert questions(far, "yes") == 2
+
+
+def test_what_a_deleted_conversation_refuses_is_not_buried_with_it(
+    context: BrowserContext, page: Page, far: Server, line: Line, model: Model
+) -> None:
+    model.write()
+    open_new(page, far)
+    ask(page, "Soon deleted")
+    settled(answers(page))
+    other = context.new_page()
+    open_new(other, far)
+    other.get_by_role("link", name="Soon deleted").hover()
+    line.slow(0.5)
+    other.get_by_role("button", name="Delete Soon deleted").click()
+    ask(page, "a long thought")
+    expect(page.get_by_role("alert").filter(has_text="was deleted")).to_be_visible()
+    expect(box(page)).to_have_value("a long thought")
+    line.mend()
+    box(page).press("Enter")
+    expect(page.get_by_role("article", name="You")).to_have_text("a long thought")
+    settled(answers(page))
+
+
+def test_the_outbox_of_a_living_tab_is_its_own(context: BrowserContext, page: Page, far: Server, model: Model) -> None:
+    model.write()
+    open_new(page, far)
+    ask(page, "In two tabs")
+    settled(answers(page))
+    with locked(far):
+        ask(page, "refused")
+        ask(page, "behind it")
+        expect(box(page)).to_have_value("refused", timeout=30_000)
+    other = context.new_page()
+    other.goto(page.url)
+    live(other)
+    expect(box(other)).to_have_value("refused")  # the draft that was kept last
+    expect(outgoing(other)).to_be_hidden()
+    outgoing(page).get_by_role("button", name="Edit unsent message").click()
+    expect(box(page)).to_have_value("refused\n\nbehind it")
+    page.close()
+    other.reload()
+    live(other)
+    box(other).fill("something else")
+    box(other).press("Enter")
+    settled(answers(other).nth(1))
+    expect(asked(other)).to_have_text(["In two tabs", "something else"])
+
+
+def asked(page: Page) -> Locator:
+    return page.get_by_role("article", name="You")

@@ -46,8 +46,8 @@ window.WebSocket = class extends WebSocket {
   let live = {}
   function keep() {
     const text = sent === null ? box.value : box.value.trim() ? `${sent}\n\n${box.value}` : sent
-    for (const storage of [sessionStorage, localStorage]) {
-      try { storage.setItem(place, text) } catch { /* no drafts then */ }
+    for (const name of ["sessionStorage", "localStorage"]) {
+      try { window[name].setItem(place, text) } catch { /* no drafts then */ }
     }
   }
   function update() {

@@ -50,14 +50,20 @@ class Preload(Handler):
                 return
             state = ConversationState(runtime.chat, runtime.connections, session.owner())
             state.prepare = prepare_window
-            pn.state.on_session_destroyed(lambda _: state.close())
+            id = str(session_context.id)
+
+            def forget(_: object) -> None:
+                self._prepared.pop(id, None)
+                state.close()
+
+            pn.state.on_session_destroyed(forget)
             try:
                 async with asyncio.timeout(PATIENCE_S):
                     await state.start(session.asked_for())
             except TimeoutError:
                 state.close()
             else:
-                self._prepared[str(session_context.id)] = runtime, state
+                self._prepared[id] = runtime, state
 
     def take(self, session_id: str) -> Prepared | None:
         """Return what was opened for a session, once."""

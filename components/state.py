@@ -101,6 +101,7 @@ class ConversationState(param.Parameterized):
     run_id: str | None = param.String(default=None, allow_None=True, doc="The run that is writing the last answer.")  # type: ignore[assignment]
     waiting: Waiting = param.ClassSelector(class_=Waiting, default=Waiting(), doc="Messages that wait for the answer.")  # type: ignore[assignment]
     refill: str | None = param.String(default=None, allow_None=True, doc="A text that comes back into the text box.")  # type: ignore[assignment]
+    left: str | None = param.String(default=None, allow_None=True, doc="An open one that was deleted elsewhere.")  # type: ignore[assignment]
     activity: str = param.String(default="", doc="What the assistant is doing, in words; empty when idle.")  # type: ignore[assignment]
     conversations: tuple[Conversation, ...] = param.ClassSelector(class_=tuple, default=(), doc="All, last used first.")  # type: ignore[assignment]
     choices: tuple[Choice, ...] = param.ClassSelector(class_=tuple, default=(), doc="Models that the picker offers.")  # type: ignore[assignment]
@@ -403,9 +404,7 @@ class ConversationState(param.Parameterized):
         if not again:
             self._unfollow()
         path = opened.path
-        if not opened.whole and not path:  # nothing is new, and what there is could not be read
-            path = self.path
-        elif not opened.whole:  # what could not be read back is on the page already
+        if not opened.whole:  # what could not be read back is on the page already
             before = itertools.takewhile(lambda message: message.parent_id != path[0].parent_id, self.path)
             path = (*before, *path)
         with param.parameterized.batch_call_watchers(self):
@@ -456,6 +455,7 @@ class ConversationState(param.Parameterized):
         """Go from a conversation that was deleted elsewhere."""
         if self.conversation is not None and self.conversation.id == conversation_id:
             await self.open(None)
+            self.left = conversation_id
             undo = partial(self.restore, conversation_id, reopen=True)
             self.notice = Notice("That conversation was deleted.", undo=undo)
 

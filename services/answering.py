@@ -113,6 +113,8 @@ class Answering:
             self._start(owner, begun.conversation.id, run_id, answer.id, asked)
         elif begun.run_id is not None:  # its commit may have seemed to fail the first time
             await self._start_stored(owner, begun.conversation.id, begun.run_id, asked)
+        if not begun.fresh:
+            return begun, ()  # what is new was never stored
         return begun, (answer,) if question is None else (question, answer)
 
     def _find_out(self, owner: str, conversation_id: str, run_id: str, asked: Options) -> None:

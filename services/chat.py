@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_AGAIN_S = 1.0
+"""After which a waiting message is tried again that storage was in no state for."""
+
 MAX_TEXT = 2_000_000
 """Characters of one question."""
 
@@ -279,16 +282,14 @@ class ChatService:
             task.exception()  # a sender who left is told of no refusal, and the log neither
 
     async def _send(self, owner: str, text: str, conversation_id: str, request_key: str | None, now: bool) -> Opened:
-        if conversation_id in self._advancing:
-            await asyncio.wait([self._advancing[conversation_id]])
         async with self._turn(conversation_id):
             conversation = await self._store.conversation(owner, conversation_id)
             if self._runs.live_in(conversation_id) is None and conversation_id not in self._advancing:
                 return await self._ask(owner, conversation, text, request_key)
             queued = Queued(id=new_id(), text=text, created_at=datetime.now(UTC))
-            await self._store.enqueue(owner, conversation_id, queued, request_key=request_key)
-        if now:
-            self._hurry(owner, conversation_id, queued.id)
+            fresh = await self._store.enqueue(owner, conversation_id, queued, request_key=request_key)
+            if now and fresh:
+                self._hurry(owner, conversation_id, queued.id)
         self.changes.ring(owner)
         return await self._read_back(owner, Opened(conversation, (), {}, None, whole=False))
 
@@ -331,19 +332,33 @@ class ChatService:
     async def _advance(self, owner: str, conversation_id: str) -> None:
         """Send the waiting message whose turn it is; one that cannot be sent goes on waiting, for a person."""
         try:
-            async with self._turn(conversation_id):
-                hurried = self._hurried.pop(conversation_id, None)
-                queue = await self._store.queue(owner, conversation_id)
-                next_one = next((queued for queued in queue if hurried in {None, queued.id}), None)
-                if next_one is not None and self._runs.live_in(conversation_id) is None:
-                    conversation = await self._store.conversation(owner, conversation_id)
-                    await self._answering.ask_queued(owner, conversation, next_one)
+            while True:
+                if await self._advanced(owner, conversation_id):
+                    break
+                await asyncio.sleep(_AGAIN_S)
         except PanelistError as error:
             log.warning("a waiting message of conversation %s was not sent: %s", conversation_id, error)
         finally:
             if self._advancing.get(conversation_id) is asyncio.current_task():
                 del self._advancing[conversation_id]
             self.changes.ring(owner)
+
+    async def _advanced(self, owner: str, conversation_id: str) -> bool:
+        """Send the next waiting message, if there is one; False when storage failed and it is to be tried again."""
+        async with self._turn(conversation_id):
+            hurried = self._hurried.pop(conversation_id, None)
+            try:
+                queue = await self._store.queue(owner, conversation_id)
+                next_one = next((queued for queued in queue if hurried in {None, queued.id}), None)
+                if next_one is not None and self._runs.live_in(conversation_id) is None:
+                    conversation = await self._store.conversation(owner, conversation_id)
+                    await self._answering.ask_queued(owner, conversation, next_one)
+            except StorageError as error:
+                log.warning("a waiting message of conversation %s waits on: %s", conversation_id, error)
+                if hurried is not None:
+                    self._hurried.setdefault(conversation_id, hurried)
+                return False
+        return True
 
     async def _changed(self, owner: str, work: Coroutine[Any, Any, object]) -> None:
         await work

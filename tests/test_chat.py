@@ -17,6 +17,8 @@ from services.errors import InputError, NotFoundError
 from services.events import RunEvent, RunFinished, TextDelta
 from services.messages import ErrorPart, TextPart
 from services.providers.base import ModelRequest
+from services.runtime import open_runtime
+from services.settings import read_settings
 from tests.conftest import OWNER, OpenRuntime, until, whole_run
 from tests.scripted import ScriptedProvider, answer, refusal
 
@@ -427,3 +429,28 @@ async def test_a_refusal_that_nobody_waits_for_is_no_error(open_app: OpenRuntime
     del asking
     gc.collect()
     assert unforeseen == []
+
+
+async def test_a_damaged_line_of_a_run_does_not_stop_the_start(tmp_path: Path) -> None:
+    settings = read_settings({"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "PANELIST_TITLES": "off"}, tmp_path)
+    app = await open_runtime(settings, provider=ScriptedProvider(["Half", asyncio.Event()]))
+    opened = await app.chat.send(OWNER, "First")
+
+    async def written() -> bool:
+        return bool(await app.store.events(OWNER, opened.run_id or ""))
+
+    await until(written)
+    await app.close()
+    with closing(sqlite3.connect(tmp_path / "data" / "panelist.db")) as database:
+        database.execute("update runs set status = 'streaming'")
+        database.execute("update messages set status = 'streaming' where role = 'assistant'")
+        database.execute("insert into run_events values (?, 98, 'text_delta', '{\"text\":\"Kept\"}')", (opened.run_id,))
+        database.execute("insert into run_events values (?, 99, 'text_delta', '{\"te')", (opened.run_id,))
+        database.commit()
+    app = await open_runtime(settings, provider=ScriptedProvider())
+    try:
+        answer = (await app.chat.open(OWNER, opened.conversation.id)).path[-1]
+    finally:
+        await app.close()
+    assert answer.status == "interrupted"
+    assert "Kept" in answer.text

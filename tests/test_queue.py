@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -235,9 +236,10 @@ async def test_now_is_kept_when_the_answer_ends_at_that_moment(open_app: OpenRun
     enqueue = app.store.enqueue
 
     async def slowly(*args, **more):
-        await enqueue(*args, **more)
+        stored = await enqueue(*args, **more)
         gate.set()
         await until_idle(app, here)
+        return stored
 
     app.store.enqueue = slowly
     await app.chat.send(OWNER, "Urgent", conversation_id=here, now=True)
@@ -289,3 +291,74 @@ async def test_what_is_stored_is_not_refused_when_it_cannot_be_read_back(
     gate.set()
     done = await idle(app, here)
     assert (texts(done) + waiting(done)).count("Second") == 1
+
+
+async def test_stop_and_send_that_comes_again_stops_nothing(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider(["Half", asyncio.Event()], ["Answer", asyncio.Event()]))
+    here = (await begin(app)).conversation.id
+    send = partial(app.chat.send, OWNER, "Rather this", conversation_id=here, request_key="k", now=True)
+    await send()
+
+    async def answered() -> bool:
+        opened = await app.chat.open(OWNER, here)
+        return len(opened.path) == 4 and opened.run_id is not None
+
+    await until(answered)
+    opened = await send()  # the word that it is stored was lost
+    await asyncio.sleep(0.1)
+    assert texts(opened)[2] == "Rather this"
+    assert (await app.chat.open(OWNER, here)).path[-1].status == "streaming"
+
+
+async def test_stop_and_send_twice_at_once_is_sent_once(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider(["Half", asyncio.Event()], answer("Answer")))
+    here = (await begin(app)).conversation.id
+    send = partial(app.chat.send, OWNER, "Rather this", conversation_id=here, request_key="k", now=True)
+    await asyncio.gather(send(), send())
+    assert texts(await idle(app, here))[2:] == ["Rather this", "Answer"]
+
+
+async def test_it_waits_on_while_storage_is_in_trouble(open_app: OpenRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.chat._AGAIN_S", 0.02)
+    gate = asyncio.Event()
+    app = await open_app(ScriptedProvider([gate, *answer("One")], answer("Two")))
+    here = (await begin(app)).conversation.id
+    await app.chat.send(OWNER, "Second", conversation_id=here)
+
+    async def full(*_: object, **__: object) -> None:
+        raise StorageError("The disk is full.")
+
+    with monkeypatch.context() as trouble:
+        trouble.setattr(type(app.store), "begin_run", full)
+        gate.set()
+        await asyncio.sleep(0.2)
+        opened = await app.chat.open(OWNER, here)
+        assert waiting(opened) == ["Second"]
+        assert not opened.waiting.held
+    assert texts(await idle(app, here)) == ["First", "One", "Second", "Two"]
+
+
+async def test_what_was_removed_does_not_come_back(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider(["Half", asyncio.Event()]))
+    here = (await begin(app)).conversation.id
+    opened = await app.chat.send(OWNER, "Second", conversation_id=here, request_key="k")
+    await app.chat.unqueue(OWNER, here, opened.waiting.messages[0].id)
+    opened = await app.chat.send(OWNER, "Second", conversation_id=here, request_key="k")
+    assert waiting(opened) == []
+
+
+async def test_nothing_is_shown_that_is_not_stored(open_app: OpenRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = await open_app(ScriptedProvider([asyncio.Event()], [asyncio.Event()]))
+    first = await begin(app)
+    here = first.conversation.id
+    await app.chat.send(OWNER, "Second", conversation_id=here, request_key="k")
+    app.chat.stop(OWNER, first.run_id or "")
+    await idle(app, here)
+
+    async def unreadable(*_: object) -> None:
+        raise StorageError("The disk reported an error.")
+
+    with monkeypatch.context() as trouble:
+        trouble.setattr(type(app.store), "snapshot", unreadable)
+        again = await app.chat.send(OWNER, "Second", conversation_id=here, request_key="k")
+    assert again.path == ()

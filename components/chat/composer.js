@@ -6,6 +6,7 @@ const EDIT = "M4 20l1-5L16 4l4 4L9 19zM14 6l4 4"
 const REMOVE = "M6 6l12 12M18 6L6 18"
 const STOP = "M7 7h10v10H7z"
 const MEASURED = 20_000 // characters up to which the height follows the text; more is a full box anyway
+const JUST_MS = 15_000
 const SEEN_MS = 400 // after which a message that is not stored yet is shown
 
 function icon(path, fill) {
@@ -150,7 +151,7 @@ export function render({model, el}) {
   }
   function showQueue() {
     const act = (label, path, type, id) => [label, path, () => model.send_msg({type, id})]
-    showMessages(queue, model.held ? "Not sent, because the last answer did not finish:" : "Sent when the answer ends:", model.queue.map(({id, text}) => ({
+    showMessages(queue, model.held || "Sent when the answer ends:", model.queue.map(({id, text}) => ({
       text,
       acts: [
         act("Send now", SEND, "send_now", id),
@@ -161,24 +162,32 @@ export function render({model, el}) {
   }
   function showOutbox() {
     const shown = outbox.of(here).filter(({at, state}) => state !== "refused" && Date.now() - at >= SEEN_MS)
-    const heading = outbox.refusedIn(here) ? "Not sent yet, because the message before was refused:" : isLost() ? "Sent when the connection is back:" : "Sending…"
+    const held = shown.some(({state}) => state === "held")
+    const heading = held ? "Not sent yet, because the message before was refused:" : isLost() ? "Sent when the connection is back:" : "Sending…"
+    const act = (work) => () => {
+      work()
+      update()
+      showOutbox()
+      box.focus()
+    }
     showMessages(outgoing, heading, shown.map((message) => ({
       text: message.text.slice(0, 200),
-      acts: outbox.isOnItsWay(message) ? [] : [["Edit unsent message", EDIT, () => {
-        const before = outbox.refusedIn(here)?.text
-        outbox.drop(message.key)
-        if (before && box.value.startsWith(before)) {
-          const rest = box.value.slice(before.length).trim()
-          box.value = ""
-          giveBack(here, [before, message.text, rest].filter(Boolean).join("\n\n"))
-        } else {
-          giveBack(here, message.text)
-        }
-        update()
-        showOutbox()
-        box.focus()
-      }]],
+      acts: message.gone ? [] : [
+        ...(held ? [["Send unsent messages", SEND, act(() => outbox.release(here))]] : []),
+        ["Edit unsent message", EDIT, act(() => editUnsent(message))],
+      ],
     })))
+  }
+  function editUnsent(message) {
+    const before = outbox.refusedIn(here)?.text
+    outbox.drop(message.key)
+    if (before && box.value.startsWith(before)) { // which was sent earlier
+      const rest = box.value.slice(before.length).trim()
+      box.value = ""
+      giveBack(here, [before, message.text, rest].filter(Boolean).join("\n\n"))
+    } else {
+      giveBack(here, message.text)
+    }
   }
   let note = "" // said by this page; what the server said stands with the message it refused
   function refuse(text) {
@@ -217,7 +226,11 @@ export function render({model, el}) {
   }
   function stored({key, conversation}) {
     const message = outbox.drop(key)
-    if (message && isNew(message.chat)) { rename(message.chat, conversation) }
+    if (message && isNew(message.chat)) {
+      // A reload in this moment would come back to an empty page: its address does not name the conversation yet.
+      if (message.chat === here) { put(OWN, "panelist.begun", JSON.stringify({id: conversation, at: Date.now()})) }
+      rename(message.chat, conversation)
+    }
     outbox.pump()
     refuse("")
     showOutbox()
@@ -271,7 +284,7 @@ export function render({model, el}) {
   frame.addEventListener("click", (event) => { if (event.target === frame) { box.focus() } })
 
   // The draft belongs to the chat that the text was typed in.
-  let leaving = 0 // times for a new chat; until the server has come along, the page is ahead of it
+  let leaving = 0 // times for another chat; until the server has come along, the page is ahead of it
   function moveTo(chat) {
     if (here === chat || (chat === NEW && isNew(here) && !leaving)) { return }
     clearTimeout(later)
@@ -285,14 +298,21 @@ export function render({model, el}) {
     if (matchMedia("(hover: hover)").matches) { box.focus() }
   }
   const follow = () => { if (!leaving) { moveTo(model.conversation || NEW) } }
-  function startNew() {
+  // At once, so that what is typed and sent behind it belongs there, however slow the line.
+  function open(id) {
     leaving += 1
-    moveTo(NEW)
+    moveTo(id || NEW)
     box.focus()
-    model.send_msg({type: "new"})
+    if (isLost()) { // the page may come back by a reload
+      const url = new URL(location.href)
+      if (id) { url.searchParams.set("c", id) } else { url.searchParams.delete("c") }
+      history.pushState({}, "", url)
+    }
+    model.send_msg({type: "open", id})
   }
+  const onOpen = (event) => open(event.detail)
   model.on("conversation", follow)
-  document.addEventListener("panelist:new", startNew)
+  document.addEventListener("panelist:open", onOpen)
   model.on(["writing", "placeholder"], update)
   // Whether nothing else has the keyboard.
   function idle() {
@@ -305,7 +325,7 @@ export function render({model, el}) {
       stored(msg)
     } else if (msg.type === "refused") {
       refusedBy(msg)
-    } else if (msg.type === "new") {
+    } else if (msg.type === "opened") {
       leaving -= 1
       follow()
     } else if (msg.type === "fill") {
@@ -314,6 +334,10 @@ export function render({model, el}) {
         taken.set(msg.taken, msg.text)
         model.send_msg({type: "taken", id: msg.taken}) // only now: it is never nowhere
       }
+    } else if (msg.type === "left") { // it was deleted in another tab; its draft goes with the person
+      const text = drafts.get(msg.id)
+      drafts.keep(msg.id, "")
+      if (text) { giveBack(here, text) }
     } else if (msg.type === "gone") { // it was sent meanwhile, or another tab was first
       const text = taken.get(msg.id)
       if (box.value === text || box.value.startsWith(`${text}\n\n`)) {
@@ -338,14 +362,14 @@ export function render({model, el}) {
       model.send_msg({type: "help"})
     } else if (event.key.toLowerCase() === "o" && event.shiftKey && (event.ctrlKey || event.metaKey)) {
       event.preventDefault()
-      startNew()
+      open(null)
     }
   }
   document.addEventListener("keydown", keys)
   model.on("remove", () => {
     document.removeEventListener("keydown", keys)
     window.removeEventListener("pagehide", leave)
-    document.removeEventListener("panelist:new", startNew)
+    document.removeEventListener("panelist:open", onOpen)
     document.removeEventListener("panelist:lost", lostLine)
     document.removeEventListener("panelist:found", foundLine)
   })
@@ -367,6 +391,10 @@ export function render({model, el}) {
       showRefusal()
       showOutbox()
       outbox.pump()
+      const fresh = JSON.parse(read(OWN, "panelist.begun") || "null")
+      const [visit] = performance.getEntriesByType("navigation")
+      if (here === NEW && fresh && visit?.type === "reload" && Date.now() - fresh.at < JUST_MS) { open(fresh.id) }
+      put(OWN, "panelist.begun", "")
     })
   }
   showQueue()

@@ -14,6 +14,7 @@ from panel.models.esm import DataEvent
 from components.state import ConversationState
 from services.chat import MAX_TEXT
 from services.errors import NotFoundError, PanelistError
+from services.messages import ENDED_BY_MODEL
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,14 @@ def placeholder(state: ConversationState) -> str:
     return f"Message {state.choice.model}" if state.choice else "Ask anything"
 
 
+def held_because(state: ConversationState) -> str:
+    """Return why waiting messages are not sent by themselves; empty when they are."""
+    if not state.waiting.held:
+        return ""
+    ended = state.path and state.path[-1].status in ENDED_BY_MODEL
+    return "Not sent, because Panelist was stopped:" if ended else "Not sent, because the last answer did not finish:"
+
+
 class Composer(JSComponent):
     """Owns its text in the browser; the server hears of it when it is sent, and answers when it is stored."""
 
@@ -40,7 +49,7 @@ class Composer(JSComponent):
     writing: bool = param.Boolean(default=False, doc="Whether a reply is being written.")  # type: ignore[assignment]
     placeholder: str = param.String(default="Ask anything")  # type: ignore[assignment]
     queue: list[dict[str, str]] = param.List(default=[], doc="Messages that wait: id, and the beginning of the text.")  # type: ignore[assignment]
-    held: bool = param.Boolean(default=False, doc="Whether they wait for a person.")  # type: ignore[assignment]
+    held: str = param.String(default="", doc="Why they wait for a person, if they do.")  # type: ignore[assignment]
     limit: int = param.Integer(default=MAX_TEXT, doc="Characters of one message, at most.")  # type: ignore[assignment]
     dark: bool = param.Boolean(default=False)  # type: ignore[assignment]
 
@@ -61,11 +70,15 @@ class Composer(JSComponent):
         self._before_send = on_send
         state.param.watch(self._update, ["conversation", "run_id", "choice", "waiting"])
         state.param.watch(self._on_refill, "refill", onlychanged=False)
+        state.param.watch(self._on_left, "left", onlychanged=False)
         self._update()
 
     def _on_refill(self, event: param.parameterized.Event) -> None:
         if event.new is not None:
             self._send_msg({"type": "fill", "text": event.new})
+
+    def _on_left(self, event: param.parameterized.Event) -> None:
+        self._send_msg({"type": "left", "id": event.new})
 
     def focus(self) -> None:
         """Put the keyboard into the text box."""
@@ -77,7 +90,7 @@ class Composer(JSComponent):
             conversation=state.conversation.id if state.conversation else None,
             writing=state.run_id is not None,
             queue=[{"id": queued.id, "text": queued.text[:PREVIEW]} for queued in state.waiting.messages],
-            held=state.waiting.held,
+            held=held_because(state),
             placeholder=placeholder(state),
         )
 
@@ -103,9 +116,11 @@ class Composer(JSComponent):
                 await self._state.unqueue(id)
             case {"type": "stop"}:
                 self._state.stop()
-            case {"type": "new"}:
-                await self._state.open(None)
-                self._send_msg({"type": "new"})
+            case {"type": "open", "id": str() | None as id}:
+                here = self._state.conversation
+                if id is None or here is None or here.id != id:
+                    await self._state.open(id)
+                self._send_msg({"type": "opened"})
             case {"type": "help"}:
                 self._on_help()
 

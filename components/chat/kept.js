@@ -67,7 +67,7 @@ async function claimed() {
   return new Set((await navigator.locks.query()).held.map(({name}) => name))
 }
 
-// Messages that were sent, in this order, until the server has stored them: {key, text, now, chat, at, tab, state}.
+// Messages that were sent, in this order, until the server has stored them: {key, text, now, chat, at, tab, state, gone}.
 // - waiting: goes to the server, one at a time. Its key makes it the same request however often it goes: after a lost
 //   word, a reload, a night asleep.
 // - refused: its text is back in the text box. Sent again unchanged it is the same request.
@@ -107,8 +107,15 @@ function makeOutbox({transmit, giveBack, isLost, onSlow}) {
       return
     }
     onItsWay = next.key
+    keep(next, {gone: true}) // it may be stored from now on, whatever is heard of it
     transmit(next)
     setTimeout(() => { if (onItsWay === next.key && !isLost()) { onSlow() } }, PATIENCE_MS)
+  }
+  function release(chat) {
+    for (const message of of(chat)) {
+      if (message.state === "held") { keep(message, {state: "waiting"}) }
+    }
+    pump()
   }
   return {
     pump,
@@ -118,7 +125,6 @@ function makeOutbox({transmit, giveBack, isLost, onSlow}) {
     last: () => messages.at(-1),
     rehome,
     refusedIn,
-    isOnItsWay: ({key}) => key === onItsWay,
     // Take over what this tab, or one that is gone, had sent before the page came.
     async recall() {
       if (!await claim(tabName(tab))) {
@@ -147,16 +153,17 @@ function makeOutbox({transmit, giveBack, isLost, onSlow}) {
       if (again?.text === text) {
         keep(again, {state: "waiting", now, tab})
       } else {
-        const message = {key: randomKey(), text, now, chat, at: again?.at ?? Date.now(), tab, state: "waiting"}
-        messages.splice(again ? messages.indexOf(again) : messages.length, 0, message)
+        // In the place of the refused one, before those that were held behind it.
+        const behind = again ?? of(chat).find(({state}) => state === "held")
+        const at = behind ? behind.at - 1 : Date.now()
+        const message = {key: randomKey(), text, now, chat, at, tab, state: "waiting"}
+        messages.splice(behind ? messages.indexOf(behind) : messages.length, 0, message)
         keep(message)
         if (again) { drop(again.key) }
       }
-      for (const message of of(chat)) {
-        if (message.state === "held") { keep(message, {state: "waiting"}) }
-      }
-      pump()
+      release(chat)
     },
+    release,
     refuse(key, why) {
       const message = messages.find((one) => one.key === key)
       if (!message) { return }

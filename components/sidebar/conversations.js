@@ -35,12 +35,16 @@ function group(time) {
 export function render({model, el}) {
   const host = el.getRootNode().host
   const list = make("div", {class: "rows"})
-  const fresh = make("button", {type: "button", class: "new", onclick: () => { document.dispatchEvent(new Event("panelist:new")); leave() }}, icon(PLUS), "New chat")
+  const fresh = make("button", {type: "button", class: "new", onclick: () => open(null)}, icon(PLUS), "New chat")
   const nav = make("nav", {"aria-label": "Conversations"}, list)
   el.replaceChildren(make("div", {class: "sidebar"}, fresh, nav))
   let renaming = null
   const narrow = () => window.innerWidth < 600
-  const leave = () => { if (narrow()) { model.send_msg({type: "close"}) } }
+  // The text box goes there at once and takes the page along.
+  function open(id) {
+    document.dispatchEvent(new CustomEvent("panelist:open", {detail: id}))
+    if (narrow()) { model.send_msg({type: "close"}) }
+  }
 
   function address(id) {
     const url = new URL(location.href)
@@ -53,8 +57,7 @@ export function render({model, el}) {
     const link = make("a", {href: address(id).search || "?", class: "title", title, onclick: (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) { return }
       event.preventDefault()
-      model.send_msg({type: "open", id})
-      leave()
+      open(id)
     }}, title)
     link.dir = "auto"
     if (id === model.current) { link.setAttribute("aria-current", "page") }

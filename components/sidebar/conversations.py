@@ -42,9 +42,6 @@ class ConversationList(JSComponent):
 
     async def _on_message(self, event: DataEvent) -> None:
         match event.data:
-            case {"type": "open", "id": str(id)}:
-                if self._state.conversation is None or self._state.conversation.id != id:
-                    await self._state.open(id)
             case {"type": "rename", "id": str(id), "title": str(title)}:
                 await self._state.rename(id, title)
             case {"type": "delete", "id": str(id)}:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, func, insert, select
+from datetime import datetime
+
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.conversation import Queued
@@ -14,11 +16,13 @@ from services.storage.schema import queued
 MAX_QUEUED = 20
 """Messages that can wait in one conversation."""
 
+_WAITS = queued.c.removed_at.is_(None)
+
 
 async def waiting(connection: AsyncConnection, owner: str, conversation_id: str) -> list[Queued]:
     """Return what waits, the next one first."""
     await conversations.one(connection, owner, conversation_id)
-    query = select(queued).where(queued.c.conversation_id == conversation_id).order_by(queued.c.seq)
+    query = select(queued).where(queued.c.conversation_id == conversation_id, _WAITS).order_by(queued.c.seq)
     found = await connection.execute(query)
     return [Queued(id=row.id, text=row.text, created_at=row.created_at) for row in found]
 
@@ -30,7 +34,9 @@ async def add(
     await conversations.one(connection, owner, conversation_id)
     count, last = (
         await connection.execute(
-            select(func.count(), func.max(queued.c.seq)).where(queued.c.conversation_id == conversation_id)
+            select(func.count().filter(_WAITS), func.max(queued.c.seq)).where(
+                queued.c.conversation_id == conversation_id
+            )
         )
     ).one()
     if count >= MAX_QUEUED:
@@ -50,7 +56,7 @@ async def add(
 async def take(connection: AsyncConnection, owner: str, conversation_id: str, queued_id: str) -> str | None:
     """Take a message out and return the key of the request that brought it, if it had one."""
     await conversations.one(connection, owner, conversation_id)
-    which = (queued.c.id == queued_id) & (queued.c.conversation_id == conversation_id)
+    which = (queued.c.id == queued_id) & (queued.c.conversation_id == conversation_id) & _WAITS
     row = (await connection.execute(select(queued.c.request_key).where(which))).one_or_none()
     if row is None:
         raise NotFoundError("That message does not wait any more: it was sent or removed.")
@@ -59,8 +65,16 @@ async def take(connection: AsyncConnection, owner: str, conversation_id: str, qu
     return key
 
 
+async def remove(connection: AsyncConnection, owner: str, conversation_id: str, queued_id: str, now: datetime) -> None:
+    """Take a message back for good: its request, should it come once more, finds that it was there."""
+    key = await take(connection, owner, conversation_id, queued_id)
+    if key is not None:
+        await add(connection, owner, conversation_id, Queued(id=queued_id, text="", created_at=now), key)
+        await connection.execute(update(queued).where(queued.c.id == queued_id).values(removed_at=now))
+
+
 async def conversation_of(connection: AsyncConnection, owner: str, request_key: str) -> str | None:
-    """Return the conversation in which the message of a request waits."""
+    """Return the conversation in which the message of a request waits, or waited until a person removed it."""
     query = (
         select(queued.c.conversation_id)
         .join(conversations_table, conversations_table.c.id == queued.c.conversation_id)

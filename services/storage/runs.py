@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import CursorResult, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.conversation import Conversation, Options, Queued
-from services.errors import Failure, InputError, NotFoundError
+from services.errors import Failure, InputError, NotFoundError, StorageError
 from services.events import Numbered, Reply, RunFinished
 from services.messages import RESUMABLE, Message, Part, ReasoningPart, TextPart, moved
 from services.storage import codec, conversations, queue, rows, tree
@@ -19,6 +21,8 @@ from services.storage.rows import Begun
 from services.storage.schema import conversations as conversations_table
 from services.storage.schema import messages, parts, request_keys, run_events, runs
 from services.usage import Usage
+
+log = logging.getLogger(__name__)
 
 STOPPED = Failure(
     kind="unexpected",
@@ -175,8 +179,12 @@ async def interrupt_orphans(connection: AsyncConnection, now: datetime) -> int:
     orphans = (await connection.scalars(query)).all()
     for run_id in orphans:
         reply = Reply()
-        for numbered in await _events(connection, run_id, after=0):
-            reply.apply(numbered.event)
+        for row in await _rows(connection, run_id, after=0):
+            try:
+                reply.apply(rows.to_numbered(row).event)
+            except StorageError as error:  # one damaged line must not keep everything else from being read
+                log.error("run %s is kept as far as it can be read: %s", run_id, error)
+                break
         if reply.status == "streaming":  # else it had ended and only the last write was missing
             reply.apply(RunFinished("interrupted", STOPPED))
         await finish(connection, run_id, reply, first_token_s=None, total_s=None, now=now)
@@ -224,10 +232,12 @@ async def _begun_before(connection: AsyncConnection, owner: str, request_key: st
 
 async def wait(
     connection: AsyncConnection, owner: str, conversation_id: str, message: Queued, request_key: str | None
-) -> None:
-    """Let a message wait, unless its request has come before."""
-    if await _begun_before(connection, owner, request_key) is None:
-        await queue.add(connection, owner, conversation_id, message, request_key)
+) -> bool:
+    """Let a message wait, unless its request has come before; say whether it was stored now."""
+    if await _begun_before(connection, owner, request_key) is not None:
+        return False
+    await queue.add(connection, owner, conversation_id, message, request_key)
+    return True
 
 
 async def _add_run(
@@ -262,8 +272,12 @@ async def _usage_of(connection: AsyncConnection, message_id: str) -> Usage | Non
 
 
 async def _events(connection: AsyncConnection, run_id: str, after: int) -> list[Numbered]:
+    return [rows.to_numbered(row) for row in await _rows(connection, run_id, after)]
+
+
+async def _rows(connection: AsyncConnection, run_id: str, after: int) -> CursorResult[Any]:
     query = select(run_events).where(run_events.c.run_id == run_id, run_events.c.seq > after).order_by(run_events.c.seq)
-    return [rows.to_numbered(row) for row in await connection.execute(query)]
+    return await connection.execute(query)
 
 
 def _not_found() -> NotFoundError:

@@ -175,6 +175,7 @@ queued = Table(
     Column("text", CleanText, nullable=False),
     Column("request_key", Text),
     Column("created_at", UtcTime, nullable=False),
+    Column("removed_at", UtcTime),
     UniqueConstraint("conversation_id", "seq"),
 )
 

@@ -150,18 +150,21 @@ class Store:
 
     async def enqueue(
         self, owner: str, conversation_id: str, message: Queued, *, request_key: str | None = None
-    ) -> None:
+    ) -> bool:
         """Let a message wait behind the others, unless its request has come before; see `begin_run`.
+
+        Returns:
+            Whether it was stored now.
 
         Raises:
             InputError: `queue.MAX_QUEUED` are waiting already, or `request_key` is no plain word.
         """
         _check_key(request_key)
-        await self._database.write(runs.wait, owner, conversation_id, message, request_key)
+        return await self._database.write(runs.wait, owner, conversation_id, message, request_key)
 
     async def unqueue(self, owner: str, conversation_id: str, queued_id: str) -> None:
         """Take a waiting message back; NotFoundError when it was sent or removed already."""
-        await self._database.write(queue.take, owner, conversation_id, queued_id)
+        await self._database.write(queue.remove, owner, conversation_id, queued_id, self._now())
 
     # Runs
 

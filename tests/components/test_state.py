@@ -503,3 +503,32 @@ async def test_an_answer_that_was_gone_on_with_elsewhere_is_shown(make, open_app
         again = await app.chat.go_on(OWNER, state.conversation.id, state.path[1].id)
         await whole_run(app.chat, again)
     await becomes(state, lambda: state.path[1].text == "Half whole")
+
+
+async def test_a_conversation_that_opens_too_late_does_not_call_back(
+    make, open_app: OpenRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from services.errors import StorageError
+
+    monkeypatch.setattr("components.state.LOOK_AGAIN_S", 0.01)
+    app = await open_app(ScriptedProvider(answer("a"), answer("b")))
+    late = await whole_run(app.chat, await app.chat.send(OWNER, "Late"))
+    other = await whole_run(app.chat, await app.chat.send(OWNER, "Other"))
+    state = await make(None, app=app)
+    gate = asyncio.Event()
+    snapshot = type(app.store).snapshot
+
+    async def slow(store, owner, conversation_id):
+        if conversation_id == late.conversation.id and not gate.is_set():
+            await gate.wait()
+            raise StorageError("The disk reported an error.")
+        return await snapshot(store, owner, conversation_id)
+
+    monkeypatch.setattr(type(app.store), "snapshot", slow)
+    opening = asyncio.create_task(state.open(late.conversation.id))
+    await asyncio.sleep(0)
+    await state.open(other.conversation.id)
+    gate.set()
+    await opening
+    await asyncio.sleep(0.1)
+    assert state.conversation.id == other.conversation.id

@@ -137,7 +137,8 @@ class Machine(RuleBasedStateMachine):
     def send_again(self, which: int, tab: int, moments: int | None) -> None:
         """A double click, or the browser's own second try when it heard no word."""
         if found := [asked for asked in self.asked if not (asked.removed or asked.removing)]:
-            self._send(self._tab(tab), found[-1 - which % len(found)], False)
+            asked = found[-1 - which % len(found)]
+            self._send(self._tab(tab), asked, asked.hurried)
         else:
             self._busy(tab)
         self._go(moments)
@@ -380,7 +381,10 @@ class Machine(RuleBasedStateMachine):
                 asked.stored = True
                 asked.to = task.result()
 
-        self._intend(page, page.state.send(asked.text, asked.key, now=now, to=asked.to), then, ends=now, where=asked.to)
+        ends = now and not asked.stored  # what is stored already has nothing to stop
+        self._intend(
+            page, page.state.send(asked.text, asked.key, now=now, to=asked.to), then, ends=ends, where=asked.to
+        )
 
     def _take_back(self, page: Page, which: int, *, quietly: bool = False) -> bool:
         state, waiting = page.state, page.state.waiting.messages

@@ -367,3 +367,62 @@ def test_the_outbox_of_a_living_tab_is_its_own(context: BrowserContext, page: Pa
 
 def asked(page: Page) -> Locator:
     return page.get_by_role("article", name="You")
+
+
+def test_a_link_is_followed_by_what_is_typed_behind_it(page: Page, far: Server, line: Line, model: Model) -> None:
+    model.write()
+    open_new(page, far)
+    ask(page, "Where it belongs")
+    settled(answers(page))
+    new_chat(page)
+    ask(page, "Where one was")
+    settled(answers(page))
+    line.slow(0.3)
+    page.get_by_role("link", name="Where it belongs").click()
+    ask(page, "typed at once")
+    line.mend()
+    expect(asked(page)).to_have_text(["Where it belongs", "typed at once"])
+    settled(answers(page).nth(1))
+
+
+def test_a_browser_that_keeps_nothing(page: Page, far: Server, model: Model) -> None:
+    page.add_init_script(
+        """for (const name of ["localStorage", "sessionStorage"]) {
+            Object.defineProperty(window, name, {get() { throw new DOMException("denied", "SecurityError") }})
+        }"""
+    )
+    model.write()
+    open_new(page, far)
+    for number, text in enumerate(("sent without storage", "and again")):
+        ask(page, text)
+        settled(answers(page).nth(number))
+    expect(asked(page)).to_have_text(["sent without storage", "and again"])
+
+
+def test_a_refused_message_that_is_changed_keeps_its_place(page: Page, far: Server, model: Model) -> None:
+    model.write()
+    open_new(page, far)
+    ask(page, "Before")
+    settled(answers(page))
+    with locked(far):
+        for text in ("one", "two"):
+            ask(page, text)
+        expect(box(page)).to_have_value("one", timeout=30_000)
+        box(page).fill("")
+        expect(outgoing(page).get_by_role("button", name="Send unsent messages")).to_be_visible()
+    ask(page, "something else")
+    expect(asked(page)).to_have_text(["Before", "something else", "two"])
+    settled(answers(page).nth(2))
+
+
+def test_a_reload_right_behind_the_first_message(page: Page, far: Server, line: Line, model: Model) -> None:
+    model.write()
+    open_new(page, far)
+    line.slow(0.1)
+    ask(page, "The first of all")
+    page.wait_for_timeout(60)
+    page.reload()
+    line.mend()
+    expect(asked(page)).to_have_text("The first of all")
+    settled(answers(page))
+    assert questions(far, "The first of all") == 1

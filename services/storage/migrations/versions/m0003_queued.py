@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("request_key", sa.Text()),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("removed_at", sa.DateTime(timezone=True)),
         sa.PrimaryKeyConstraint("id", name="pk_queued"),
         sa.UniqueConstraint("conversation_id", "seq", name="uq_queued_conversation_id_seq"),
         sa.ForeignKeyConstraint(["conversation_id"], ["conversations.id"], name="fk_queued_conversation_id"),

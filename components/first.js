@@ -20,7 +20,7 @@ window.WebSocket = class extends WebSocket {
   const form = inside(".composer").querySelector("form")
   const box = form.querySelector("textarea")
   const send = form.querySelector("button")
-  const place = `panelist.draft.${root.dataset.conversation || "new"}`
+  const draft = `panelist.draft.${root.dataset.conversation || "new"}`
 
   for (const host of root.querySelectorAll(".transcript, .composer")) { host.dataset.theme = root.dataset.theme }
 
@@ -47,7 +47,7 @@ window.WebSocket = class extends WebSocket {
   function keep() {
     const text = sent === null ? box.value : box.value.trim() ? `${sent}\n\n${box.value}` : sent
     for (const name of ["sessionStorage", "localStorage"]) {
-      try { window[name].setItem(place, text) } catch { /* no drafts then */ }
+      try { window[name].setItem(draft, text) } catch { /* no drafts then */ }
     }
   }
   function update() {
@@ -71,7 +71,7 @@ window.WebSocket = class extends WebSocket {
     submit(text)
   }
   // Somebody may have typed before this ran.
-  try { box.value ||= sessionStorage.getItem(place) || localStorage.getItem(place) || "" } catch { /* no drafts then */ }
+  try { box.value ||= sessionStorage.getItem(draft) || localStorage.getItem(draft) || "" } catch { /* no drafts then */ }
   update()
   box.addEventListener("input", () => { keep(); update() })
   box.addEventListener("compositionstart", () => { composing = true })
@@ -90,13 +90,13 @@ window.WebSocket = class extends WebSocket {
 
   function leave() {
     if (!live.transcript || !live.composer || composing || !root.isConnected) { return }
-    const end = following ? 0 : log.scrollHeight - log.scrollTop - log.clientHeight
+    const seen = {place: following ? null : place, touched}
     const held = {text: box.value, start: box.selectionStart, end: box.selectionEnd, sent}
     held.focused = root.contains(document.activeElement) && inside(".composer").activeElement === box
     sizes.disconnect()
     root.remove()
     window.panelistFirst = undefined
-    live.transcript(end)
+    live.transcript(seen)
     live.composer(held)
   }
   window.panelistFirst = {
@@ -135,21 +135,34 @@ window.WebSocket = class extends WebSocket {
   }
   requestAnimationFrame(() => setTimeout(() => run().catch(() => { window.panelistBroken = true })))
 
-  // At the end, also while what is above gets its height, until the reader goes up.
+  // Where the reader left off; else at the end, also while what is above gets its height, until the reader goes up.
+  const list = log.querySelector(".messages")
   let following = true
+  let touched = false
   let lastTop = 0
+  let place = list && root.dataset.conversation ? keptPlace(root.dataset.conversation) : null
+  const atEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 24
   const toEnd = () => {
     log.scrollTop = log.scrollHeight
     lastTop = log.scrollTop
   }
-  log.addEventListener("scroll", () => {
-    const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 24
-    if (atEnd) { following = true } else if (log.scrollTop < lastTop - 1) { following = false }
+  if (place && goToPlace(log, list, place)) {
+    following = atEnd()
     lastTop = log.scrollTop
+  } else { toEnd() }
+  log.addEventListener("scroll", () => {
+    const moved = Math.abs(log.scrollTop - lastTop) > 1 // by the reader
+    if (atEnd()) { following = true } else if (log.scrollTop < lastTop - 1) { following = false }
+    lastTop = log.scrollTop
+    if (moved) {
+      touched = true
+      place = list && placeIn(log, list)
+    }
   }, {passive: true})
-  const sizes = new ResizeObserver(() => { if (following) { toEnd() } })
+  const sizes = new ResizeObserver(() => {
+    if (following) { toEnd() } else if (place && goToPlace(log, list, place)) { lastTop = log.scrollTop }
+  })
   sizes.observe(log.firstElementChild)
   sizes.observe(log)
-  toEnd()
   if (matchMedia("(hover: hover)").matches) { box.focus() }
 })()

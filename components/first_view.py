@@ -66,7 +66,7 @@ def _constant() -> dict[str, str]:
         "styles": theme.static_css() + (_HERE / "first.css").read_text("utf-8"),
         "transcript_css": "\n".join(transcript.STYLES),
         "composer_css": composer.STYLE,
-        "script": (_HERE / "first.js").read_text("utf-8"),
+        "script": transcript.PLACES + (_HERE / "first.js").read_text("utf-8"),
     }
 
 
@@ -80,8 +80,9 @@ def _article(view: dict[str, Any]) -> str:
     thought = '<details class="reasoning"><summary>Thought</summary></details>' if view.get("reasoning") else ""
     note = f'<p class="note">{escape(view["note"])}</p>' if view["note"] else ""
     alert = f'<div class="alert"><p>{escape(view["alert"]["text"])}</p></div>' if view["alert"] else ""
+    marks = f'aria-label="{role}" data-message-id="{view["id"]}" data-status="{view["status"]}"'
     return (
-        f'<article class="message {view["role"]}" aria-label="{role}" data-status="{view["status"]}">{thought}'
+        f'<article class="message {view["role"]}" {marks}>{thought}'
         f'<div class="{kind}" dir="auto">{view["html"]}</div><div class="foot">{note}{alert}{_ACTIONS}</div></article>'
     )
 

@@ -124,7 +124,7 @@ function diagrams({list, log, frame, files, isDark}) {
     const source = block.querySelector(":scope > pre").textContent
     const result = await pictureOf(source, dark)
     if (!block.isConnected || dark !== isDark()) { return }
-    const {top, height} = block.getBoundingClientRect()
+    const {top, bottom, height} = block.getBoundingClientRect()
     block.querySelectorAll(":scope > [data-added]").forEach((node) => node.remove())
     if (result.problem) {
       block.dataset.drawn = "failed"
@@ -133,8 +133,9 @@ function diagrams({list, log, frame, files, isDark}) {
       block.dataset.drawn = block.dataset.drawn === "source" ? "source" : "diagram"
       block.append(picture(result))
     }
-    // What is above the reader may grow; what the reader sees stays.
-    if (top < log.getBoundingClientRect().top) { log.scrollTop += block.getBoundingClientRect().height - height }
+    // What is above the reader may grow; what the reader sees of the rest of this stays.
+    const edge = log.getBoundingClientRect().top
+    if (top < edge && bottom > edge) { log.scrollTop += block.getBoundingClientRect().height - height }
   }
   function picture({svg, width, height, title}) {
     const image = element("img", {alt: title ? `Diagram: ${title}` : "Diagram", width: Math.ceil(width), height: Math.ceil(height), draggable: "false"})

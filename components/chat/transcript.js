@@ -10,9 +10,10 @@ export function render({model, el, view}) {
   const older = element("button", {type: "button", class: "older", hidden: "", onclick: () => model.send_msg({type: "older"})}, "Show earlier messages")
   const list = element("div", {class: "messages"})
   const empty = element("section", {class: "empty", hidden: ""})
-  const column = element("div", {class: "column"}, empty, older, list)
+  const room = element("div", {class: "room"})
+  const column = element("div", {class: "column"}, empty, older, list, room)
   const log = element("div", {class: "log", role: "log", "aria-label": "Conversation", "aria-live": "off", tabindex: "0"}, column)
-  const jump = element("button", {type: "button", class: "jump", hidden: "", "aria-label": "Jump to latest", title: "Jump to latest", onclick: () => follow(true)}, icon("down"))
+  const jump = element("button", {type: "button", class: "jump", hidden: "", "aria-label": "Jump to latest", title: "Jump to latest", onclick: () => scroll.follow(true)}, icon("down"))
   const activity = element("div", {class: "activity", role: "status", "aria-label": "Activity"})
   const banner = element("div", {class: "trouble", role: "alert", hidden: ""})
   const said = element("div", {class: "unseen", role: "status", "aria-label": "Announcements"})
@@ -20,30 +21,7 @@ export function render({model, el, view}) {
   const frame = element("div", {class: "frame"}, banner, log, jump, activity, notices, said)
   el.replaceChildren(frame)
 
-  // --- follow and free ---------------------------------------------------------------------------------------------
-  let following = true
-  let lastTop = 0
-  const atEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 24
-  const scrollable = () => log.scrollHeight > log.clientHeight + 1
-  function toEnd() {
-    log.scrollTop = log.scrollHeight
-    lastTop = log.scrollTop
-  }
-  function follow(on) {
-    following = on
-    jump.hidden = on || !scrollable()
-    if (on) { toEnd() }
-  }
-  log.addEventListener("scroll", () => {
-    // A page that shrank also lowers scrollTop; only a reader who is away from the end has scrolled up.
-    if (log.scrollTop < lastTop - 1 && !atEnd()) { follow(false) }
-    else if (!following && atEnd()) { follow(true) }
-    lastTop = log.scrollTop
-  }, {passive: true})
-  log.addEventListener("wheel", (event) => { if (event.deltaY < 0 && scrollable() && log.scrollTop > 0) { follow(false) } }, {passive: true})
-  const sizes = new ResizeObserver(() => { if (following) { toEnd() } else { jump.hidden = atEnd() } })
-  sizes.observe(column)
-  sizes.observe(log)
+  const scroll = scrolling({log, list, older, room, jump, ask: (msg) => model.send_msg(msg)})
 
   // --- one message -------------------------------------------------------------------------------------------------
   function step(view, alert) {
@@ -224,38 +202,31 @@ export function render({model, el, view}) {
     empty.append(chips)
   }
 
+  function fillIn({order, set, empty: view, more}) {
+    for (const message of set) {
+      const entry = articles.get(message.id)
+      if (entry) { fill(entry, message) } else { add(message) }
+    }
+    arrange(order)
+    older.hidden = !more
+    showEmpty(order.length ? null : view)
+  }
+
   const handlers = {
     show(msg) {
+      scroll.leave()
       timers.forEach(clearInterval)
       timers = []
       list.replaceChildren()
       articles.clear()
-      handlers.patch(msg)
-      follow(true)
-      if (window.panelistFirst) {
-        window.panelistFirst.meet({transcript(end) {
-          if (end >= 24) {
-            log.scrollTop = log.scrollHeight - log.clientHeight - end
-            follow(false)
-          }
-        }})
-      }
+      fillIn(msg)
+      scroll.arrived(msg.conversation)
     },
-    patch({order, set, empty: view, more, mine}) {
-      const height = log.scrollHeight
-      const top = log.scrollTop
-      const first = list.firstChild
-      for (const message of set) {
-        const entry = articles.get(message.id)
-        if (entry) { fill(entry, message) } else { add(message) }
-      }
-      arrange(order)
-      older.hidden = !more
-      showEmpty(order.length ? null : view)
-      if (mine || following) { follow(true) } // at once: where the page was before it grew is no reader's choice
-      // Earlier messages came in above: what is being read stays where it is.
-      else if (!following && first !== list.firstChild) { log.scrollTop = top + log.scrollHeight - height; lastTop = log.scrollTop }
+    patch(msg) {
+      fillIn(msg)
+      scroll.changed(msg.conversation, msg.mine)
     },
+    reached() { scroll.reached() },
     // A paint of the reply being written: text of its reasoning, finished blocks, and its open tail, of which the
     // first `k` UTF-16 units are those of the tail before.
     live({id, r, f, k, t, thinking, thought}) {
@@ -388,7 +359,7 @@ export function render({model, el, view}) {
     if (picture && /^https?:/.test(picture.dataset.src)) { window.open(picture.dataset.src, "_blank", "noopener,noreferrer") }
   })
   const drawing = diagrams({list, log, frame, files: model.esm_constants.diagrams, isDark: () => model.dark})
-  const leaveCode = codeBlocks(list, log, () => follow(false))
+  const leaveCode = codeBlocks(list, log, () => scroll.follow(false))
   tables(list, (text) => { said.textContent = text })
 
   const back = () => model.send_msg({type: "open", id: new URL(location.href).searchParams.get("c"), back: ++asked})
@@ -404,7 +375,7 @@ export function render({model, el, view}) {
   })
   theme()
   model.on("remove", () => {
-    sizes.disconnect()
+    scroll.end()
     leaveCode()
     drawing.leave()
     timers.forEach(clearInterval)

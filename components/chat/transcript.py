@@ -24,10 +24,13 @@ _ASSETS = _HERE.parent / "assets"
 WINDOW = 40
 """Messages that are sent at first and with each "Show earlier messages"."""
 
-SCRIPT = "\n".join(
-    (_HERE / f"{part}.js").read_text("utf-8") for part in ("dom", "code", "tables", "copying", "diagrams", "transcript")
-)
+REACH = 400
+"""Messages that are sent to get to where a reader left off; whoever was further up begins at the end."""
+
+PARTS = ("dom", "places", "scrolling", "code", "tables", "copying", "diagrams", "transcript")
+SCRIPT = "\n".join((_HERE / f"{part}.js").read_text("utf-8") for part in PARTS)
 """One module of several files: a component takes one, and a page has no other way to theirs."""
+PLACES = (_HERE / "places.js").read_text("utf-8")
 STYLES = [(_ASSETS / "markdown.css").read_text("utf-8"), (_HERE / "transcript.css").read_text("utf-8")]
 """What the first view needs, too."""
 ALL_STYLES = [*STYLES, (_HERE / "live.css").read_text("utf-8")]
@@ -120,6 +123,7 @@ class Transcript(JSComponent):
         self._tell(
             {
                 "type": kind,
+                "conversation": self._shown,
                 "order": list(now),
                 "set": changed,
                 "more": self._first > 0,
@@ -179,11 +183,21 @@ class Transcript(JSComponent):
                 self._tell({"type": "pong"})
             case {"type": "older"}:
                 await self._show_earlier()
+            case {"type": "reach", "id": str(id)}:
+                await self._reach(id)
             case {"type": "copy", "id": str(id)} if message := self._message(id):
                 self._send_msg({"type": "copied", "id": id, "text": message.text})
             case {"type": "all", "id": str(id)} if message := self._message(id):
                 view = message_view(message, self._state.versions.get(id), whole=True)
-                self._tell({"type": "patch", "order": list(self._sent), "set": [view], "more": self._first > 0})
+                self._tell(
+                    {
+                        "type": "patch",
+                        "conversation": self._shown,
+                        "order": list(self._sent),
+                        "set": [view],
+                        "more": self._first > 0,
+                    }
+                )
             case {"type": "connect"}:
                 self._on_connect()
             case {"type": "step", "id": str(id), "step": str(step), "parameter": parameter}:
@@ -234,6 +248,16 @@ class Transcript(JSComponent):
         if here == self._shown:
             self._first = min(self._first, first)
             self._patch()
+
+    async def _reach(self, message_id: str) -> None:
+        """Send earlier messages, a window at a time, until one of them is on the page, if it is not too far away."""
+        here, path = self._shown, self._state.path
+        index = next((i for i, message in enumerate(path) if message.id == message_id), None)
+        if index is not None and index >= len(path) - REACH:
+            while self._first > index and here == self._shown and path[0] == self._state.path[0]:
+                await self._show_earlier()
+        if here == self._shown:
+            self._tell({"type": "reached", "id": message_id})
 
     async def _on_step(self, message_id: str, step: str, parameter: object) -> None:
         message = self._message(message_id)

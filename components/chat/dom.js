@@ -8,6 +8,9 @@ const ICONS = {
   on: "M5 5l8 7-8 7M19 5v14",
   previous: "M15 5l-7 7 7 7",
   next: "M9 5l7 7-7 7",
+  close: "M6 6l12 12M18 6L6 18",
+  outline: "M4 6h16M8 12h12M8 18h12",
+  pin: "M5 4h14M12 8v12M7 13l5-5 5 5",
   down: "M12 5v14M6 13l6 6 6-6",
 }
 

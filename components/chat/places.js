@@ -27,7 +27,9 @@ function topOf(log, list) {
   if (!article) { return null }
   const body = article.querySelector(":scope > .body").getBoundingClientRect()
   const next = article.nextElementSibling
-  if (body.bottom <= edge && next) { return {article: next, part: -1, node: next} }
+  // The body of a message that is not laid out yet is higher than its place.
+  const ends = Math.min(body.bottom, article.getBoundingClientRect().bottom)
+  if ((ends <= edge || body.bottom > ends + 1) && next) { return {article: next, part: -1, node: next} }
   const blocks = blocksOf(article)
   const block = firstBelow(blocks, edge)
   if (!block || body.top > edge) { return {article, part: -1, node: article} }

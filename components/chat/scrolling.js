@@ -11,6 +11,7 @@ function scrolling({log, list, older, room, jump, ask}) {
   let following = true
   let anchor = null // {node, y, article, articleY}: what stays where it is
   let pinned = null // the question at the top, which has room below
+  let resting = false // it was not scrolled since
   let wanted = null // a place that is not loaded yet
   let landed = null // where the reader was brought, until they scroll: scrollTop is rounded, and that would add up
   let lastTop = 0
@@ -54,7 +55,7 @@ function scrolling({log, list, older, room, jump, ask}) {
     if (!pinned) { return }
     const bottom = heightOf(room, log) + parseFloat(getComputedStyle(log.firstElementChild).paddingBottom)
     const need = pinned.isConnected ? pinnedAt() + log.clientHeight - bottom : 0
-    const height = Math.max(0, Math.floor(need))
+    const height = Math.max(0, Math.ceil(need))
     if (height !== room.offsetHeight) { room.style.height = `${height}px` }
   }
   function free() {
@@ -64,6 +65,7 @@ function scrolling({log, list, older, room, jump, ask}) {
   }
   function unpin() {
     pinned = null
+    resting = false
     room.style.height = "0"
   }
   function follow(on) {
@@ -82,12 +84,16 @@ function scrolling({log, list, older, room, jump, ask}) {
     unpin()
     pinned = question
     question.style.contentVisibility = "visible"
-    makeRoom()
-    log.scrollTop = pinnedAt()
-    lastTop = log.scrollTop
+    resting = true
+    rest()
     free()
     hang(question, question)
     keepSoon()
+  }
+  function rest() {
+    makeRoom()
+    log.scrollTop = pinnedAt()
+    lastTop = log.scrollTop
   }
   const lastQuestion = () => [...list.querySelectorAll(":scope > .user")].at(-1)
 
@@ -134,8 +140,9 @@ function scrolling({log, list, older, room, jump, ask}) {
     if (!following) { hold() }
     const top = log.scrollTop
     const [up, down] = [top < lastTop - 1, top > lastTop + 1]
+    if (resting && up && log.scrollHeight - log.clientHeight - top < 1.5) { rest(); return } // too short for a moment
     lastTop = top
-    if (up || down) { landed = null }
+    if (up || down) { landed = null; resting = false }
     // A page that shrank also lowers scrollTop; only a reader who is away from the end has scrolled up.
     if (following) { if (up && !atEnd()) { follow(false) } }
     else if (down && atEnd() && !room.offsetHeight) { follow(true) }
@@ -148,8 +155,10 @@ function scrolling({log, list, older, room, jump, ask}) {
   for (const act of ["wheel", "touchmove", "pointerdown", "keydown"]) { log.addEventListener(act, () => { wanted = null }, {passive: true}) }
 
   function settle() {
-    makeRoom()
-    if (following) { toEnd() } else { hold() }
+    if (following) { toEnd() }
+    // While the page changed it may have been too short for a moment, which lowers scrollTop.
+    else if (resting && pinned?.isConnected) { rest(); hang(pinned, pinned) }
+    else { makeRoom(); hold() }
     update()
   }
   const sizes = new ResizeObserver(settle)
@@ -167,6 +176,7 @@ function scrolling({log, list, older, room, jump, ask}) {
     show(node) {
       const article = node.closest("article")
       wanted = landed = null
+      resting = false
       goToPlace(log, list, {m: article.dataset.messageId, p: -1, d: 8})
       if (node !== article) { log.scrollTop = heightOf(node, log) - 8 }
       lastTop = log.scrollTop

@@ -18,10 +18,17 @@ export function render({model, el, view}) {
   const banner = element("div", {class: "trouble", role: "alert", hidden: ""})
   const said = element("div", {class: "unseen", role: "status", "aria-label": "Announcements"})
   const notices = element("div", {class: "notices", role: "status", "aria-label": "Notices"})
-  const frame = element("div", {class: "frame"}, banner, log, jump, activity, notices, said)
+  const below = element("div", {class: "below"}, activity)
+  const frame = element("div", {class: "frame"}, banner, log, jump, below, notices, said)
   el.replaceChildren(frame)
 
   const scroll = scrolling({log, list, older, room, jump, ask: (msg) => model.send_msg(msg)})
+  const contents = outline({frame, log, list, ask: (msg) => model.send_msg(msg), show: (node) => scroll.show(node)})
+  const pin = button("Keep the question at the top", "pin", () => {
+    scroll.choose(!scroll.pinning)
+    pin.setAttribute("aria-pressed", scroll.pinning)
+  }, {"aria-pressed": String(scroll.pinning), title: "Keep the question at the top while its answer is written"})
+  below.append(pin, contents.open)
 
   // --- one message -------------------------------------------------------------------------------------------------
   function step(view, alert) {
@@ -202,7 +209,7 @@ export function render({model, el, view}) {
     empty.append(chips)
   }
 
-  function fillIn({order, set, empty: view, more}) {
+  function fillIn({order, set, empty: view, more, questions}) {
     for (const message of set) {
       const entry = articles.get(message.id)
       if (entry) { fill(entry, message) } else { add(message) }
@@ -210,6 +217,8 @@ export function render({model, el, view}) {
     arrange(order)
     older.hidden = !more
     showEmpty(order.length ? null : view)
+    pin.hidden = !order.length
+    contents.update(questions)
   }
 
   const handlers = {
@@ -219,6 +228,7 @@ export function render({model, el, view}) {
       timers = []
       list.replaceChildren()
       articles.clear()
+      contents.left()
       fillIn(msg)
       scroll.arrived(msg.conversation)
     },
@@ -226,7 +236,11 @@ export function render({model, el, view}) {
       fillIn(msg)
       scroll.changed(msg.conversation, msg.mine)
     },
-    reached() { scroll.reached() },
+    reached({id}) {
+      scroll.reached()
+      contents.reached(id)
+    },
+    outline({items}) { contents.told(items) },
     // A paint of the reply being written: text of its reasoning, finished blocks, and its open tail, of which the
     // first `k` UTF-16 units are those of the tail before.
     live({id, r, f, k, t, thinking, thought}) {

@@ -12,7 +12,7 @@ from panel.custom import JSComponent
 from panel.models.esm import DataEvent
 
 from components.chat.streaming import StreamingMarkdown
-from components.chat.views import CHIPS, answer_html, empty_view, message_view
+from components.chat.views import CHIPS, answer_html, empty_view, message_view, outline_of
 from components.diagrams import ADDRESSES
 from components.state import ConversationState, Delta, Notice
 from services.conversation import Versions
@@ -27,13 +27,13 @@ WINDOW = 40
 REACH = 400
 """Messages that are sent to get to where a reader left off; whoever was further up begins at the end."""
 
-PARTS = ("dom", "places", "scrolling", "code", "tables", "copying", "diagrams", "transcript")
+PARTS = ("dom", "places", "scrolling", "outline", "code", "tables", "copying", "diagrams", "transcript")
 SCRIPT = "\n".join((_HERE / f"{part}.js").read_text("utf-8") for part in PARTS)
 """One module of several files: a component takes one, and a page has no other way to theirs."""
 PLACES = (_HERE / "places.js").read_text("utf-8")
 STYLES = [(_ASSETS / "markdown.css").read_text("utf-8"), (_HERE / "transcript.css").read_text("utf-8")]
 """What the first view needs, too."""
-ALL_STYLES = [*STYLES, (_HERE / "live.css").read_text("utf-8")]
+ALL_STYLES = [*STYLES, *((_HERE / f"{part}.css").read_text("utf-8") for part in ("live", "scrolling"))]
 
 
 async def prepare_window(path: Sequence[Message]) -> None:
@@ -127,6 +127,7 @@ class Transcript(JSComponent):
                 "order": list(now),
                 "set": changed,
                 "more": self._first > 0,
+                "questions": sum(message.role == "user" for message in state.path),
                 "mine": any(message.status == "streaming" for message in added),
                 "empty": empty_view(state.first_run) if not window else None,
             }
@@ -183,8 +184,10 @@ class Transcript(JSComponent):
                 self._tell({"type": "pong"})
             case {"type": "older"}:
                 await self._show_earlier()
-            case {"type": "reach", "id": str(id)}:
-                await self._reach(id)
+            case {"type": "reach", "id": str(id), **more}:
+                await self._reach(id, far=more.get("far") is True)
+            case {"type": "outline"}:
+                self._tell({"type": "outline", "items": outline_of(self._state.path)})
             case {"type": "copy", "id": str(id)} if message := self._message(id):
                 self._send_msg({"type": "copied", "id": id, "text": message.text})
             case {"type": "all", "id": str(id)} if message := self._message(id):
@@ -249,11 +252,11 @@ class Transcript(JSComponent):
             self._first = min(self._first, first)
             self._patch()
 
-    async def _reach(self, message_id: str) -> None:
-        """Send earlier messages, a window at a time, until one of them is on the page, if it is not too far away."""
+    async def _reach(self, message_id: str, *, far: bool) -> None:
+        """Send earlier messages, a window at a time, until one of them is on the page; unless `far`, not too many."""
         here, path = self._shown, self._state.path
         index = next((i for i, message in enumerate(path) if message.id == message_id), None)
-        if index is not None and index >= len(path) - REACH:
+        if index is not None and (far or index >= len(path) - REACH):
             while self._first > index and here == self._shown and path[0] == self._state.path[0]:
                 await self._show_earlier()
         if here == self._shown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TypedDict
@@ -13,6 +14,9 @@ from services.render import escape, render_markdown
 
 SHORT = 6_000
 """Characters of a question that are shown before "Show all"."""
+
+OUTLINE_CHARS = 80
+"""Characters of a question that the outline shows."""
 
 CHIPS = (
     "What can you do?",
@@ -93,6 +97,17 @@ def message_view(
             "next": versions.next,
         }
     return view
+
+
+def outline_of(path: Sequence[Message]) -> list[dict[str, str]]:
+    """Return the questions of a path, each as one short line."""
+    asked = (message for message in path if message.role == "user")
+    return [{"id": message.id, "text": _line(message.text)} for message in asked]
+
+
+def _line(text: str) -> str:
+    line = " ".join(text[: 10 * OUTLINE_CHARS].split())
+    return line if len(line) <= OUTLINE_CHARS else f"{line[: OUTLINE_CHARS - 1]}…"
 
 
 def _can(message: Message) -> list[str]:

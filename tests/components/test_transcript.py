@@ -285,3 +285,31 @@ async def test_thinking_is_counted_live_and_told_afterwards(make: Make) -> None:
     [told] = [message["thought"] for message in page.browser.live if "thought" in message]
     view = page.browser.views[page._state.path[1].id]
     assert (view["reasoning"], view["thought_s"]) == ("let me see", told)
+
+
+async def test_the_outline_has_every_question_in_one_line(make: Make) -> None:
+    page = await make(answer("one"), answer("two"))
+    first = await asked(page, "A question\nof two lines " + "and more " * 20)
+    await asked(page, "Another")
+    await page.says(type="outline")
+    told = page.browser.others[-1]
+    assert [item["text"] for item in told["items"]] == [
+        "A question of two lines and more and more and more and more and more and more a…",
+        "Another",
+    ]
+    assert told["items"][0]["id"] == first.parent_id
+
+
+async def test_earlier_messages_are_sent_up_to_one_that_is_wanted(make: Make) -> None:
+    many = WINDOW + 3
+    page = await make(*[answer(f"answer {n}") for n in range(many)])
+    for n in range(many):
+        await asked(page, f"question {n}")
+    await page.ready()
+    wanted = page._state.path[WINDOW - 1].id
+    await page.says(type="reach", id=wanted)
+    assert wanted in page.browser.order
+    assert page.browser.more
+    assert page.browser.others[-1] == {"type": "reached", "id": wanted}
+    await page.says(type="reach", id="nothing of ours")
+    assert page.browser.more

@@ -12,7 +12,7 @@ from services.runtime import open_runtime
 from services.settings import read_settings
 from tests.conftest import whole_run
 from tests.scripted import ScriptedProvider, answer
-from tests.ui.acts import answers, conversation, live, until
+from tests.ui.acts import answers, ask, conversation, live, open_new, settled, until
 from tests.ui.aside import Aside
 from tests.ui.conftest import Server
 from tests.ui.test_first_view import without_scripts
@@ -224,3 +224,98 @@ def test_show_earlier_messages_by_keyboard(page: Page, long: str) -> None:
     held = page.get_by_role("article").first.get_attribute("data-message-id")
     page.keyboard.press("Enter")
     expect(page.get_by_role("article").first).not_to_have_attribute("data-message-id", held or "")
+
+
+def pin(page: Page) -> Locator:
+    return page.get_by_role("button", name="Keep the question at the top")
+
+
+def test_a_pinned_question_stays_at_the_top(page: Page, server: Server) -> None:
+    open_new(page, server)
+    expect(pin(page)).to_be_hidden()
+    ask(page, "What can you do?")
+    settled(answers(page))
+    pin(page).focus()
+    page.keyboard.press("Enter")
+    expect(pin(page)).to_have_attribute("aria-pressed", "true")
+    ask(page, "/long 600")
+    question = article(page, "/long 600")
+    answer = answers(page).nth(1)
+    expect(answer.locator(".body p").first).to_be_visible()
+    offset = "node => node.getBoundingClientRect().top - node.closest('.log').getBoundingClientRect().top"
+    tops = []
+    for _ in range(20):
+        tops.append(question.evaluate(offset))
+        page.wait_for_timeout(100)
+    settled(answer)
+    tops.append(question.evaluate(offset))
+    assert 0 <= min(tops) <= max(tops) < 16
+    assert max(tops) - min(tops) < 1
+    expect(jump(page)).to_be_visible()
+    jump(page).click()
+    assert left(page) < 1
+    assert log_of(page).locator(".room").evaluate("node => node.offsetHeight") == 0
+    ask(page, "/long 5")
+    settled(answers(page).nth(2))
+    assert 0 <= article(page, "/long 5").evaluate(offset) < 16, "there is room below a short answer"
+    expect(jump(page)).to_be_hidden()
+    page.reload()
+    live(page)
+    expect(pin(page)).to_have_attribute("aria-pressed", "true")
+    assert log_of(page).locator(".room").evaluate("node => node.offsetHeight") == 0
+    pin(page).click()
+    expect(pin(page)).to_have_attribute("aria-pressed", "false")
+
+
+def test_the_outline(page: Page, long: str) -> None:
+    button = page.get_by_role("button", name="Outline", exact=True)
+    outline = page.get_by_role("navigation", name="Outline")
+    expect(outline).to_be_hidden()
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(button).to_have_attribute("aria-expanded", "true")
+    items = outline.locator(".outline-item")
+    expect(items.first).to_have_text("Question 0")
+    expect(items.last).to_have_text("Its end")
+    expect(outline.get_by_role("button", name="Answer 44")).to_have_class("outline-item level-1")
+    expect(outline.locator("[aria-current]")).to_be_focused()
+    page.keyboard.press("End")
+    expect(items.last).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowUp")
+    expect(outline.get_by_role("button", name="Question 44")).to_be_focused()
+    page.keyboard.press("Enter")
+    at_top(page, "Question 44")
+    expect(outline.get_by_role("button", name="Question 44")).to_be_focused()
+    outline.get_by_role("button", name="Answer 42").click()
+    at_top(page, "Answer 42")
+    expect(outline.locator("[aria-current]")).to_have_text("Answer 42")
+    expect(article(page, "Question 3")).to_have_count(0)
+    outline.get_by_role("button", name="Question 3", exact=True).click()
+    at_top(page, "Question 3")
+    page.keyboard.press("Escape")
+    expect(outline).to_be_hidden()
+    expect(button).to_be_focused()
+    conversation(page, "A short one")
+    expect(button).to_be_hidden()
+
+
+def at_top(page: Page, text: str) -> None:
+    def there() -> bool:
+        top, offset = top_of(page)
+        return top == text and 0 <= offset <= 24
+
+    until(there, f"{text} is at the top")
+
+
+def test_the_outline_on_a_phone(page: Page, telling: tuple[Server, str]) -> None:
+    page.set_viewport_size({"width": 390, "height": 780})
+    page.goto(telling[1])
+    live(page)
+    page.get_by_role("button", name="Outline", exact=True).click()
+    outline = page.get_by_role("navigation", name="Outline")
+    expect(outline).to_be_visible()
+    assert outline.evaluate("node => node.offsetWidth") == 390
+    outline.get_by_role("button", name="Question 40").click()
+    expect(outline).to_be_hidden()
+    at_top(page, "Question 40")

@@ -82,7 +82,7 @@ def _article(view: dict[str, Any]) -> str:
     alert = f'<div class="alert"><p>{escape(view["alert"]["text"])}</p></div>' if view["alert"] else ""
     marks = f'aria-label="{role}" data-message-id="{view["id"]}" data-status="{view["status"]}"'
     return (
-        f'<article class="message {view["role"]}" {marks}>{thought}'
+        f'<article class="message {view["role"]}" {marks}><h2 class="unseen" aria-label="{role}"></h2>{thought}'
         f'<div class="{kind}" dir="auto">{view["html"]}</div><div class="foot">{note}{alert}{_ACTIONS}</div></article>'
     )
 

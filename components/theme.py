@@ -66,10 +66,13 @@ _DARK = {
     "--panelist-on-toast": "#1b1f1e",
 }
 
+_CALM = {"@media (prefers-reduced-motion: reduce)": {"transition": "none !important", "animation": "none !important"}}
+
 # The shell is drawn in a shadow root, so its rules travel as its own `sx`; custom properties are inherited from there
 # by everything inside, our components included.
 SHELL_SX: dict[str, Any] = {
     "height": "100dvh",
+    "& *": _CALM,
     "&.mui-light": _LIGHT,
     "&.mui-dark": _DARK,
     "& .header.MuiAppBar-root": {
@@ -93,6 +96,7 @@ SHELL_SX: dict[str, Any] = {
 }
 
 DIALOG_SX: dict[str, Any] = {
+    "& *": _CALM,
     "& .MuiDialog-paper": {
         "backgroundColor": "var(--panelist-paper)",
         "backgroundImage": "none",

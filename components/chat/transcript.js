@@ -19,6 +19,7 @@ export function render({model, el, view}) {
   const said = element("div", {class: "unseen", role: "status", "aria-label": "Announcements"})
   const notices = element("div", {class: "notices", role: "status", "aria-label": "Notices"})
   const below = element("div", {class: "below"}, activity)
+  const voice = announcing(said)
   const frame = element("div", {class: "frame"}, banner, log, jump, below, notices, said)
   el.replaceChildren(frame)
 
@@ -113,9 +114,8 @@ export function render({model, el, view}) {
       if (view.thought_s >= 1 || view.reasoning) { showReasoning(entry, view.reasoning, false) }
       if (view.status !== "streaming") { showThought(entry, view.thought_s) }
     }
-    // The log itself is quiet, or every word would be read out; its end is said once.
     if (was === "streaming" && view.status !== "streaming") {
-      said.textContent = view.status === "complete" ? "The answer is complete." : "The answer has ended."
+      voice.ended(view.status === "complete" ? "The answer is complete." : "The answer has ended.")
     }
     const focused = entry.foot.contains(el.getRootNode().activeElement) ? el.getRootNode().activeElement.getAttribute("aria-label") : null
     const refocus = entry.foot.contains(el.getRootNode().activeElement)
@@ -169,7 +169,10 @@ export function render({model, el, view}) {
   function add(view) {
     const body = element("div", {class: view.role === "user" ? "body said" : "body markdown", dir: "auto"})
     const foot = element("div", {class: "foot"})
-    const node = element("article", {"aria-label": view.role === "user" ? "You" : "Assistant", "data-message-id": view.id}, body, foot)
+    const name = view.role === "user" ? "You" : "Assistant"
+    // To jump by; without text of its own, which would be part of the message's.
+    const heading = element("h2", {class: "unseen", "aria-label": name})
+    const node = element("article", {"aria-label": name, "data-message-id": view.id}, heading, body, foot)
     const entry = {node, body, foot, view: null, html: null, tail: null, tailHtml: "", reasoning: null}
     articles.set(view.id, entry)
     fill(entry, view)
@@ -229,6 +232,7 @@ export function render({model, el, view}) {
       list.replaceChildren()
       articles.clear()
       contents.left()
+      voice.shown()
       fillIn(msg)
       scroll.arrived(msg.conversation)
     },
@@ -255,7 +259,9 @@ export function render({model, el, view}) {
         entry.body.append(entry.tail)
       }
       if (f) {
+        const last = entry.tail.previousElementSibling
         entry.tail.insertAdjacentHTML("beforebegin", f)
+        voice.painted(id, last, entry.tail, entry.body)
         drawing.look(entry.body)
       }
       if (t !== undefined) {
@@ -374,7 +380,7 @@ export function render({model, el, view}) {
   })
   const drawing = diagrams({list, log, frame, files: model.esm_constants.diagrams, isDark: () => model.dark})
   const leaveCode = codeBlocks(list, log, () => scroll.follow(false))
-  tables(list, (text) => { said.textContent = text })
+  tables(list, (text) => voice.now(text))
 
   const back = () => model.send_msg({type: "open", id: new URL(location.href).searchParams.get("c"), back: ++asked})
   window.addEventListener("popstate", back)
@@ -390,6 +396,7 @@ export function render({model, el, view}) {
   theme()
   model.on("remove", () => {
     scroll.end()
+    voice.end()
     leaveCode()
     drawing.leave()
     timers.forEach(clearInterval)

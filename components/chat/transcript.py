@@ -27,7 +27,18 @@ WINDOW = 40
 REACH = 400
 """Messages that are sent to get to where a reader left off; whoever was further up begins at the end."""
 
-PARTS = ("dom", "places", "scrolling", "outline", "code", "tables", "copying", "diagrams", "transcript")
+PARTS = (
+    "dom",
+    "places",
+    "scrolling",
+    "outline",
+    "announcing",
+    "code",
+    "tables",
+    "copying",
+    "diagrams",
+    "transcript",
+)
 SCRIPT = "\n".join((_HERE / f"{part}.js").read_text("utf-8") for part in PARTS)
 """One module of several files: a component takes one, and a page has no other way to theirs."""
 PLACES = (_HERE / "places.js").read_text("utf-8")

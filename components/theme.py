@@ -73,6 +73,8 @@ _CALM = {"@media (prefers-reduced-motion: reduce)": {"transition": "none !import
 SHELL_SX: dict[str, Any] = {
     "height": "100dvh",
     "& *": _CALM,
+    # The kit's spacers are headings without words, and its bar of progress has no name; ours never moves.
+    "& .MuiToolbar-root > h5, & .MuiLinearProgress-root": {"visibility": "hidden"},
     "&.mui-light": _LIGHT,
     "&.mui-dark": _DARK,
     "& .header.MuiAppBar-root": {
@@ -86,8 +88,8 @@ SHELL_SX: dict[str, Any] = {
         "color": "var(--mui-palette-text-primary)",
         "font": f"650 17px/1 {_FONT}",
         "letterSpacing": "-.01em",
-        "@media (max-width: 600px)": {"display": "none"},
     },
+    "& .header a:has(> .title)": {"@media (max-width: 600px)": {"display": "none !important"}},
     "& .sidebar.MuiDrawer-paper": {
         "backgroundColor": "var(--mui-palette-background-default)",
         "backgroundImage": "none",

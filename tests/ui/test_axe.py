@@ -1,0 +1,70 @@
+"""axe-core's checks, on every kind of page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.servers.need import unavailable
+from tests.ui.acts import answers, ask, open_new, settled
+from tests.ui.conftest import ROOT, Server
+
+pytestmark = pytest.mark.browser
+
+AXE = ROOT / "tests" / "servers" / "node_modules" / "axe-core" / "axe.min.js"
+
+CHECK = """async () => {
+    const {violations} = await axe.run(document)
+    return violations.flatMap(({id, nodes}) => nodes.map(({target, html, any}) =>
+        `${id}: ${target.flat().join(" ")}: ${html.slice(0, 160)} ${any.map(each => each.message).join("; ")}`))
+}"""
+
+
+@pytest.fixture(scope="module")
+def axe() -> Path:
+    if not AXE.exists():
+        unavailable("no axe-core (npm ci in tests/servers)")
+    return AXE
+
+
+def violations(page: Page, axe: Path) -> list[str]:
+    page.wait_for_timeout(400)  # colours in the middle of a transition are none
+    if page.evaluate("typeof axe") == "undefined":
+        page.evaluate(axe.read_text("utf-8") + "; undefined")
+    found: list[str] = page.evaluate(CHECK)
+    return found
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
+def test_axe_finds_nothing(context: BrowserContext, server: Server, axe: Path, width: int, scheme: str) -> None:
+    page = context.new_page()
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    page.set_viewport_size({"width": width, "height": 800})
+    open_new(page, server)
+    found = {"empty page": violations(page, axe)}
+
+    ask(page, "Show me every kind of Markdown")
+    settled(answers(page))
+    ask(page, "/fail 500")
+    settled(answers(page).nth(1), "failed")
+    found["conversation"] = violations(page, axe)
+    page.get_by_role("log").evaluate("log => { log.scrollTop = 0 }")
+    found["its beginning"] = violations(page, axe)
+    page.get_by_role("button", name="Outline", exact=True).click()
+    expect(page.get_by_role("navigation", name="Outline").locator("[aria-current]")).to_be_visible()
+    found["outline"] = violations(page, axe)
+    page.keyboard.press("Escape")
+
+    page.get_by_role("button", name="Connect a model").first.click()
+    expect(page.get_by_role("textbox", name="Base URL")).to_be_visible()
+    found["connect"] = violations(page, axe)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("textbox", name="Base URL")).to_be_hidden()
+    page.get_by_role("log").focus()
+    page.keyboard.press("?")
+    expect(page.get_by_text("Keyboard shortcuts")).to_be_visible()
+    found["shortcuts"] = violations(page, axe)
+    wrong = sorted({violation for each in found.values() for violation in each})
+    assert not wrong, "\n".join(wrong)

@@ -62,8 +62,8 @@ class Stored:
             for run, data in ask(query):
                 wrote[run].pending += json.loads(data)["text"]
             queues: dict[str, list[tuple[str, str]]] = {}
-            waiting = "SELECT conversation_id, id, text FROM queued WHERE removed_at IS NULL ORDER BY conversation_id, seq"
-            for where, id, text in ask(waiting):
+            waiting = "FROM queued WHERE removed_at IS NULL ORDER BY conversation_id, seq"
+            for where, id, text in ask(f"SELECT conversation_id, id, text {waiting}"):
                 queues.setdefault(where, []).append((id, text))
         return cls(heads, messages, queues, streaming)
 

@@ -88,7 +88,6 @@ export function render({model, el}) {
     drafts.keep(chat, "")
     if (chat === here) {
       here = to
-      if (to === NEW) { box.value = joined(text, drafts.get(NEW)) }
       keep()
     } else if (text) {
       giveBack(to, text)
@@ -285,6 +284,7 @@ export function render({model, el}) {
 
   // The draft belongs to the chat that the text was typed in.
   let leaving = 0 // times for another chat; until the server has come along, the page is ahead of it
+  const focusBox = () => { if (matchMedia("(hover: hover)").matches) { box.focus() } } // a phone would show its keyboard
   function moveTo(chat) {
     if (here === chat || (chat === NEW && isNew(here) && !leaving)) { return }
     clearTimeout(later)
@@ -295,14 +295,14 @@ export function render({model, el}) {
     refuse("")
     update()
     showOutbox()
-    if (matchMedia("(hover: hover)").matches) { box.focus() }
+    focusBox()
   }
   const follow = () => { if (!leaving) { moveTo(model.conversation || NEW) } }
   // At once, so that what is typed and sent behind it belongs there, however slow the line.
   function open(id) {
     leaving += 1
     moveTo(id || NEW)
-    box.focus()
+    focusBox()
     if (isLost()) { // the page may come back by a reload
       const url = new URL(location.href)
       if (id) { url.searchParams.set("c", id) } else { url.searchParams.delete("c") }
@@ -398,7 +398,7 @@ export function render({model, el}) {
     })
   }
   showQueue()
-  requestAnimationFrame(() => { fit(); if (!first && matchMedia("(hover: hover)").matches) { box.focus() } })
+  requestAnimationFrame(() => { fit(); if (!first) { focusBox() } })
   if (first) { // what was typed, or sent, before this page was live
     first.meet({composer({text, start, end, focused, sent}) {
       touched = text !== box.value

@@ -118,9 +118,11 @@ class Composer(JSComponent):
                 self._state.stop()
             case {"type": "open", "id": str() | None as id}:
                 here = self._state.conversation
-                if id is None or here is None or here.id != id:
-                    await self._state.open(id)
-                self._send_msg({"type": "opened"})
+                try:
+                    if id is None or here is None or here.id != id:
+                        await self._state.open(id)
+                finally:
+                    self._send_msg({"type": "opened"})  # the text box waits for it
             case {"type": "help"}:
                 self._on_help()
 

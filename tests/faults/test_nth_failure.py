@@ -189,8 +189,11 @@ async def broken_promises(folder: Path, storage: Bomb, network: Bomb) -> AsyncGe
         try:
             where = rows(folder, "SELECT id FROM conversations")
             again = await here.chat.send(OWNER, "And now?", conversation_id=where[0][0] if where else None)
-            if (await watch(here.chat, again))[0] != TEXT:
-                yield "the next answer is not whole"
+            while not await at_rest(here, again.conversation.id):
+                pass
+            question, reply = (await here.chat.open(OWNER, again.conversation.id)).path[-2:]
+            if (question.text, reply.text) != ("And now?", TEXT):
+                yield f"the next answer is {reply.text!r} to {question.text!r}"
         except PanelistError as error:
             yield f"the conversation cannot be used: {error}"
     if left := rows(folder, "SELECT id FROM runs WHERE status = 'streaming'"):

@@ -67,9 +67,9 @@ function goToPlace(log, list, {m, p, d}) {
 
 // Each tab goes back to where it was itself; a new one to where the last of them was. Nothing kept: at the end.
 function keptPlace(conversation) {
-  for (const storage of [sessionStorage, localStorage]) {
+  for (const name of ["sessionStorage", "localStorage"]) {
     try {
-      const place = JSON.parse(storage.getItem(PLACES) || "{}")[conversation]
+      const place = JSON.parse(window[name].getItem(PLACES) || "{}")[conversation]
       if (place === null || typeof place?.m === "string") { return place }
     } catch { /* no places then */ }
   }
@@ -77,13 +77,13 @@ function keptPlace(conversation) {
 }
 
 function keepPlace(conversation, place) {
-  for (const storage of [sessionStorage, localStorage]) {
+  for (const name of ["sessionStorage", "localStorage"]) {
     try {
-      const places = JSON.parse(storage.getItem(PLACES) || "{}")
+      const places = JSON.parse(window[name].getItem(PLACES) || "{}")
       delete places[conversation] // the last one used stands last
       places[conversation] = place
       for (const old of Object.keys(places).slice(0, -KEPT_PLACES)) { delete places[old] }
-      storage.setItem(PLACES, JSON.stringify(places))
+      window[name].setItem(PLACES, JSON.stringify(places))
     } catch { /* no places then */ }
   }
 }

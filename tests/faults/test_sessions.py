@@ -132,7 +132,9 @@ async def test_sessions_leave_nothing_behind(tmp_path: Path) -> None:
         for question in ("Tell me", "Go on for ever"):
             tab = await Tab.open(house.server.url)
             await tab.message("Transcript", type="ready", dark=False, narrow=False)
-            await tab.message("Composer", type="send", key=question, text=question, now=False, conversation=None)
+            await tab.message(
+                "Composer", type="send", key=question, text=question, now=False, conversation=None, elsewhere=False
+            )
             await tab.hear("Part 59" if question == "Tell me" else PIECE.strip())
             await tab.close()
         await visits(house, WARM_UP)

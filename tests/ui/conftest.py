@@ -35,6 +35,10 @@ FLAGS = [
 ]
 
 
+LONG_FORM = pytest.mark.skipif(os.environ.get("PANELIST_LONG") != "1", reason="PANELIST_LONG=1 runs it")
+"""For what takes long, and for journeys whose heart another one tries too."""
+
+
 def tracebacks_of_ours(log: str) -> list[str]:
     """Return the places in our own code that a log's tracebacks name; an environment inside the tree is not ours."""
     return re.findall(rf'File "{ROOT}/(?:app|cli|services|components)[^"]*", line \d+', log)

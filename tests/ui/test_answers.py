@@ -16,7 +16,7 @@ from tests.faults.wires import CHAT
 from tests.providers.sockets import chunk
 from tests.ui.acts import answers, ask, live, open_new, rendered, settled
 from tests.ui.aside import Aside
-from tests.ui.conftest import Server
+from tests.ui.conftest import LONG_FORM, Server
 
 pytestmark = pytest.mark.browser
 
@@ -219,6 +219,7 @@ def test_tables_sort_and_go_away_in_the_order_shown(page: Page, writing: Server,
     )
 
 
+@LONG_FORM
 def test_a_table_is_sorted_while_the_rest_is_written(page: Page, writing: Server, writer: Writer) -> None:
     writer.text = f"{TABLE}\n" + "words and more words\n\n" * 400
     open_new(page, writing)
@@ -232,6 +233,7 @@ def test_a_table_is_sorted_while_the_rest_is_written(page: Page, writing: Server
     assert column(answers(page)) == ["Zucchini", "Äpfel", "Tea"]
 
 
+@LONG_FORM
 def test_a_table_wider_than_a_phone_scrolls_in_itself(context: BrowserContext, writing: Server, writer: Writer) -> None:
     page = context.new_page()
     page.set_viewport_size({"width": 390, "height": 780})
@@ -253,6 +255,7 @@ NUMBERS = {
 }
 
 
+@LONG_FORM
 def test_what_a_number_is(page: Page, writing: Server, writer: Writer) -> None:
     rows = zip(*(given for given, _ in NUMBERS.values()), strict=True)
     table = "\n".join(f"| {' | '.join(row)} |" for row in [NUMBERS, ["-"] * len(NUMBERS), *rows])
@@ -341,6 +344,7 @@ def test_copy_as(page: Page, writing: Server, writer: Writer) -> None:
     expect(menu).to_have_count(0)
 
 
+@LONG_FORM
 def test_without_math_there_is_no_latex(page: Page, writing: Server, writer: Writer) -> None:
     answer = answer_with(page, writing, writer, "Just words.")
     answer.get_by_role("button", name="Copy as…").click()
@@ -397,6 +401,7 @@ def test_a_diagram_is_a_picture_and_its_source_one_click_away(page: Page, writin
     assert rendered(answer) == streamed
 
 
+@LONG_FORM
 def test_a_diagram_that_cannot_be_drawn_says_why(page: Page, writing: Server, writer: Writer) -> None:
     huge = "flowchart TD\n" + "\n".join(f"    A{n} --> A{n + 1}" for n in range(1_500))
     wrong = "flowchart TD\n    A[Start --> B"

@@ -26,13 +26,11 @@ from tests.ui.acts import (
     stored,
     until,
 )
-from tests.ui.conftest import COUNTED_SESSIONS, SHORT_SESSIONS, Server
+from tests.ui.conftest import COUNTED_SESSIONS, LONG_FORM, SHORT_SESSIONS, Server
 from tests.ui.line import Line
 from tests.ui.model import WORDS, Model
 
 pytestmark = pytest.mark.browser
-
-LONG = pytest.mark.skipif(os.environ.get("PANELIST_LONG") != "1", reason="takes 40 s; PANELIST_LONG=1 runs it")
 
 
 @pytest.mark.parametrize(
@@ -41,9 +39,9 @@ LONG = pytest.mark.skipif(os.environ.get("PANELIST_LONG") != "1", reason="takes 
         ("cut", 5),
         ("silent", 0),
         ("offline", 0),
-        pytest.param("cut", 40, marks=LONG),
-        pytest.param("silent", 40, marks=LONG),
-        pytest.param("offline", 40, marks=LONG),
+        pytest.param("cut", 40, marks=LONG_FORM),
+        pytest.param("silent", 40, marks=LONG_FORM),
+        pytest.param("offline", 40, marks=LONG_FORM),
     ],
 )
 def test_a_line_that_is_gone_for_a_while(

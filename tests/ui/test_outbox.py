@@ -24,7 +24,7 @@ from tests.ui.acts import (
     shown,
     until,
 )
-from tests.ui.conftest import Server
+from tests.ui.conftest import LONG_FORM, Server
 from tests.ui.line import Line
 from tests.ui.model import Model
 
@@ -128,6 +128,7 @@ def test_a_queued_message_is_edited_in_one_tab(context: BrowserContext, page: Pa
     assert sorted([box(page).input_value(), box(other).input_value()]) == ["", "Taken by one"]
 
 
+@LONG_FORM
 def test_two_tabs_keep_their_own_drafts(context: BrowserContext, page: Page, far: Server, model: Model) -> None:
     model.write()
     open_new(page, far)
@@ -148,6 +149,7 @@ def test_two_tabs_keep_their_own_drafts(context: BrowserContext, page: Page, far
     expect(box(page)).to_have_value("one thought")
 
 
+@LONG_FORM
 def test_back_twice_in_a_hurry(page: Page, far: Server, line: Line, model: Model) -> None:
     model.write()
     open_new(page, far)
@@ -184,6 +186,7 @@ def test_a_conversation_that_is_deleted_elsewhere(
     expect(page.get_by_role("article", name="You")).to_have_text("Deleted elsewhere")
 
 
+@LONG_FORM
 def test_a_rename_keeps_the_keyboard(page: Page, far: Server, model: Model) -> None:
     open_new(page, far)
     ask(page, "Call it something")
@@ -231,6 +234,7 @@ def test_a_server_that_ends_says_so(page: Page, own_server: Server, model: Model
     settled(answers(page), "interrupted")
 
 
+@LONG_FORM
 def test_a_click_in_the_list_survives_a_change_of_the_list(
     context: BrowserContext, page: Page, far: Server, model: Model
 ) -> None:
@@ -282,6 +286,7 @@ def test_a_new_chat_is_another_one_than_the_one_before(page: Page, far: Server, 
     expect(box(page)).to_have_value("")
 
 
+@LONG_FORM
 def test_the_draft_of_another_new_chat_stays_there(
     context: BrowserContext, page: Page, far: Server, model: Model
 ) -> None:
@@ -299,6 +304,7 @@ def test_the_draft_of_another_new_chat_stays_there(
     expect(box(page)).to_have_value("another thought")
 
 
+@LONG_FORM
 def test_a_refused_text_that_was_given_up_may_be_sent_anew(page: Page, far: Server, model: Model) -> None:
     model.write()
     open_new(page, far)
@@ -369,6 +375,7 @@ def asked(page: Page) -> Locator:
     return page.get_by_role("article", name="You")
 
 
+@LONG_FORM
 def test_a_link_is_followed_by_what_is_typed_behind_it(page: Page, far: Server, line: Line, model: Model) -> None:
     model.write()
     open_new(page, far)
@@ -399,6 +406,7 @@ def test_a_browser_that_keeps_nothing(page: Page, far: Server, model: Model) -> 
     expect(asked(page)).to_have_text(["sent without storage", "and again"])
 
 
+@LONG_FORM
 def test_a_refused_message_that_is_changed_keeps_its_place(page: Page, far: Server, model: Model) -> None:
     model.write()
     open_new(page, far)

@@ -14,7 +14,7 @@ from tests.conftest import whole_run
 from tests.scripted import ScriptedProvider, answer
 from tests.ui.acts import answers, ask, conversation, live, open_new, settled, until
 from tests.ui.aside import Aside
-from tests.ui.conftest import Server
+from tests.ui.conftest import LONG_FORM, Server
 from tests.ui.test_first_view import without_scripts
 
 pytestmark = pytest.mark.browser
@@ -144,6 +144,7 @@ def test_a_conversation_opens_where_one_left_off(page: Page, long: str) -> None:
     assert left(page) < 24
 
 
+@LONG_FORM
 def test_the_first_view_is_where_one_left_off(page: Page, long: str) -> None:
     place = scroll_up(page, 1500)
     with without_scripts(page):
@@ -221,6 +222,7 @@ def test_older_messages_come_by_themselves_and_nothing_moves(page: Page, long: s
     assert max(map(abs, moves)) < 1
 
 
+@LONG_FORM
 def test_show_earlier_messages_by_keyboard(page: Page, long: str) -> None:
     earlier = page.get_by_role("button", name="Show earlier messages")
     earlier.evaluate("node => node.focus({preventScroll: true})")
@@ -311,6 +313,7 @@ def at_top(page: Page, text: str) -> None:
     until(there, f"{text} is at the top")
 
 
+@LONG_FORM
 def test_the_outline_on_a_phone(page: Page, telling: tuple[Server, str]) -> None:
     page.set_viewport_size({"width": 390, "height": 780})
     page.goto(telling[1])

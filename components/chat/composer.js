@@ -1,59 +1,21 @@
 // The text box. It owns its text: nothing that is typed goes anywhere before it is sent. What was sent stays in the
 // outbox until the server has stored it. Drafts and outbox are kept in the browser.
 
-const SEND = "M12 19V6M6 11l6-6 6 6"
-const EDIT = "M4 20l1-5L16 4l4 4L9 19zM14 6l4 4"
-const REMOVE = "M6 6l12 12M18 6L6 18"
-const STOP = "M7 7h10v10H7z"
 const MEASURED = 20_000 // characters up to which the height follows the text; more is a full box anyway
 const JUST_MS = 15_000
 const SEEN_MS = 400 // after which a message that is not stored yet is shown
 
-function icon(path, fill) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg")
-  svg.setAttribute("viewBox", "0 0 24 24")
-  svg.setAttribute("aria-hidden", "true")
-  if (fill) { svg.classList.add("filled") }
-  const line = document.createElementNS("http://www.w3.org/2000/svg", "path")
-  line.setAttribute("d", path)
-  svg.append(line)
-  return svg
-}
-
 export function render({model, el}) {
   const host = el.getRootNode().host
-  const form = document.createElement("form")
-  form.className = "form"
-  const box = document.createElement("textarea")
-  box.setAttribute("aria-label", "Message")
-  box.rows = 1
-  box.enterKeyHint = "send"
-  const refusal = document.createElement("p")
-  refusal.className = "refusal"
-  refusal.setAttribute("role", "alert")
-  refusal.hidden = true
-  const send = document.createElement("button")
-  send.type = "submit"
-  send.className = "send"
-  send.setAttribute("aria-label", "Send")
-  send.title = "Send (Enter)"
-  send.append(icon(SEND))
-  const stop = document.createElement("button")
-  stop.type = "button"
-  stop.className = "stop"
-  stop.setAttribute("aria-label", "Stop")
-  stop.title = "Stop (Esc)"
-  stop.append(icon(STOP, true))
-  const queue = document.createElement("section")
-  queue.className = "queue"
-  queue.setAttribute("aria-label", "Queued messages")
-  const outgoing = document.createElement("section")
-  outgoing.className = "queue"
-  outgoing.setAttribute("aria-label", "Messages on their way")
-  const frame = document.createElement("div")
-  frame.className = "frame"
-  frame.append(box, stop, send)
-  form.append(queue, outgoing, refusal, frame)
+  const box = element("textarea", {"aria-label": "Message", rows: "1", enterkeyhint: "send"})
+  const refusal = element("p", {class: "refusal", role: "alert", hidden: ""})
+  const send = element("button", {type: "submit", class: "send", "aria-label": "Send", title: "Send (Enter)"}, icon("send"))
+  const stop = element("button", {type: "button", class: "stop", "aria-label": "Stop", title: "Stop (Esc)"}, icon("stop"))
+  stop.firstChild.classList.add("filled")
+  const queue = element("section", {class: "queue", "aria-label": "Queued messages"})
+  const outgoing = element("section", {class: "queue", "aria-label": "Messages on their way"})
+  const frame = element("div", {class: "frame"}, box, stop, send)
+  const form = element("form", {class: "form"}, queue, outgoing, refusal, frame)
   el.replaceChildren(form)
 
   // --- drafts and outbox: kept.js -------------------------------------------------------------------------------
@@ -125,27 +87,11 @@ export function render({model, el}) {
   function showMessages(section, heading, messages) {
     const had = section.contains(el.getRootNode().activeElement)
     section.hidden = !messages.length
-    const title = document.createElement("p")
-    title.textContent = heading
-    const list = document.createElement("ul")
-    for (const {text, acts} of messages) {
-      const item = document.createElement("li")
-      const words = document.createElement("span")
-      words.textContent = text
-      words.dir = "auto"
-      item.append(words)
-      for (const [label, path, act] of acts) {
-        const button = document.createElement("button")
-        button.type = "button"
-        button.title = label
-        button.setAttribute("aria-label", label)
-        button.append(icon(path))
-        button.addEventListener("click", act)
-        item.append(button)
-      }
-      list.append(item)
-    }
-    section.replaceChildren(title, list)
+    const items = messages.map(({text, acts}) => element("li", {},
+      element("span", {dir: "auto"}, text),
+      ...acts.map(([label, name, onclick]) => element("button", {type: "button", title: label, "aria-label": label, onclick}, icon(name))),
+    ))
+    section.replaceChildren(element("p", {}, heading), element("ul", {}, ...items))
     if (had) { box.focus() }
   }
   function showQueue() {
@@ -153,9 +99,9 @@ export function render({model, el}) {
     showMessages(queue, model.held || "Sent when the answer ends:", model.queue.map(({id, text}) => ({
       text,
       acts: [
-        act("Send now", SEND, "send_now", id),
-        act("Edit queued message", EDIT, "edit", id),
-        act("Remove queued message", REMOVE, "unqueue", id),
+        act("Send now", "send", "send_now", id),
+        act("Edit queued message", "edit", "edit", id),
+        act("Remove queued message", "close", "unqueue", id),
       ],
     })))
   }
@@ -172,8 +118,8 @@ export function render({model, el}) {
     showMessages(outgoing, heading, shown.map((message) => ({
       text: message.text.slice(0, 200),
       acts: message.gone ? [] : [
-        ...(held ? [["Send unsent messages", SEND, act(() => outbox.release(here))]] : []),
-        ["Edit unsent message", EDIT, act(() => editUnsent(message))],
+        ...(held ? [["Send unsent messages", "send", act(() => outbox.release(here))]] : []),
+        ["Edit unsent message", "edit", act(() => editUnsent(message))],
       ],
     })))
   }
@@ -302,7 +248,7 @@ export function render({model, el}) {
   function open(id) {
     leaving += 1
     moveTo(id || NEW)
-    focusBox()
+    focusBox() // also where it was there already
     if (isLost()) { // the page may come back by a reload
       const url = new URL(location.href)
       if (id) { url.searchParams.set("c", id) } else { url.searchParams.delete("c") }
@@ -316,8 +262,7 @@ export function render({model, el}) {
   model.on(["writing", "placeholder"], update)
   // Whether nothing else has the keyboard.
   function idle() {
-    let active = document.activeElement
-    while (active?.shadowRoot?.activeElement) { active = active.shadowRoot.activeElement }
+    const active = innermost(document.activeElement)
     return !active || active === document.body || el.contains(active)
   }
   model.on("msg:custom", (msg) => {

@@ -11,6 +11,7 @@ import param
 from panel.custom import JSComponent
 from panel.models.esm import DataEvent
 
+from components.scripts import joined
 from components.state import ConversationState
 from services.chat import MAX_TEXT
 from services.errors import NotFoundError, PanelistError
@@ -24,8 +25,6 @@ PREVIEW = 200
 """Characters of a waiting message that are shown."""
 
 
-SCRIPT = "\n".join((_HERE / f"{part}.js").read_text("utf-8") for part in ("kept", "composer"))
-"""One module of several files: a component takes one, and a page has no other way to theirs."""
 STYLE = (_HERE / "composer.css").read_text("utf-8")
 
 
@@ -53,7 +52,7 @@ class Composer(JSComponent):
     limit: int = param.Integer(default=MAX_TEXT, doc="Characters of one message, at most.")  # type: ignore[assignment]
     dark: bool = param.Boolean(default=False)  # type: ignore[assignment]
 
-    _esm = SCRIPT
+    _esm = joined(_HERE, "kept", "composer")
     _stylesheets = [STYLE]  # noqa: RUF012 - Panel's own class attribute
 
     def __init__(

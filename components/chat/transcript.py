@@ -14,6 +14,7 @@ from panel.models.esm import DataEvent
 from components.chat.streaming import StreamingMarkdown
 from components.chat.views import CHIPS, answer_html, empty_view, message_view, outline_of
 from components.diagrams import ADDRESSES
+from components.scripts import joined
 from components.state import ConversationState, Delta, Notice
 from services.conversation import Versions
 from services.messages import Message
@@ -28,7 +29,6 @@ REACH = 400
 """Messages that are sent to get to where a reader left off; whoever was further up begins at the end."""
 
 PARTS = (
-    "dom",
     "places",
     "scrolling",
     "outline",
@@ -39,8 +39,7 @@ PARTS = (
     "diagrams",
     "transcript",
 )
-SCRIPT = "\n".join((_HERE / f"{part}.js").read_text("utf-8") for part in PARTS)
-"""One module of several files: a component takes one, and a page has no other way to theirs."""
+SCRIPT = joined(_HERE, *PARTS)
 PLACES = (_HERE / "places.js").read_text("utf-8")
 STYLES = [(_ASSETS / "markdown.css").read_text("utf-8"), (_HERE / "transcript.css").read_text("utf-8")]
 """What the first view needs, too."""

@@ -1,28 +1,5 @@
 // The list of conversations as data.
 
-const PENCIL = "M4 20h4L19 9l-4-4L4 16v4zM13.5 6.5l4 4"
-const BIN = "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13"
-const PLUS = "M12 5v14M5 12h14"
-
-function icon(path) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg")
-  svg.setAttribute("viewBox", "0 0 24 24")
-  svg.setAttribute("aria-hidden", "true")
-  const line = document.createElementNS("http://www.w3.org/2000/svg", "path")
-  line.setAttribute("d", path)
-  svg.append(line)
-  return svg
-}
-
-function make(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag)
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) { node.addEventListener(name.slice(2), value) } else { node.setAttribute(name, value) }
-  }
-  node.append(...children)
-  return node
-}
-
 const DAY = 86400000
 function group(time) {
   const midnight = new Date().setHours(0, 0, 0, 0)
@@ -34,10 +11,10 @@ function group(time) {
 
 export function render({model, el}) {
   const host = el.getRootNode().host
-  const list = make("div", {class: "rows"})
-  const fresh = make("button", {type: "button", class: "new", onclick: () => open(null)}, icon(PLUS), "New chat")
-  const nav = make("nav", {"aria-label": "Conversations"}, list)
-  el.replaceChildren(make("div", {class: "sidebar"}, fresh, nav))
+  const list = element("div", {class: "rows"})
+  const fresh = element("button", {type: "button", class: "new", onclick: () => open(null)}, icon("plus"), "New chat")
+  const nav = element("nav", {"aria-label": "Conversations"}, list)
+  el.replaceChildren(element("div", {class: "sidebar"}, fresh, nav))
   let renaming = null
   const narrow = () => window.innerWidth < 600
   // The text box goes there at once and takes the page along.
@@ -54,7 +31,7 @@ export function render({model, el}) {
 
   function row({id, title}) {
     if (renaming === id) { return editor(id, title) }
-    const link = make("a", {href: address(id).search || "?", class: "title", title, onclick: (event) => {
+    const link = element("a", {href: address(id).search || "?", class: "title", title, onclick: (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) { return }
       event.preventDefault()
       open(id)
@@ -67,14 +44,14 @@ export function render({model, el}) {
       if (event.key === "F2") { rename() } else if (event.key === "Delete") { remove() } else { return }
       event.preventDefault()
     })
-    return make("div", {class: "row"}, link,
-      make("button", {type: "button", "aria-label": `Rename ${title}`, title: "Rename (F2)", onclick: rename}, icon(PENCIL)),
-      make("button", {type: "button", "aria-label": `Delete ${title}`, title: "Delete (Del)", onclick: remove}, icon(BIN)),
+    return element("div", {class: "row"}, link,
+      element("button", {type: "button", "aria-label": `Rename ${title}`, title: "Rename (F2)", onclick: rename}, icon("pencil")),
+      element("button", {type: "button", "aria-label": `Delete ${title}`, title: "Delete (Del)", onclick: remove}, icon("bin")),
     )
   }
 
   function editor(id, title) {
-    const field = make("input", {type: "text", value: title, maxlength: "120", "aria-label": "Title"})
+    const field = element("input", {type: "text", value: title, maxlength: "120", "aria-label": "Title"})
     let done = false
     const end = (save) => {
       if (done) { return }
@@ -91,7 +68,7 @@ export function render({model, el}) {
     })
     field.addEventListener("blur", () => end(true))
     requestAnimationFrame(() => { field.focus(); field.select() })
-    return make("div", {class: "row"}, field)
+    return element("div", {class: "row"}, field)
   }
 
   // Rows that are as they were stay in place: a click, the keyboard and a title being edited survive a redraw.
@@ -113,11 +90,11 @@ export function render({model, el}) {
     let name = null
     for (const item of model.items) {
       const heading = group(item.time)
-      if (heading !== name) { put(name = heading, "", () => make("h2", {}, heading)) }
+      if (heading !== name) { put(name = heading, "", () => element("h2", {}, heading)) }
       const looks = renaming === item.id ? "editor" : JSON.stringify([item.title, item.id === model.current])
       put(item.id, looks, () => row(item))
     }
-    if (!nodes.size) { put("none", "", () => make("p", {class: "none"}, "Your conversations appear here.")) }
+    if (!nodes.size) { put("none", "", () => element("p", {class: "none"}, "Your conversations appear here.")) }
     for (const [key, {node}] of shown) {
       if (!nodes.has(key)) { node.remove(); shown.delete(key) }
     }

@@ -10,6 +10,7 @@ import param
 from panel.custom import JSComponent
 from panel.models.esm import DataEvent
 
+from components.scripts import joined
 from components.state import ConversationState
 
 _HERE = Path(__file__).parent
@@ -22,7 +23,7 @@ class ConversationList(JSComponent):
     current: str | None = param.String(default=None, allow_None=True, doc="The open conversation.")  # type: ignore[assignment]
     dark: bool = param.Boolean(default=False)  # type: ignore[assignment]
 
-    _esm = _HERE / "conversations.js"
+    _esm = joined(_HERE, "conversations")
     _stylesheets = [(_HERE / "conversations.css").read_text("utf-8")]  # noqa: RUF012 - Panel's own class attribute
 
     def __init__(self, state: ConversationState, on_close: Callable[[], None], **params: Any) -> None:

@@ -1,4 +1,4 @@
-// Elements, icons and the clipboard, for the other parts of the transcript's script.
+// Elements, icons and the clipboard, for the scripts of all components.
 
 const ICONS = {
   copy: "M8 8V5a1 1 0 0 1 1-1h10a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1h-3M5 8h10a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H5a1 1 0 0 1-1-1V9a1 1 0 0 1 1-1z",
@@ -11,6 +11,12 @@ const ICONS = {
   close: "M6 6l12 12M18 6L6 18",
   outline: "M4 6h16M8 12h12M8 18h12",
   pin: "M5 4h14M12 8v12M7 13l5-5 5 5",
+  send: "M12 19V6M6 11l6-6 6 6",
+  edit: "M4 20l1-5L16 4l4 4L9 19zM14 6l4 4",
+  stop: "M7 7h10v10H7z",
+  pencil: "M4 20h4L19 9l-4-4L4 16v4zM13.5 6.5l4 4",
+  bin: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13",
+  plus: "M12 5v14M5 12h14",
   down: "M12 5v14M6 13l6 6 6-6",
 }
 

@@ -111,15 +111,17 @@ window.WebSocket = class extends WebSocket {
   setTimeout(() => {
     if (root.isConnected) { activity.textContent = "Panelist does not answer yet. What you type is kept; reload the page if this goes on." }
   }, 15000)
-  // The scripts come while this is painted, and run after it, each when those before it have.
-  const scripts = document.getElementById("live").content
-  for (const script of scripts.querySelectorAll("script[src]")) {
-    const link = document.createElement("link")
-    Object.assign(link, {rel: "preload", as: "script", href: script.getAttribute("src")})
-    document.head.append(link)
+  // What can be seen comes first: all else would only delay it. The rest of the page is built meanwhile; its scripts
+  // are fetched side by side, and run each when those before it have.
+  const painted = new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))
+  const arrived = new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve, {once: true}))
+  function fetchAll() {
+    for (const [rel, href] of JSON.parse(root.dataset.fetched)) {
+      document.head.append(Object.assign(document.createElement("link"), {rel, href}, rel === "preload" ? {as: "script"} : {}))
+    }
   }
   async function run() {
-    for (const node of [...scripts.children]) {
+    for (const node of [...document.getElementById("live").content.children]) {
       if (node.tagName !== "SCRIPT") {
         document.head.append(node)
         continue
@@ -133,7 +135,8 @@ window.WebSocket = class extends WebSocket {
       await loaded
     }
   }
-  requestAnimationFrame(() => setTimeout(() => run().catch(() => { window.panelistBroken = true })))
+  painted.then(fetchAll)
+  Promise.all([painted, arrived]).then(run).catch(() => { window.panelistBroken = true })
 
   // Where the reader left off; else at the end, also while what is above gets its height, until the reader goes up.
   const list = log.querySelector(".messages")

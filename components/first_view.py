@@ -10,9 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import panel as pn
-
-from components import theme
+from components import ahead, theme
 from components.chat import composer, transcript
 from components.chat.views import Empty, empty_view, message_view
 from components.state import ConversationState
@@ -29,6 +27,7 @@ _ACTIONS = '<div class="actions"><span class="icon-button"></span></div>'
 TEMPLATE = (
     (_HERE / "first.html")
     .read_text("utf-8")
+    .replace("{{ mark }}", ahead.MARK)
     .replace("{{ come_back }}", f"{{% raw %}}{(_HERE / 'assets' / 'come_back.js').read_text('utf-8')}{{% endraw %}}")
 )
 
@@ -53,7 +52,6 @@ def first_view(state: ConversationState, *, dark: bool, chosen: bool, sidebar: b
             "sidebar": sidebar,
             "messages": f'<div class="messages">{shown}</div>' if shown else _empty(empty_view(state.first_run)),
             "placeholder": escape(composer.placeholder(state)),
-            "bundle": _bundle,
             **_constant(),
         }
     }
@@ -68,11 +66,6 @@ def _constant() -> dict[str, str]:
         "composer_css": composer.STYLE,
         "script": transcript.PLACES + (_HERE / "first.js").read_text("utf-8"),
     }
-
-
-def _bundle() -> str:
-    """Return the address of the kit's module, which the page has once it is built."""
-    return str(getattr(pn.state.curdoc.roots[0], "esm", "")) if pn.state.curdoc else ""
 
 
 def _article(view: dict[str, Any]) -> str:

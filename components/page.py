@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+from functools import cache
 from pathlib import Path
 
 import panel as pn
@@ -14,11 +15,11 @@ import param
 from panel.util.parameters import edit_readonly
 from panel_material_ui.template.base import Page
 
-from components import early, resources, session, theme
+from components import ahead, early, resources, session, theme
 from components.chat.composer import Composer
 from components.chat.transcript import Transcript
 from components.connect import ConnectView
-from components.first_view import TEMPLATE, first_view
+from components.first_view import TEMPLATE
 from components.preload import prepared
 from components.sentence import SentencePane
 from components.sidebar.conversations import ConversationList
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 
 resources.install()
 early.install()
+ahead.install()
 
 _ICON = Path(__file__).parent / "assets" / "icon.svg"
 
@@ -63,7 +65,6 @@ def build_page(app_dir: Path) -> Page:
         except SettingsError as error:
             raise SystemExit(f"Panelist cannot start: {error}") from error
     session.take_styles_from_here()
-    chosen = session.chosen_dark()
     ready = prepared() if visitor is not None and session.is_local(visitor) else None
     page = Page(
         title="Panelist",
@@ -71,7 +72,7 @@ def build_page(app_dir: Path) -> Page:
         site_url="./app",
         favicon=_ICON,
         meta_description="A self-hosted AI chat in pure Python.",
-        dark_theme=bool(session.system_dark() if chosen is None else chosen),
+        dark_theme=session.dark(),
         theme_config=theme.THEME,
         raw_css=[theme.ROOT_CSS],
         sx=theme.SHELL_SX,
@@ -91,11 +92,9 @@ def build_page(app_dir: Path) -> Page:
         return page
 
     if ready is not None:
-        runtime, state = ready
         assert pn.state.curdoc is not None
-        view = first_view(state, dark=page.dark_theme, chosen=chosen is not None, sidebar=page.sidebar_open)
-        pn.state.curdoc.template_variables.update(view)
-        _fill(page, runtime, state)
+        pn.state.curdoc.template_variables.update(ready.view)
+        _fill(page, ready.runtime, ready.state)
         return page
 
     async def fill() -> None:
@@ -133,18 +132,37 @@ async def _patiently(page: Page, app_dir: Path) -> Runtime:
 
 
 def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
-    connect = ConnectView(state, runtime.connections)
     picker = ModelPicker(state)
-    help_dialog = _help()
+    shelf = pn.Column(margin=0)
+
+    def on_dialog(event: param.parameterized.Event) -> None:
+        if not event.new:
+            composer.focus()  # in a shadow root the dialog cannot find what had the keyboard before
+
+    # Dialogs are made when they are asked for: together they take as long as the rest of the page.
+    def hang(dialog: pmui.Dialog) -> pmui.Dialog:
+        dialog.param.watch(on_dialog, "open")
+        shelf.append(dialog)
+        return dialog
+
+    @cache
+    def help_dialog() -> pmui.Dialog:
+        return hang(_help())
+
+    @cache
+    def connect() -> ConnectView:
+        view = ConnectView(state, runtime.connections)
+        hang(view.dialog)
+        return view
 
     def close_sidebar() -> None:
         page.sidebar_open = False
 
     def show_help() -> None:
-        help_dialog.open = True
+        help_dialog().open = True
 
     def show_connect(*_: object) -> None:
-        pn.state.execute(connect.open)
+        pn.state.execute(connect().open)
 
     def fit_screen(dark: bool, narrow: bool) -> None:
         page.dark_theme = dark
@@ -167,19 +185,13 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         for view in themed:
             view.dark = page.dark_theme
 
-    def on_dialog(event: param.parameterized.Event) -> None:
-        if not event.new:
-            composer.focus()  # in a shadow root the dialog cannot find what had the keyboard before
-
-    connect.dialog.param.watch(on_dialog, "open")
-    help_dialog.param.watch(on_dialog, "open")
     page.param.watch(update_theme, "dark_theme")
     update_theme()
     plug = pmui.IconButton(icon="power", description="Connect a model", on_click=show_connect, margin=0)
     page.param.update(
         sidebar=[conversations],
         header=[pn.Row(picker, plug, sizing_mode="stretch_width", max_width=440, align="center", margin=(0, 16))],
-        main=[pn.Column(transcript, composer, connect, help_dialog, sizing_mode="stretch_both", margin=0)],
+        main=[pn.Column(transcript, composer, shelf, sizing_mode="stretch_both", margin=0)],
     )
 
 

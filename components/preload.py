@@ -1,4 +1,4 @@
-"""Opens what a page will show before the page is built, while awaiting is still possible.
+"""Opens what a page will show, and sends its first view, before the page is built, while awaiting is still possible.
 
 Panel builds a page in one go, from `app.py`, and sends it at once. What takes a database is therefore read in the hook
 that the server calls before (https://docs.bokeh.org/en/latest/docs/reference/application/handlers/handler.html).
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import panel as pn
 from bokeh.application.handlers import Handler
 from bokeh.server.contexts import BokehServerContext, BokehSessionContext
 from panel.io.state import set_curdoc
 
-from components import session
+from components import ahead, session
 from components.chat.transcript import prepare_window
+from components.first_view import first_view
 from components.state import ConversationState
 from services.runtime import Runtime, opened_runtime
 
@@ -26,7 +28,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Prepared = tuple[Runtime, ConversationState]
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a page is filled with."""
+
+    runtime: Runtime
+    state: ConversationState
+    view: dict[str, Any]
+    """The template's variables."""
+
 
 PATIENCE_S = 1.0
 """After which the page goes out without its conversation, which then follows."""
@@ -63,7 +74,11 @@ class Preload(Handler):
             except TimeoutError:
                 state.close()
             else:
-                self._prepared[id] = runtime, state
+                view = first_view(
+                    state, dark=session.dark(), chosen=session.chosen_dark() is not None, sidebar=not session.on_phone()
+                )
+                self._prepared[id] = Prepared(runtime, state, view)
+                await ahead.send(view)
 
     def take(self, session_id: str) -> Prepared | None:
         """Return what was opened for a session, once."""

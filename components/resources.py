@@ -12,8 +12,8 @@ from bokeh.resources import Resources
 from panel.io import server, state
 from panel.io.resources import Bundle, bundle_resources
 
-_UNUSED = ("tabulator", "luxon", "bokeh-gl")
-"""Parts of the names of files for tables, their dates and WebGL."""
+_UNUSED = ("tabulator", "luxon", "bokeh-gl", "es-module-shims")
+"""Parts of the names of files for tables, their dates, WebGL, and import maps (see first.html)."""
 
 _bundles: dict[tuple[object, ...], Bundle] = {}
 
@@ -26,6 +26,11 @@ def _bundle_once(roots: object, resources: Resources, *args: Any, **more: Any) -
             files[:] = [file for file in files if not any(name in str(file) for name in _UNUSED)]
         _bundles[key] = bundle
     return _bundles[key]
+
+
+def scripts() -> list[str]:
+    """Return the addresses of the scripts that pages load, in their order; none before the first page."""
+    return [str(file) for bundle in list(_bundles.values())[:1] for file in bundle.js_files]
 
 
 def install() -> None:

@@ -66,6 +66,12 @@ def system_dark() -> bool | None:
     return None if said is None else said == "dark"
 
 
+def dark() -> bool:
+    """Whether the page is dark at first."""
+    chosen = chosen_dark()
+    return bool(system_dark() if chosen is None else chosen)
+
+
 def on_phone() -> bool:
     """Whether the window is narrow, as it was last time or a phone's browser says: a sidebar would cover it."""
     last = (pn.state.cookies or {}).get("panelist_narrow")

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import param
-from panel.custom import JSComponent
 from panel.models.esm import DataEvent
 
-from components.scripts import joined
+from components.scripts import ScriptComponent, joined
 from components.state import ConversationState
 from services.chat import MAX_TEXT
 from services.errors import NotFoundError, PanelistError
@@ -41,7 +40,7 @@ def held_because(state: ConversationState) -> str:
     return "Not sent, because Panelist was stopped:" if ended else "Not sent, because the last answer did not finish:"
 
 
-class Composer(JSComponent):
+class Composer(ScriptComponent):
     """Owns its text in the browser; the server hears of it when it is sent, and answers when it is stored."""
 
     conversation: str | None = param.String(default=None, allow_None=True, doc="Whose draft is shown.")  # type: ignore[assignment]

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import param
-from panel.custom import JSComponent
 from panel.models.esm import DataEvent
 
 from components.chat.streaming import StreamingMarkdown
 from components.chat.views import CHIPS, answer_html, empty_view, message_view, outline_of
 from components.diagrams import ADDRESSES
-from components.scripts import joined
+from components.scripts import ScriptComponent, joined
 from components.state import ConversationState, Delta, Notice
 from services.conversation import Versions
 from services.messages import Message
@@ -55,7 +54,7 @@ async def _prepare(shown: Sequence[Message]) -> None:
     await asyncio.to_thread(lambda: [answer_html(m.text) for m in shown if m.role == "assistant"])
 
 
-class Transcript(JSComponent):
+class Transcript(ScriptComponent):
     """Follows the state's path: sends what changed of it, and paints the reply being written."""
 
     dark: bool = param.Boolean(default=False)  # type: ignore[assignment]

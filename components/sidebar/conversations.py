@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import param
-from panel.custom import JSComponent
 from panel.models.esm import DataEvent
 
-from components.scripts import joined
+from components.scripts import ScriptComponent, joined
 from components.state import ConversationState
 
 _HERE = Path(__file__).parent
 
 
-class ConversationList(JSComponent):
+class ConversationList(ScriptComponent):
     """One component for all rows, however many there are."""
 
     items: list[dict[str, Any]] = param.List(default=[], doc="Id, title and time (ms since 1970) of each.")  # type: ignore[assignment]

@@ -38,10 +38,6 @@ MAX_MODEL = 200
 PAGE = 200
 """Conversations that the list shows at first, and more each time its end is reached."""
 
-PACE_S = 0.04
-"""Seconds between two looks at a run that is being written: what came meanwhile is shown in one piece."""
-
-
 PORTION = 4_000
 """Characters that are painted at once: some milliseconds of Markdown."""
 
@@ -435,7 +431,7 @@ class ConversationState(param.Parameterized):
             async for batch in self._chat.follow(self._owner, run_id):
                 # Only text comes fast enough to be gathered; the rest is shown at once.
                 if await self._apply(message_id, batch) and not isinstance(batch[-1].event, RunFinished):
-                    await asyncio.sleep(PACE_S)
+                    await self._chat.pace.rest()
             opened = await self._chat.open(self._owner, conversation_id)
         except NotFoundError:
             await self._leave(conversation_id)

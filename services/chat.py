@@ -19,6 +19,7 @@ from services.conversation import Conversation, Options, Queued, Versions
 from services.errors import InputError, NotFoundError, PanelistError, StorageError
 from services.events import Numbered
 from services.messages import ENDED_BY_MODEL, Message, clean_text, new_id
+from services.pacing import Pace
 from services.providers.base import Provider
 from services.runner import RunLog, RunManager
 from services.settings import Settings
@@ -78,7 +79,10 @@ class ChatService:
         connections: Connections,
         provider: Provider,
         trouble: StorageTrouble,
+        pace: Pace | None = None,
     ) -> None:
+        self.pace = pace or Pace()
+        """Of whoever follows runs."""
         self._store = store
         self._trouble = trouble
         self._runs = runs

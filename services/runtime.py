@@ -16,6 +16,7 @@ from services.endpoints import Endpoint
 from services.keys import KeyRing
 from services.logs import set_up_logging
 from services.loop import Deadlines
+from services.pacing import Pace
 from services.providers.base import KeySource, Provider
 from services.providers.client import OpenAIProvider
 from services.providers.demo import DemoTransport
@@ -53,8 +54,10 @@ class Runtime:
         await self.store.close()
 
 
-def make_provider(key_of: KeySource, *, stall_s: float = 60.0, demo_pace: float = 1.0) -> Provider:
-    """Return the provider that reaches every endpoint, the demo one inside this process.
+def make_provider(
+    key_of: KeySource, *, stall_s: float = 60.0, demo_pace: float = 1.0, pace: Pace | None = None
+) -> Provider:
+    """Return the provider that reaches every endpoint, the demo one inside this process, and reads at a pace.
 
     After a finish reason it waits for the usage no longer than a run may be silent: the answer is whole by then.
     """
@@ -63,7 +66,7 @@ def make_provider(key_of: KeySource, *, stall_s: float = 60.0, demo_pace: float 
     def transport_for(endpoint: Endpoint) -> DemoTransport | None:
         return demo if endpoint.is_demo else None
 
-    return OpenAIProvider(key_of, transport_for=transport_for, tail_timeout_s=min(5.0, stall_s / 2))
+    return OpenAIProvider(key_of, transport_for=transport_for, tail_timeout_s=min(5.0, stall_s / 2), pace=pace)
 
 
 async def open_runtime(settings: Settings, *, provider: Provider | None = None) -> Runtime:
@@ -75,13 +78,17 @@ async def open_runtime(settings: Settings, *, provider: Provider | None = None) 
     keys = KeyRing(settings.values, settings.app_dir)
     store = await Store.open(settings.database)
     try:
-        return await _wire(settings, store, keys, provider or make_provider(keys.key_of, stall_s=settings.stall_s))
+        pace = Pace()
+        provider = provider or make_provider(keys.key_of, stall_s=settings.stall_s, pace=pace)
+        return await _wire(settings, store, keys, provider, pace)
     except BaseException:
         await store.close()  # and its lock with it, or the next attempt would find the database in use
         raise
 
 
-async def _wire(settings: Settings, store: Store, keys: KeyRing, provider: Provider) -> Runtime:
+async def _wire(
+    settings: Settings, store: Store, keys: KeyRing, provider: Provider, pace: Pace | None = None
+) -> Runtime:
     await store.interrupt_orphans()
     deadlines = Deadlines(first_token_s=settings.first_token_s, stall_s=settings.stall_s, run_s=settings.run_s)
     trouble = StorageTrouble(store.check)
@@ -89,7 +96,7 @@ async def _wire(settings: Settings, store: Store, keys: KeyRing, provider: Provi
     runs = RunManager(store, provider, deadlines, settings.tries, trouble)
     connections = Connections(settings, keys, provider, store)
     await connections.load()
-    chat = ChatService(settings, store, runs, connections, provider, trouble)
+    chat = ChatService(settings, store, runs, connections, provider, trouble, pace)
     return Runtime(settings, store, runs, connections, chat, provider, trouble)
 
 

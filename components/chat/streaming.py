@@ -18,41 +18,49 @@ class StreamingMarkdown:
         self._tail = ""
         self._thought_s = 0.0
 
-    def paint(self, delta: Delta) -> dict[str, Any]:
-        """Take a delta in and return what the page has to do: append `r` and `f`, change the tail by `k` and `t`."""
-        message: dict[str, Any] = {"type": "live", "id": self.message_id}
+    def paint(self, delta: Delta) -> list[Any]:
+        """Take a delta in and return what the page has to do: ["live", id, kept, tail, blocks, kept, more].
+
+        The tail's HTML is what it was, up to `kept`, and then `tail`; None leaves it. `blocks` are finished, and come
+        before it: their HTML is that of the tail before this paint, up to their `kept`, and then `blocks`. `more` is
+        about reasoning. Lists take half the room of maps on Bokeh's wire, and what is absent at the end none.
+        """
+        more: dict[str, Any] = {}
         if delta.thinking_s is not None:
-            message["thinking"] = delta.thinking_s
+            more["thinking"] = delta.thinking_s
         if delta.thought_s is not None:
             self._thought_s += delta.thought_s
-            message["thought"] = self._thought_s
+            more["thought"] = self._thought_s
         if delta.reasoning:
-            message["r"] = delta.reasoning
-        if delta.text:
-            self._fed.append(delta.text)
-            self._stream.feed(delta.text)
-            paint = self._stream.paint()
-            if paint.frozen:
-                message["f"] = paint.frozen
-            message |= self._tail_change(paint.tail)
-        return message
+            more["r"] = delta.reasoning
+        if not delta.text:
+            return ["live", self.message_id, 0, None, "", 0, more]
+        self._fed.append(delta.text)
+        self._stream.feed(delta.text)
+        paint = self._stream.paint()
+        return self._message(paint.frozen, paint.tail, more)
 
-    def finish(self, text: str) -> tuple[dict[str, Any], bool]:
+    def finish(self, text: str) -> tuple[list[Any], bool]:
         """Return the last paint, and whether the page then shows `text`, the whole answer, as a fresh render would.
 
         It does not when a run ended before anybody could follow it, or when the text's end changed its beginning.
         """
         paint = self._stream.finish()
-        message: dict[str, Any] = {"type": "live", "id": self.message_id, **self._tail_change("")}
-        if paint.frozen:
-            message["f"] = paint.frozen
-        return message, not paint.changed and "".join(self._fed) == text
+        return self._message(paint.frozen, "", {}), not paint.changed and "".join(self._fed) == text
 
-    def _tail_change(self, tail: str) -> dict[str, Any]:
-        kept = _common_length(self._tail, tail)
-        self._tail = tail
-        # The page counts UTF-16 units, as every string in a browser does.
-        return {"k": len(tail[:kept].encode("utf-16-le")) // 2, "t": tail[kept:]}
+    def _message(self, frozen: str, tail: str, more: dict[str, Any]) -> list[Any]:
+        before, self._tail = self._tail, tail
+        message: list[Any] = ["live", self.message_id, *_change(before, tail)]
+        if frozen or more:
+            kept, rest = _change(before, frozen)
+            message += [rest, kept]
+        return [*message, more] if more else message
+
+
+def _change(before: str, now: str) -> tuple[int, str]:
+    """Return how much of `before`, in UTF-16 units as a browser counts, is kept, and what comes instead of the rest."""
+    kept = _common_length(before, now)
+    return len(now[:kept].encode("utf-16-le")) // 2, now[kept:]
 
 
 def _common_length(one: str, other: str) -> int:

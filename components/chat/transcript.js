@@ -245,9 +245,8 @@ export function render({model, el, view}) {
       contents.reached(id)
     },
     outline({items}) { contents.told(items) },
-    // A paint of the reply being written: text of its reasoning, finished blocks, and its open tail, of which the
-    // first `k` UTF-16 units are those of the tail before.
-    live({id, r, f, k, t, thinking, thought}) {
+    // A paint of the reply being written (streaming.py): finished blocks, its open tail, and what it thinks.
+    live(id, kept, tail, blocks = "", held = 0, {r, thinking, thought} = {}) {
       const entry = articles.get(id)
       if (!entry) { return }
       if (thinking !== undefined) { showThinking(entry, thinking) }
@@ -258,14 +257,14 @@ export function render({model, el, view}) {
         entry.tail = element("div", {class: "tail"})
         entry.body.append(entry.tail)
       }
-      if (f) {
+      if (blocks || held) {
         const last = entry.tail.previousElementSibling
-        entry.tail.insertAdjacentHTML("beforebegin", f)
+        entry.tail.insertAdjacentHTML("beforebegin", entry.tailHtml.slice(0, held) + blocks)
         voice.painted(id, last, entry.tail, entry.body)
         drawing.look(entry.body)
       }
-      if (t !== undefined) {
-        entry.tailHtml = entry.tailHtml.slice(0, k) + t
+      if (tail !== null) {
+        entry.tailHtml = entry.tailHtml.slice(0, kept) + tail
         entry.tail.innerHTML = entry.tailHtml
       }
     },
@@ -313,7 +312,10 @@ export function render({model, el, view}) {
       toast.addEventListener("mouseleave", () => { timer = setTimeout(close, 6000) })
     },
   }
-  model.on("msg:custom", (msg) => { hear(); handlers[msg.type](msg) })
+  model.on("msg:custom", (msg) => {
+    hear()
+    if (Array.isArray(msg)) { handlers.live(...msg.slice(1)) } else { handlers[msg.type](msg) }
+  })
 
   // --- the line to the server --------------------------------------------------------------------------------------
   const PING_MS = 1000

@@ -91,7 +91,7 @@ class Transcript(ScriptComponent):
         state.param.watch(self._on_trouble, ["trouble", "ending"])
         state.prepare = self._prepare
 
-    def _tell(self, message: dict[str, Any]) -> None:
+    def _tell(self, message: dict[str, Any] | list[Any]) -> None:
         if self._ready:
             self._send_msg(message)
 

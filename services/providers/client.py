@@ -18,7 +18,8 @@ import openai
 
 from services.endpoints import Api, Endpoint, profile_of
 from services.errors import Failure, ModelError
-from services.events import RunEvent
+from services.events import RunEvent, is_delta
+from services.pacing import Pace
 from services.providers import chat, failures, responses
 from services.providers.accumulator import Accumulator
 from services.providers.answers import kind_of, model_names, read_all, read_answer
@@ -31,6 +32,8 @@ _log = logging.getLogger(__name__)
 
 _LIST_TIMEOUT_S = 10.0
 _MAX_ERROR_BYTES = 64 * 1024
+_LARGE_PIECE = 8 * 1024
+"""Half of what the transport hands over at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,22 @@ async def _cap_refusal(response: httpx2.Response) -> None:
         response.stream = _Capped(response.stream)
 
 
+class _Flow:
+    """A body that is read at a pace once the answer flows."""
+
+    def __init__(self, pace: Pace | None) -> None:
+        self._pace = pace
+        self.began = False
+
+    async def gathered(self, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        """Yield what comes, all that came during a rest in one piece; a large piece says that there is more already."""
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield piece
+                if self._pace is not None and self.began and len(piece) < _LARGE_PIECE:
+                    await self._pace.rest()
+
+
 def _over_the_network(endpoint: Endpoint) -> httpx2.AsyncBaseTransport | None:
     return None
 
@@ -97,8 +116,13 @@ class OpenAIProvider(Provider):
         transport_for: TransportFor = _over_the_network,
         connect_timeout_s: float = 5.0,
         tail_timeout_s: float = 5.0,
+        pace: Pace | None = None,
     ) -> None:
-        """Wait, after the finish reason, `tail_timeout_s` at most for the usage and the stream's end."""
+        """Wait, after the finish reason, `tail_timeout_s` at most for the usage and the stream's end.
+
+        With a `pace`, what comes of an answer is gathered between two looks from its first word on.
+        """
+        self._pace = pace
         self._key_of = key_of
         self._transport_for = transport_for
         self._connect_timeout_s = connect_timeout_s
@@ -118,13 +142,16 @@ class OpenAIProvider(Provider):
                 _log.debug("%s answered with status %s", asked.name, response.status_code)
                 headers = response.headers
                 acc = dialect.accumulator(asked, headers, failures.request_id_of(headers))
+                in_process = self._transport_for(request.endpoint) is not None  # which then has its own pace
+                flow = _Flow(None if in_process else self._pace)
                 async with (
-                    aclosing(response.aiter_bytes()) as pieces,
+                    aclosing(flow.gathered(response.aiter_bytes())) as pieces,
                     aclosing(
                         read_answer(pieces, headers.get("content-type", ""), asked, acc, self._tail_timeout_s)
                     ) as events,
                 ):
                     async for event in events:
+                        flow.began = flow.began or is_delta(event)
                         yield event
         except Exception as error:  # whatever the SDK and the transports raise becomes a failure in words
             if acc is not None and acc.has_reason and not isinstance(error, ModelError):

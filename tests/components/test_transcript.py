@@ -37,7 +37,10 @@ class Browser:
         self.painted: list[str] = []
         self.live: list[dict[str, Any]] = []
 
-    def tell(self, message: dict[str, Any]) -> None:
+    def tell(self, message: dict[str, Any] | list[Any]) -> None:
+        if isinstance(message, list):
+            self.paint(*message[1:])
+            return
         match message["type"]:
             case "show" | "patch":
                 if message["type"] == "show":
@@ -52,19 +55,23 @@ class Browser:
                 self.order = message["order"]
                 self.more = message["more"]
                 self.empty = message.get("empty")
-            case "live":
-                self.live.append(message)
-                id = message["id"]
-                self.html[id] += message.get("f", "")
-                self.reasoning[id] = self.reasoning.get(id, "") + message.get("r", "")
-                if "t" in message:
-                    units = self.tail.get(id, "").encode("utf-16-le")[: 2 * message["k"]]
-                    self.tail[id] = units.decode("utf-16-le") + message["t"]
-                    self.painted.append(self.html[id] + self.tail[id])
             case "settle":
                 assert self.tail.pop(message["id"]) == ""
             case _:
                 self.others.append(message)
+
+    def paint(
+        self, id: str, kept: int, tail: str | None, blocks: str = "", held: int = 0, more: dict[str, Any] | None = None
+    ) -> None:
+        """Do what transcript.js does."""
+        more = more or {}
+        self.live.append({"id": id, **more})
+        before = self.tail.get(id, "").encode("utf-16-le")
+        self.html[id] += before[: 2 * held].decode("utf-16-le") + blocks
+        self.reasoning[id] = self.reasoning.get(id, "") + more.get("r", "")
+        if tail is not None:
+            self.tail[id] = before[: 2 * kept].decode("utf-16-le") + tail
+            self.painted.append(self.html[id] + self.tail[id])
 
 
 class Page(Transcript):
@@ -151,9 +158,18 @@ async def test_a_run_that_nobody_could_follow_is_shown_whole() -> None:
     _, right = stream.finish("an answer")
     assert not right
     stream = StreamingMarkdown("m")
-    stream.paint(Delta("m", "", "an ans"))
+    assert stream.paint(Delta("m", "", "an ans")) == ["live", "m", 0, '<p dir="auto">an ans</p>\n']
     _, right = stream.finish("an answer")
     assert not right
+
+
+def test_a_finished_block_is_not_sent_twice() -> None:
+    """It was on the page as the open tail; an emoji in it counts two, as it does in the browser."""
+    stream = StreamingMarkdown("m")
+    stream.paint(Delta("m", "", "An 😀 that is **done** and"))
+    painted = stream.paint(Delta("m", "", " closed.\n\nNext\n"))
+    before = '<p dir="auto">An 😀 that is <strong>done</strong> and'
+    assert painted == ["live", "m", 14, "Next</p>\n", " closed.</p>\n", len(before) + 1]
 
 
 async def test_a_whole_answer_replaces_a_reply_that_was_never_painted(make: Make) -> None:

@@ -14,6 +14,7 @@ from services.endpoints import Api, Endpoint, ProfileName
 from services.errors import Failure, ModelError
 from services.events import RunEvent, StepFinished, TextDelta
 from services.messages import Message, TextPart
+from services.pacing import Pace
 from services.providers.base import ModelRequest
 from services.providers.client import OpenAIProvider
 
@@ -64,6 +65,7 @@ async def provider(
     handler: Callable[[httpx2.Request], httpx2.Response] | None = None,
     key: str | None = KEY,
     tail_timeout_s: float = 5.0,
+    pace: Pace | None = None,
 ) -> AsyncIterator[OpenAIProvider]:
     async def key_of(endpoint: Endpoint) -> str | None:
         return key
@@ -71,7 +73,7 @@ async def provider(
     def transport_for(endpoint: Endpoint) -> httpx2.AsyncBaseTransport | None:
         return httpx2.MockTransport(handler) if handler else None
 
-    made = OpenAIProvider(key_of, transport_for=transport_for, tail_timeout_s=tail_timeout_s)
+    made = OpenAIProvider(key_of, transport_for=transport_for, tail_timeout_s=tail_timeout_s, pace=pace)
     try:
         yield made
     finally:

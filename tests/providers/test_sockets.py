@@ -10,6 +10,7 @@ import pytest
 
 from services.errors import ModelError
 from services.events import TextDelta
+from services.pacing import Pace
 from tests.providers.asking import ANSWER, KEY, ask, data, finished, provider, request, text
 from tests.providers.sockets import CHUNKED, chunk, hanging, head, reset, sending, serving, stay
 
@@ -25,6 +26,38 @@ async def test_a_good_answer_leaves_the_connection_for_the_next() -> None:
     assert len(server.requests) == 3
     assert server.connections == 1
     assert b"authorization: Bearer " + KEY.encode() in server.requests[0]
+
+
+class Patient(Pace):
+    """Rests until the server has said everything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rests = 0
+        self.said = asyncio.Event()
+
+    async def rest(self) -> None:
+        self.rests += 1
+        await self.said.wait()
+        await asyncio.sleep(0.05)  # it has to arrive, too
+
+
+async def test_what_comes_during_a_rest_is_read_in_one_piece() -> None:
+    pace = Patient()
+
+    async def script(writer: asyncio.StreamWriter) -> None:
+        await sending(CHUNKED, chunk(data("0 ")), then=stay)(writer)
+        while not pace.rests:  # only from the first word on: until then nobody gathers
+            await asyncio.sleep(0.001)
+        await sending(*(chunk(data(f"{number} ")) for number in range(1, 50)), then=stay)(writer)
+        await sending(chunk(data(finish="stop") + "data: [DONE]\n\n"), b"0\r\n\r\n", then=stay)(writer)
+        pace.said.set()
+
+    async with serving(script) as server, provider(pace=pace) as made:
+        events, failure = await ask(made, request(server.url))
+    assert failure is None
+    assert (text(events), finished(events)) == ("".join(f"{number} " for number in range(50)), True)
+    assert pace.rests <= 2, "one by one they would have been fifty"
 
 
 async def test_without_a_key_there_is_no_header() -> None:

@@ -1,0 +1,36 @@
+"""How often what flows is looked at: a token on its own costs as much as ten of them together."""
+
+from __future__ import annotations
+
+import asyncio
+
+LEAST_S = 0.04
+"""Seconds between two looks while there is little to do: 25 pictures a second read as one movement."""
+MOST_S = 0.16
+"""While there is more to do than the event loop can; what is shown is then late by this and some."""
+_WEIGHT = 0.1
+"""Of the newest look in the average of how late they are."""
+_PATIENCE = 5.0
+"""Seconds of rest for each second that looks are late."""
+
+
+class Pace:
+    """The rest between two looks at what flows, one for the process: all of them together are what it has to do.
+
+    A look that comes late says that the event loop is busy, so that all rest longer and gather more in one piece.
+    """
+
+    def __init__(self) -> None:
+        self._late_s = 0.0
+
+    @property
+    def rest_s(self) -> float:
+        """Seconds that a rest takes now."""
+        return min(MOST_S, LEAST_S + _PATIENCE * self._late_s)
+
+    async def rest(self) -> None:
+        """Wait until it is time for the next look."""
+        now = asyncio.get_running_loop().time
+        due = now() + self.rest_s
+        await asyncio.sleep(self.rest_s)
+        self._late_s += _WEIGHT * (max(0.0, now() - due) - self._late_s)

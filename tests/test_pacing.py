@@ -1,0 +1,32 @@
+"""How often what flows is looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from services.pacing import LEAST_S, MOST_S, Pace
+
+
+async def test_rests_are_short_while_there_is_little_to_do() -> None:
+    assert Pace().rest_s == LEAST_S
+
+
+async def test_a_busy_loop_makes_all_rest_longer_and_a_calm_one_shorter_again() -> None:
+    pace = Pace()
+
+    async def busy() -> None:
+        for _ in range(12):
+            time.sleep(0.06)
+            await asyncio.sleep(0)
+
+    for _ in range(4):
+        await asyncio.gather(busy(), pace.rest())
+    long = pace.rest_s
+    assert LEAST_S < long <= MOST_S
+    pace._late_s = 10.0
+    assert pace.rest_s == MOST_S, "there is an end to it"
+    pace._late_s = 0.01
+    for _ in range(20):
+        await pace.rest()
+    assert pace.rest_s < LEAST_S + 0.05

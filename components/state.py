@@ -42,6 +42,10 @@ PORTION = 4_000
 """Characters that are painted at once: some milliseconds of Markdown."""
 
 
+LOOK_AFTER_S = 0.05
+"""Seconds between a change and the look at it: what somebody waits for comes first, and one look does for several."""
+
+
 LOOK_AGAIN_S = 1.0
 """Seconds after which what could not be read is tried once more."""
 
@@ -293,12 +297,14 @@ class ConversationState(param.Parameterized):
     async def delete(self, conversation_id: str) -> None:
         """Take a conversation out of the list, with an undo in the notice."""
         with self._telling():
-            gone = next((c for c in self.conversations if c.id == conversation_id), None)
-            await self._chat.delete(self._owner, conversation_id)
-            here = self.conversation is not None and self.conversation.id == conversation_id
-            if here:
-                await self.open(None)
-            await self._refresh_list()
+            known = (*self.conversations, self.conversation)
+            gone = next((c for c in known if c is not None and c.id == conversation_id), None)
+            async with self._looking:  # a look in between would take it for deleted by somebody else
+                await self._chat.delete(self._owner, conversation_id)
+                here = self.conversation is not None and self.conversation.id == conversation_id
+                if here:
+                    await self.open(None)
+                await self._refresh_list()
             if gone is not None:
                 undo = partial(self.restore, conversation_id, reopen=here)
                 self.notice = Notice(f"Deleted “{gone.title}”.", undo=undo)
@@ -494,6 +500,7 @@ class ConversationState(param.Parameterized):
 
     async def _listen(self, changes: AsyncGenerator[None, None]) -> None:
         async for _ in changes:
+            await asyncio.sleep(LOOK_AFTER_S)
             try:
                 await self._look()
             except Exception:  # the last wall: a tab that hears nothing any more would be dead
@@ -512,7 +519,12 @@ class ConversationState(param.Parameterized):
                 await self._refresh_list()
                 if self._unread is not None and self.trouble is None:
                     await self.open(self._unread)
-                await self._catch_up()
+                here = self.conversation
+                try:
+                    await self._catch_up()
+                except NotFoundError:
+                    assert here is not None
+                    await self._leave(here.id)
 
     async def _refresh_list(self) -> None:
         self._asked = asked = self._asked + 1
@@ -527,14 +539,15 @@ class ConversationState(param.Parameterized):
             self.conversation = dataclasses.replace(here, title=listed.title, title_source=listed.title_source)
 
     async def _catch_up(self) -> None:
-        """Show what another tab, or the end of an answer, did in the open conversation."""
+        """Show what another tab, or the end of an answer, did in the open conversation.
+
+        Raises:
+            NotFoundError: it was deleted.
+        """
         here, turn = self.conversation, self._latest
         listed = next((c for c in self.conversations if here is not None and c.id == here.id), None)
         if here is not None and listed is None:  # deleted, or one of the old ones that the list does not show
-            try:
-                await self._chat.waiting(self._owner, here.id)
-            except NotFoundError:
-                await self._leave(here.id)
+            await self._chat.waiting(self._owner, here.id)
         if here is None or listed is None or not self.path or self._sending.locked():
             return
         unfollowed = self.run_id is None and (

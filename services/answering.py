@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -109,13 +109,15 @@ class Answering:
         except StorageError:
             self._find_out(owner, conversation.id, run_id, asked)
             raise
+        new = (answer,) if question is None else (question, answer)
         if begun.fresh:
-            self._start(owner, begun.conversation.id, run_id, answer.id, asked)
+            known = new if new[0].parent_id is None else None  # the first question: there is nothing else to read
+            self._start(owner, begun.conversation.id, run_id, answer.id, asked, known)
         elif begun.run_id is not None:  # its commit may have seemed to fail the first time
             await self._start_stored(owner, begun.conversation.id, begun.run_id, asked)
         if not begun.fresh:
             return begun, ()  # what is new was never stored
-        return begun, (answer,) if question is None else (question, answer)
+        return begun, new
 
     def _find_out(self, owner: str, conversation_id: str, run_id: str, asked: Options) -> None:
         """See to a run whose beginning could not be stored: the commit may have been done, and only its word lost."""
@@ -143,8 +145,19 @@ class Answering:
         options = conversation.options
         return Options(endpoint=options.endpoint or self._connections.default.name, model=options.model)
 
-    def _start(self, owner: str, conversation_id: str, run_id: str, answer_id: str, asked: Options) -> None:
-        """Start a run that storage holds, and that writes the answer or goes on with what is there of it."""
+    def _start(
+        self,
+        owner: str,
+        conversation_id: str,
+        run_id: str,
+        answer_id: str,
+        asked: Options,
+        known: Sequence[Message] | None = None,
+    ) -> None:
+        """Start a run that storage holds, and that writes the answer or goes on with what is there of it.
+
+        `known` is the path to the answer, where that need not be read.
+        """
         if (
             conversation_id in self._titling
         ):  # a local server may take one request at a time, and this one is waited for
@@ -154,7 +167,7 @@ class Answering:
         async def prepare() -> ModelRequest:
             endpoint = self._connections.get(asked.endpoint)
             model = asked.model or await self._connections.default_model(endpoint)
-            path = await self._store.path(owner, conversation_id, answer_id)
+            path = known or await self._store.path(owner, conversation_id, answer_id)
             return build_request(path, endpoint=endpoint, model=model, system_prompt=self._settings.system_prompt)
 
         def on_end(run: RunLog) -> None:

@@ -401,6 +401,8 @@ class ChatService:
         return await self.open(owner, conversation_id)
 
     async def _shown(self, owner: str, begun: Begun, new: tuple[Message, ...]) -> Opened:
+        if new and new[0].parent_id is None:  # the conversation's first question: this is all there is
+            return Opened(begun.conversation, new, {}, begun.run_id)
         return await self._read_back(owner, Opened(begun.conversation, new, {}, begun.run_id, whole=False))
 
     async def _read_back(self, owner: str, known: Opened) -> Opened:

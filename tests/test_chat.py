@@ -376,7 +376,8 @@ async def test_an_answer_that_was_cut_off_goes_on_in_place(open_app: OpenRuntime
 
 
 async def test_an_answer_that_was_deleted_before_it_was_asked_for_is_stopped(open_app: OpenRuntime) -> None:
-    app = await open_app(ScriptedProvider())
+    app = await open_app(ScriptedProvider(answer("Hi")))
+    first = await whole_run(app.chat, await app.chat.send(OWNER, "First"))
     path = app.store.path
 
     async def too_late(owner, conversation_id, *args):
@@ -384,12 +385,12 @@ async def test_an_answer_that_was_deleted_before_it_was_asked_for_is_stopped(ope
         return await path(owner, conversation_id, *args)
 
     app.store.path = too_late
-    opened = await app.chat.send(OWNER, "Hello")
+    opened = await app.chat.send(OWNER, "Hello", conversation_id=first.conversation.id)
     async for _ in app.chat.follow(OWNER, opened.run_id or ""):
         pass
     app.store.path = path
     await app.chat.restore(OWNER, opened.conversation.id)
-    assert (await app.chat.open(OWNER, opened.conversation.id)).path[1].status == "stopped"
+    assert (await app.chat.open(OWNER, opened.conversation.id)).path[3].status == "stopped"
 
 
 @pytest.mark.parametrize("what", ["unqueue", "delete", "restore"])

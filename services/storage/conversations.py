@@ -71,8 +71,11 @@ async def set_head(connection: AsyncConnection, conversation_id: str, message_id
     )
 
 
-async def touch(connection: AsyncConnection, conversation_id: str, now: datetime) -> None:
-    """Move the conversation to the top of its owner's list, even when the clock stands still or was set back."""
+async def touch(connection: AsyncConnection, conversation_id: str, now: datetime, **values: str) -> Conversation:
+    """Move the conversation to the top of its owner's list, even when the clock stands still or was set back.
+
+    `values` are changed along with it.
+    """
     owner = select(conversations.c.owner).where(conversations.c.id == conversation_id).scalar_subquery()
     latest = await connection.scalar(
         select(func.max(conversations.c.updated_at)).where(
@@ -80,7 +83,13 @@ async def touch(connection: AsyncConnection, conversation_id: str, now: datetime
         )
     )
     at = now if latest is None else max(now, latest + timedelta(microseconds=1))
-    await connection.execute(update(conversations).where(conversations.c.id == conversation_id).values(updated_at=at))
+    changed = await connection.execute(
+        update(conversations)
+        .where(conversations.c.id == conversation_id)
+        .values(updated_at=at, **values)
+        .returning(conversations)
+    )
+    return rows.to_conversation(changed.one())
 
 
 def _owned(owner: str, conversation_id: str) -> ColumnElement[bool]:

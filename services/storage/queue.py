@@ -22,6 +22,11 @@ _WAITS = queued.c.removed_at.is_(None)
 async def waiting(connection: AsyncConnection, owner: str, conversation_id: str) -> list[Queued]:
     """Return what waits, the next one first."""
     await conversations.one(connection, owner, conversation_id)
+    return await waiting_in(connection, conversation_id)
+
+
+async def waiting_in(connection: AsyncConnection, conversation_id: str) -> list[Queued]:
+    """Return what waits in a conversation that was looked up, the next one first."""
     query = select(queued).where(queued.c.conversation_id == conversation_id, _WAITS).order_by(queued.c.seq)
     found = await connection.execute(query)
     return [Queued(id=row.id, text=row.text, created_at=row.created_at) for row in found]

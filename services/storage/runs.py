@@ -257,9 +257,9 @@ async def _add_run(
     )
     if request_key is not None:
         await connection.execute(insert(request_keys).values(owner=owner, key=request_key, run_id=run_id))
-    await conversations.set_head(connection, answer.conversation_id, answer.id)
-    await conversations.touch(connection, answer.conversation_id, now)
-    return Begun(await conversations.one(connection, owner, answer.conversation_id), run_id, fresh=True)
+    return Begun(
+        await conversations.touch(connection, answer.conversation_id, now, head_id=answer.id), run_id, fresh=True
+    )
 
 
 async def _usage_of(connection: AsyncConnection, message_id: str) -> Usage | None:

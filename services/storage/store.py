@@ -308,12 +308,13 @@ class Store:
 
 
 async def _snapshot(connection: AsyncConnection, owner: str, conversation_id: str) -> Snapshot:
-    path = await tree.path(connection, owner, conversation_id, None)
+    conversation = await conversations.one(connection, owner, conversation_id)
+    path = await tree.path_to(connection, conversation_id, conversation.head_id)
     return Snapshot(
-        await conversations.one(connection, owner, conversation_id),
+        conversation,
         tuple(path),
-        await tree.versions(connection, owner, conversation_id, [message.id for message in path]),
-        tuple(await queue.waiting(connection, owner, conversation_id)),
+        await tree.versions_in(connection, conversation_id, [message.id for message in path]),
+        tuple(await queue.waiting_in(connection, conversation_id)),
     )
 
 

@@ -18,7 +18,11 @@ from services.storage.schema import messages, parts
 async def path(connection: AsyncConnection, owner: str, conversation_id: str, head_id: str | None) -> list[Message]:
     """Return the messages from the root to `head_id`, by default the conversation's own head."""
     conversation = await conversations.one(connection, owner, conversation_id)
-    head_id = head_id or conversation.head_id
+    return await path_to(connection, conversation_id, head_id or conversation.head_id)
+
+
+async def path_to(connection: AsyncConnection, conversation_id: str, head_id: str | None) -> list[Message]:
+    """Return the messages from the root to `head_id` in a conversation that was looked up; none for None."""
     if head_id is None:
         return []
     steps = _upwards(conversation_id, head_id)
@@ -41,6 +45,13 @@ async def versions(
 ) -> dict[str, Versions]:
     """Return each message's place among its siblings. Ids that are not in the conversation are left out."""
     await conversations.one(connection, owner, conversation_id)
+    return await versions_in(connection, conversation_id, message_ids)
+
+
+async def versions_in(
+    connection: AsyncConnection, conversation_id: str, message_ids: Collection[str]
+) -> dict[str, Versions]:
+    """Return each message's place among its siblings in a conversation that was looked up."""
     sibling = messages.alias("sibling")
     found = await connection.execute(
         select(messages.c.id, sibling.c.id.label("sibling_id"))
@@ -93,8 +104,9 @@ async def add(connection: AsyncConnection, new: Sequence[Message]) -> None:
     last = await connection.scalar(
         select(func.max(messages.c.seq)).where(messages.c.conversation_id == conversation_id)
     )
+    ids = {message.id for message in new}
     for seq, message in enumerate(new, start=(last or 0) + 1):
-        if message.parent_id is not None:
+        if message.parent_id is not None and message.parent_id not in ids:
             await require(connection, conversation_id, message.parent_id)
         await connection.execute(insert(messages).values(rows.from_message(message, seq)))
         await add_parts(connection, message.id, message.parts)

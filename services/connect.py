@@ -14,6 +14,7 @@ from services.errors import Failure, InputError, ModelError
 from services.keys import KeyRing, write_env
 from services.messages import new_id
 from services.providers.base import Provider
+from services.providers.demo import DEMO_COMMANDS
 from services.settings import Settings, check_key
 from services.storage.store import Store
 
@@ -131,6 +132,10 @@ class Connections:
         if self._settings.model and name == self._default:
             return self._settings.model
         return next(iter(self._models.get(name, (0.0, []))[1]), None)
+
+    def known_questions(self, name: str) -> tuple[tuple[str, str], ...]:
+        """Return the questions that an endpoint answers in a way of its own, each with what comes."""
+        return DEMO_COMMANDS if name in self._endpoints and self._endpoints[name].is_demo else ()
 
     async def find_local(self) -> list[Found]:
         """Return the model servers that answer on this machine's usual ports within half a second."""

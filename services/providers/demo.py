@@ -15,10 +15,17 @@ from typing import Any
 import httpx2
 
 from services.messages import clean_text
-from services.providers.demo_answers import Answer, answer_to, pieces_of, prepared, title_of
-from services.providers.demo_failures import Page, Refusal, failure_of
+from services.providers.demo_answers import ANSWERS, Answer, answer_to, pieces_of, prepared, title_of
+from services.providers.demo_failures import FAILURES, Page, Refusal, failure_of
 
 DEMO_MODELS: tuple[str, ...] = ("panelist-demo", "panelist-demo-thinking")
+
+DEMO_COMMANDS: tuple[tuple[str, str], ...] = (
+    *ANSWERS.items(),
+    ("/fail", "a choice of failures"),
+    *((f"/fail {word}", meaning) for word, meaning in FAILURES.items()),
+)
+"""Questions that are answered in a way of their own, and what comes."""
 
 _ENDLESS = math.inf
 _TITLE_WORDS = "title for this conversation"

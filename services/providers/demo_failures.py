@@ -102,7 +102,7 @@ _ENDINGS: dict[str, Ending] = {
 
 _PAGE = Page("<!doctype html>\n<html><head><title>Welcome</title></head><body><h1>It works!</h1></body></html>\n")
 
-_EXPLAINED = {
+FAILURES = {
     "429": "the rate limit is reached; try again in 12 s",
     "401": "no key",
     "key": "a wrong key, echoed in the error",
@@ -124,8 +124,7 @@ _EXPLAINED = {
     "error": "an error inside the stream",
     "html": "a web page instead of an answer",
 }
-FAILURES: tuple[str, ...] = tuple(_EXPLAINED)
-"""The words after `/fail`."""
+"""The words after `/fail`, and what each does."""
 
 
 def failure_of(question: str, sent: frozenset[str]) -> Answer | Refusal | Page | None:
@@ -153,6 +152,6 @@ def _half(text: str) -> str:
 
 
 def _list(name: str) -> str:
-    lines = "\n".join(f"- `/fail {word}`: {meaning}" for word, meaning in _EXPLAINED.items())
+    lines = "\n".join(f"- `/fail {word}`: {meaning}" for word, meaning in FAILURES.items())
     start = "That is not a failure I know. " if name else ""
     return f"{start}I can act these out, so that you can see how Panelist takes them:\n\n{lines}\n"

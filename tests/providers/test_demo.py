@@ -17,7 +17,7 @@ import pytest
 from openai.types.chat import ChatCompletionChunk
 
 from services.errors import mask_keys
-from services.providers.demo import DEMO_MODELS, DemoTransport
+from services.providers.demo import DEMO_COMMANDS, DEMO_MODELS, DemoTransport
 from services.providers.demo_answers import NOT_AN_AI, pieces_of, prepared
 from services.providers.demo_failures import FAILURES
 from services.render import render_markdown
@@ -295,6 +295,13 @@ async def test_every_listed_failure_fails(client: openai.AsyncOpenAI) -> None:
         except openai.APIStatusError:
             continue
         assert heard.finish_reasons != ["stop"], name
+
+
+async def test_every_question_it_is_said_to_know_is_answered_in_its_own_way(client: openai.AsyncOpenAI) -> None:
+    plain = [name for name, _ in DEMO_COMMANDS if not name.startswith("/fail ")]
+    assert {"/slow", "/think", "/long", "/fail"} <= set(plain)
+    for name in plain:
+        assert "I cannot answer that" not in (await hear(client, name)).text, name
 
 
 async def test_without_a_stream_it_answers_in_one_body(client: openai.AsyncOpenAI) -> None:

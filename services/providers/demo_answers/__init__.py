@@ -49,6 +49,14 @@ _MAX_TOUR_S = 10.0
 _TOPIC_CHARS = 200
 """A longer message is taken for text to work on, whatever words are in it."""
 
+ANSWERS = {
+    "/slow": "an answer that takes its time",
+    "/think": "an answer with its reasoning",
+    "/long": "a long answer, of 500 tokens",
+    "/long 2000": "one of as many tokens as you say",
+}
+"""Questions of their own, and what is answered."""
+
 _PIECE = re.compile(r"\s?[^\s]{1,7}|\s")
 
 

@@ -72,6 +72,7 @@ def build_page(app_dir: Path) -> Page:
         site_url="./app",
         favicon=_ICON,
         meta_description="A self-hosted AI chat in pure Python.",
+        meta_viewport="width=device-width, initial-scale=1.0, interactive-widget=resizes-content",
         dark_theme=session.dark(),
         theme_config=theme.THEME,
         raw_css=[theme.ROOT_CSS],

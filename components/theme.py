@@ -71,7 +71,7 @@ _CALM = {"@media (prefers-reduced-motion: reduce)": {"transition": "none !import
 # The shell is drawn in a shadow root, so its rules travel as its own `sx`; custom properties are inherited from there
 # by everything inside, our components included.
 SHELL_SX: dict[str, Any] = {
-    "height": "100dvh",
+    "height": "var(--panelist-height, 100dvh)",  # chat/screen.js
     "& *": _CALM,
     # The kit's spacers are headings without words, and its bar of progress has no name; ours never moves.
     "& .MuiToolbar-root > h5, & .MuiLinearProgress-root": {"visibility": "hidden"},

@@ -67,7 +67,7 @@ export function render({model, el}) {
   const taken = new Map() // by id: queued messages that were given to this text box
 
   function fit() {
-    const limit = Math.min(320, window.innerHeight * 0.4)
+    const limit = Math.min(320, visibleHeight() * 0.4)
     const long = box.value.length > MEASURED
     // Chromium lays a line of two million characters out in 0.3 s, and in 13 s where it has to find out its direction.
     box.dir = long ? (/^[^\p{L}]*[\p{Script=Hebrew}\p{Script=Arabic}]/u.test(box.value.slice(0, 1000)) ? "rtl" : "ltr") : "auto"
@@ -311,7 +311,9 @@ export function render({model, el}) {
     }
   }
   document.addEventListener("keydown", keys)
+  const leaveScreen = aboveKeyboard(() => update())
   model.on("remove", () => {
+    leaveScreen()
     document.removeEventListener("keydown", keys)
     window.removeEventListener("pagehide", leave)
     document.removeEventListener("panelist:open", onOpen)

@@ -51,7 +51,7 @@ class Composer(ScriptComponent):
     limit: int = param.Integer(default=MAX_TEXT, doc="Characters of one message, at most.")  # type: ignore[assignment]
     dark: bool = param.Boolean(default=False)  # type: ignore[assignment]
 
-    _esm = joined(_HERE, "kept", "composer")
+    _esm = joined(_HERE, "kept", "screen", "composer")
     _stylesheets = [STYLE]  # noqa: RUF012 - Panel's own class attribute
 
     def __init__(

@@ -16,6 +16,7 @@ from panel.util.parameters import edit_readonly
 from panel_material_ui.template.base import Page
 
 from components import ahead, early, resources, session, theme
+from components.chat.commands import Commands
 from components.chat.composer import Composer
 from components.chat.transcript import Transcript
 from components.connect import ConnectView
@@ -45,7 +46,9 @@ SHORTCUTS = (
     ("Shift + Enter", "Break the line"),
     ("Ctrl + Enter", "Stop the answer and send"),
     ("Esc", "Stop the answer"),
-    ("/", "Go to the text box"),
+    ("↑ ↓", "In the empty text box: earlier questions"),
+    ("Alt + P", "Preview the message (on a Mac Ctrl + Shift + P)"),
+    ("/", "Go to the text box; in it: commands"),
     ("Ctrl + Shift + O", "New chat"),
     ("↑ ↓, F2, Del", "In the list: go, rename, delete"),
     ("?", "Show these shortcuts"),
@@ -170,7 +173,19 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         if narrow:
             close_sidebar()
 
-    composer = Composer(state, on_help=show_help, on_send=picker.commit, sizing_mode="stretch_width", margin=0)
+    def choose_theme(name: str) -> None:
+        page.dark_theme = name == "dark" if name else not page.dark_theme
+
+    commands = Commands(
+        state,
+        on_connect=show_connect,
+        on_choose_model=picker.focus,
+        on_theme=choose_theme,
+        on_help=show_help,
+    )
+    composer = Composer(
+        state, commands, on_help=show_help, on_send=picker.commit, sizing_mode="stretch_width", margin=0
+    )
     transcript = Transcript(
         state,
         on_connect=show_connect,

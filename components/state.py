@@ -143,6 +143,11 @@ class ConversationState(param.Parameterized):
         for task in (*self._tasks, *([self._following] if self._following else [])):
             task.cancel()
 
+    @property
+    def known_questions(self) -> tuple[tuple[str, str], ...]:
+        """Questions that the chosen endpoint answers in a way of its own, each with what comes."""
+        return self._connections.known_questions(self.choice.endpoint) if self.choice else ()
+
     async def open(self, conversation_id: str | None) -> None:
         """Show a conversation, or a new, empty one for None."""
         turn = self._turn()

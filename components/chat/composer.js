@@ -4,6 +4,7 @@
 const MEASURED = 20_000 // characters up to which the height follows the text; more is a full box anyway
 const JUST_MS = 15_000
 const SEEN_MS = 400 // after which a message that is not stored yet is shown
+const QUEUED = 200 // characters of a waiting message that the page has
 
 export function render({model, el}) {
   const host = el.getRootNode().host
@@ -15,7 +16,8 @@ export function render({model, el}) {
   const queue = element("section", {class: "queue", "aria-label": "Queued messages"})
   const outgoing = element("section", {class: "queue", "aria-label": "Messages on their way"})
   const frame = element("div", {class: "frame"}, box, stop, send)
-  const form = element("form", {class: "form"}, queue, outgoing, refusal, frame)
+  const said = element("p", {class: "unseen", role: "status"})
+  const form = element("form", {class: "form"}, queue, outgoing, refusal, frame, said)
   el.replaceChildren(form)
 
   // --- drafts and outbox: kept.js -------------------------------------------------------------------------------
@@ -25,7 +27,7 @@ export function render({model, el}) {
   let here = model.conversation || NEW // the chat whose draft is in the text box
   let touched = false // a page in which nothing was typed must not wipe out what another one keeps
   let later = 0
-  const keep = () => drafts.keep(here, box.value)
+  const keep = () => drafts.keep(here, recall.draft())
   const keepSoon = () => {
     clearTimeout(later)
     const then = here
@@ -36,7 +38,7 @@ export function render({model, el}) {
   const joined = (before, after) => after.trim() ? `${before}\n\n${after}` : before
   function giveBack(chat, text) {
     if (chat === here) {
-      box.value = joined(text, box.value)
+      box.value = joined(text, recall.draft())
       touched = true
       keep()
     } else {
@@ -66,6 +68,50 @@ export function render({model, el}) {
   })
   const taken = new Map() // by id: queued messages that were given to this text box
 
+  // --- what else the text box can do: recalling.js, commands.js, previewing.js ----------------------------------
+  const say = (text) => { said.textContent = text }
+  function write(text) {
+    box.value = text
+    update()
+  }
+  // The questions that can be recalled: of the conversation, as far as the page has them whole, waiting ones, unsent ones.
+  function questions() {
+    const page = {conversation: null, count: 0, texts: []}
+    document.dispatchEvent(new CustomEvent("panelist:questions", {detail: page}))
+    const unsent = outbox.of(here).filter(({state}) => state !== "refused").map(({text}) => text)
+    if (page.conversation !== here || model.conversation !== here) { return unsent } // the page is not there yet
+    const waiting = model.queue.map(({text}) => text.length < QUEUED ? text : null)
+    return [...Array(page.count - page.texts.length).fill(null), ...page.texts, ...waiting, ...unsent]
+  }
+  const recall = recalling({
+    box, questions, isLost, say,
+    put(text) {
+      commands.dismiss() // the arrow keys go on from here
+      write(text)
+    },
+    ask: (index) => model.send_msg({type: "question", index, conversation: here}),
+  })
+  const commands = commanding({
+    box, frame, isLost, put: write, say,
+    commands: () => model.commands,
+    cannot: () => model.cannot,
+    isLeaving: () => leaving > 0,
+    refuse: (text) => refuse(text),
+    submit: () => submit(),
+    act({name, where}, argument) {
+      write("")
+      touched = true
+      keep() // before the page goes elsewhere
+      if (name === "/new") { open(null) }
+      else if (where === "page") { document.dispatchEvent(new CustomEvent("panelist:command", {detail: name})) }
+      else { model.send_msg({type: "command", name, argument, conversation: isNew(here) ? null : here}) }
+    },
+  })
+  const preview = previewing({box, isLost, ask: (msg) => model.send_msg(msg)})
+  frame.before(preview.panel)
+  frame.append(commands.panel)
+  box.after(preview.toggle)
+
   function fit() {
     const limit = Math.min(320, visibleHeight() * 0.4)
     const long = box.value.length > MEASURED
@@ -82,7 +128,9 @@ export function render({model, el}) {
     send.title = writing ? "Send after this answer (Enter), or stop it and send now (Ctrl + Enter)" : "Send (Enter)"
     send.disabled = !box.value.trim()
     box.placeholder = model.placeholder
+    preview.update() // its button takes width from the text
     fit()
+    commands.update()
   }
   function showMessages(section, heading, messages) {
     const had = section.contains(el.getRootNode().activeElement)
@@ -146,7 +194,7 @@ export function render({model, el}) {
   }
 
   function submit(now = false) {
-    if (!post(box.value, now)) { return }
+    if (commands.run() || !post(box.value, now)) { return }
     box.value = ""
     touched = true
     keep()
@@ -200,11 +248,13 @@ export function render({model, el}) {
   const lostLine = () => {
     outbox.lost()
     showOutbox()
+    preview.lost()
   }
   const foundLine = () => {
     refuse("")
     outbox.pump()
     showOutbox()
+    preview.found()
   }
   document.addEventListener("panelist:lost", lostLine)
   document.addEventListener("panelist:found", foundLine)
@@ -218,8 +268,10 @@ export function render({model, el}) {
     update()
   })
   box.addEventListener("keydown", (event) => {
-    // keyCode 229: Safari ends a composition before the key event that ended it.
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229) {
+    if (isComposing(event)) { return }
+    if (commands.key(event) || recall.key(event)) {
+      event.preventDefault()
+    } else if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault()
       submit(event.ctrlKey || event.metaKey)
     }
@@ -236,6 +288,7 @@ export function render({model, el}) {
     clearTimeout(later)
     leave()
     here = chat
+    recall.end()
     box.value = drafts.get(here)
     touched = false
     refuse("")
@@ -260,13 +313,20 @@ export function render({model, el}) {
   model.on("conversation", follow)
   document.addEventListener("panelist:open", onOpen)
   model.on(["writing", "placeholder"], update)
+  model.on(["commands", "cannot"], commands.update)
   // Whether nothing else has the keyboard.
   function idle() {
     const active = innermost(document.activeElement)
     return !active || active === document.body || el.contains(active)
   }
   model.on("msg:custom", (msg) => {
-    if (msg.type === "stored") {
+    if (msg.type === "question") {
+      if (msg.conversation === here) { recall.told(msg) }
+      return
+    } else if (msg.type === "preview") {
+      preview.told(msg)
+      return
+    } else if (msg.type === "stored") {
       stored(msg)
     } else if (msg.type === "refused") {
       refusedBy(msg)
@@ -298,11 +358,13 @@ export function render({model, el}) {
   const keys = (event) => {
     const typing = event.composedPath()[0]
     const inField = typing instanceof HTMLElement && (typing.matches("input, textarea, select") || typing.isContentEditable)
-    if (event.key === "Escape" && model.writing && !event.defaultPrevented && !event.isComposing && event.keyCode !== 229) {
+    if (event.key === "Escape" && model.writing && !event.defaultPrevented && !isComposing(event)) {
       model.send_msg({type: "stop"})
     } else if (event.key === "/" && !inField && !event.ctrlKey && !event.metaKey) {
       event.preventDefault()
       box.focus()
+    } else if (preview.key(event)) {
+      event.preventDefault()
     } else if (event.key === "?" && !inField) {
       model.send_msg({type: "help"})
     } else if (event.key.toLowerCase() === "o" && event.shiftKey && (event.ctrlKey || event.metaKey)) {
@@ -314,6 +376,7 @@ export function render({model, el}) {
   const leaveScreen = aboveKeyboard(() => update())
   model.on("remove", () => {
     leaveScreen()
+    preview.leave()
     document.removeEventListener("keydown", keys)
     window.removeEventListener("pagehide", leave)
     document.removeEventListener("panelist:open", onOpen)
@@ -321,7 +384,10 @@ export function render({model, el}) {
     document.removeEventListener("panelist:found", foundLine)
   })
 
-  const theme = () => { host.dataset.theme = model.dark ? "dark" : "light" }
+  const theme = () => {
+    host.dataset.theme = model.dark ? "dark" : "light"
+    preview.theme(model.dark)
+  }
   model.on("dark", theme)
   theme()
   box.value = drafts.get(here)
@@ -352,7 +418,8 @@ export function render({model, el}) {
       box.value = text
       leave()
       begin()
-      if (sent !== null && !post(sent)) { giveBack(here, sent) }
+      // A command is for whoever sees what it is done to.
+      if (sent !== null && (commands.isCommand(sent) || !post(sent))) { giveBack(here, sent) }
       update()
       if (focused) {
         box.focus()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 import param
 from panel.models.esm import DataEvent
 
+from components.chat.commands import Commands, CommandView
 from components.scripts import ScriptComponent, joined
 from components.state import ConversationState
 from services.chat import MAX_TEXT
 from services.errors import NotFoundError, PanelistError
-from services.messages import ENDED_BY_MODEL
+from services.messages import ENDED_BY_MODEL, clean_text
+from services.render import render_markdown
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +26,13 @@ _HERE = Path(__file__).parent
 PREVIEW = 200
 """Characters of a waiting message that are shown."""
 
+_INERT = "button:not(.sort) { display: none !important; } .sort { pointer-events: none; }"
+"""Nothing is clicked in a preview."""
+
+PREVIEW_CHARS = 50_000
+"""Characters of a draft that are rendered, as in previewing.js."""
+
+PREVIEW_STYLE = (_HERE.parent / "assets" / "markdown.css").read_text("utf-8") + _INERT
 
 STYLE = (_HERE / "composer.css").read_text("utf-8")
 
@@ -49,14 +59,17 @@ class Composer(ScriptComponent):
     queue: list[dict[str, str]] = param.List(default=[], doc="Messages that wait: id, and the beginning of the text.")  # type: ignore[assignment]
     held: str = param.String(default="", doc="Why they wait for a person, if they do.")  # type: ignore[assignment]
     limit: int = param.Integer(default=MAX_TEXT, doc="Characters of one message, at most.")  # type: ignore[assignment]
+    commands: list[CommandView] = param.List(default=[], doc="What a slash and a word do.")  # type: ignore[assignment]
+    cannot: list[list[str]] = param.List(default=[], doc="Names of those that cannot be done now, and why.")  # type: ignore[assignment]
     dark: bool = param.Boolean(default=False)  # type: ignore[assignment]
 
-    _esm = joined(_HERE, "kept", "screen", "composer")
-    _stylesheets = [STYLE]  # noqa: RUF012 - Panel's own class attribute
+    _esm = joined(_HERE, "kept", "recalling", "commands", "previewing", "screen", "composer")
+    _stylesheets = [STYLE, *((_HERE / f"{part}.css").read_text("utf-8") for part in ("commands", "previewing"))]  # noqa: RUF012 - Panel's own class attribute
 
     def __init__(
         self,
         state: ConversationState,
+        commands: Commands,
         on_help: Callable[[], None],
         on_send: Callable[[], Awaitable[None]],
         **params: Any,
@@ -64,9 +77,12 @@ class Composer(ScriptComponent):
         super().__init__(**params)
         self.on_msg(self._on_message)
         self._state = state
+        self._commands = commands
+        self._previewing = asyncio.Lock()
+        self._previewed = 0  # number of the last request for a preview
         self._on_help = on_help
         self._before_send = on_send
-        state.param.watch(self._update, ["conversation", "run_id", "choice", "waiting"])
+        state.param.watch(self._update, ["conversation", "path", "run_id", "choice", "waiting"])
         state.param.watch(self._on_refill, "refill", onlychanged=False)
         state.param.watch(self._on_left, "left", onlychanged=False)
         self._update()
@@ -90,6 +106,8 @@ class Composer(ScriptComponent):
             queue=[{"id": queued.id, "text": queued.text[:PREVIEW]} for queued in state.waiting.messages],
             held=held_because(state),
             placeholder=placeholder(state),
+            commands=self._commands.views(),
+            cannot=self._commands.cannot(),
         )
 
     async def _on_message(self, event: DataEvent) -> None:
@@ -123,6 +141,42 @@ class Composer(ScriptComponent):
                     self._send_msg({"type": "opened"})  # the text box waits for it
             case {"type": "help"}:
                 self._on_help()
+            case _:
+                await self._on_more(event.data)
+
+    async def _on_more(self, data: object) -> None:
+        """Do what is not about messages that are sent. What is none of ours does nothing."""
+        match data:
+            case {"type": "command", "name": str(name), "argument": str(argument), "conversation": str() | None as to}:
+                await self._commands.run(name, argument, to)
+            case {"type": "question", "index": int(index), "conversation": str(id)}:
+                self._send_msg(
+                    {"type": "question", "index": index, "conversation": id, "text": self._question(index, id)}
+                )
+            case {"type": "preview", "number": int(number), "text": str(text), "style": bool(style)}:
+                await self._on_preview(number, text, style)
+
+    def _question(self, index: int, conversation_id: str) -> str | None:
+        """Return a question of the open conversation, waiting ones last; None when it is not there (any more)."""
+        state = self._state
+        asked = [message.text for message in state.path if message.role == "user"]
+        asked += [queued.text for queued in state.waiting.messages]
+        here = state.conversation is not None and state.conversation.id == conversation_id
+        return asked[index] if here and 0 <= index < len(asked) else None
+
+    async def _on_preview(self, number: int, text: str, style: bool) -> None:
+        """Render a draft in a thread, one at a time; of several that wait only the last."""
+        self._previewed = number
+        async with self._previewing:
+            if number != self._previewed:
+                return
+            html: str | None = None
+            try:
+                html = await asyncio.to_thread(render_markdown, clean_text(text[:PREVIEW_CHARS]))
+            except Exception:  # the last wall: the page waits for a word
+                log.exception("a preview of %d characters could not be made", len(text))
+        told = {"type": "preview", "number": number, "html": html}
+        self._send_msg({**told, "style": PREVIEW_STYLE} if style else told)
 
     def _on_edit(self, queued_id: str) -> None:
         """Give the browser a waiting message for its text box; it says "taken" when it has it, and not before."""

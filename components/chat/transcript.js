@@ -60,13 +60,19 @@ export function render({model, el, view}) {
     try {
       await writeClipboard(plain, html)
       flash(control, label, "Copied")
-    } catch { flash(control, label, "Could not copy") }
+      return true
+    } catch {
+      flash(control, label, "Could not copy")
+      return false
+    }
   }
-  function copyButtons({id, role}, {body}) {
-    const copy = button("Copy", "copy", () => {
+  function copyButtons({id, role}, entry) {
+    const {body} = entry
+    const copy = button("Copy", "copy", () => entry.copy())
+    entry.copy = () => {
       const text = markdown(id)
-      copyAs(copy, text, role === "user" ? text.then(htmlOfText) : htmlOf(body))
-    })
+      return copyAs(copy, text, role === "user" ? text.then(htmlOfText) : htmlOf(body))
+    }
     return role === "user" ? [copy] : [copy, menuButton(frame, "Copy as…", "more", () => [
       ["Plain text", (control) => copyAs(control, textOf(body))],
       ["HTML", (control) => copyAs(control, htmlOf(body))],
@@ -193,6 +199,25 @@ export function render({model, el, view}) {
     }
   }
 
+  let shown = null // the conversation
+  let questions = 0 // of it, all in all
+  const onPage = () => [...list.children].map((node) => articles.get(node.dataset.messageId))
+  // For the text box, which recalls them: null is a long one, of which the page has a part.
+  const tellQuestions = ({detail}) => {
+    const texts = onPage().filter(({view}) => view.role === "user").map(({view, body}) => view.more ? null : body.textContent)
+    Object.assign(detail, {conversation: shown, count: Math.max(questions, texts.length), texts})
+  }
+  const commands = {
+    async "/copy"() {
+      const copied = await onPage().findLast(({view}) => view.role === "assistant" && view.can.includes("copy"))?.copy()
+      handlers.notice(copied ? {text: "Copied the last answer.", kind: "info"} : {text: "The browser refused to copy. Try the button under the answer.", kind: "error"})
+    },
+    "/outline": () => contents.open.click(),
+  }
+  const obey = ({detail}) => commands[detail]?.()
+  document.addEventListener("panelist:questions", tellQuestions)
+  document.addEventListener("panelist:command", obey)
+
   let asked = 0 // times that the browser went back or forward
   let reached = 0 // those of them that the page has followed
 
@@ -212,7 +237,9 @@ export function render({model, el, view}) {
     empty.append(chips)
   }
 
-  function fillIn({order, set, empty: view, more, questions}) {
+  function fillIn({conversation, order, set, empty: view, more, questions: count}) {
+    shown = conversation
+    questions = count ?? questions
     for (const message of set) {
       const entry = articles.get(message.id)
       if (entry) { fill(entry, message) } else { add(message) }
@@ -221,7 +248,7 @@ export function render({model, el, view}) {
     older.hidden = !more
     showEmpty(order.length ? null : view)
     pin.hidden = !order.length
-    contents.update(questions)
+    contents.update(count)
   }
 
   const handlers = {
@@ -397,6 +424,8 @@ export function render({model, el, view}) {
   })
   theme()
   model.on("remove", () => {
+    document.removeEventListener("panelist:questions", tellQuestions)
+    document.removeEventListener("panelist:command", obey)
     scroll.end()
     voice.end()
     leaveCode()

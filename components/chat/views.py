@@ -122,6 +122,12 @@ def _can(message: Message) -> list[str]:
     return copy if offered else [*copy, "retry"]  # never two buttons of one name
 
 
+def possible(message: Message) -> set[str]:
+    """Return what can be done with a message, by whichever button of it."""
+    can = set(_can(message))
+    return can if message.role == "user" or "regenerate" in can else can | {"retry"}
+
+
 def _alert(message: Message) -> dict[str, Any] | None:
     failure = next((part.failure for part in message.parts if isinstance(part, ErrorPart)), None)
     if failure is None:

@@ -15,6 +15,7 @@ from services.events import TextDelta
 from services.render import render_markdown
 from services.runtime import Runtime, open_runtime
 from services.settings import read_settings
+from tests.components.test_composer import Box
 from tests.components.test_state import becomes
 from tests.components.test_transcript import Page
 from tests.conftest import OWNER, OpenRuntime, whole_run
@@ -86,6 +87,19 @@ async def test_a_page_that_comes_late_to_a_long_answer(open_app: OpenRuntime, si
         await becomes(page._state, lambda: page._state.run_id is None)
         assert page._state.path[1].text == text + "End."
         assert page.browser.html[opened.path[1].id] == await asyncio.to_thread(render_markdown, text + "End.")
+
+
+async def test_the_preview_of_a_long_draft(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider())
+    state = ConversationState(app.chat, app.connections, OWNER)
+    try:
+        await state.start()
+        box = Box(state)
+        await asyncio.to_thread(render_markdown, PART.format(1))
+        await box.says(type="preview", number=1, text=markdown(200_000, "A draft"), style=False)
+        assert "Part 100" in box.told[-1]["html"]
+    finally:
+        state.close()
 
 
 async def test_all_that_waited_while_storage_was_in_trouble(open_app: OpenRuntime, tmp_path: Path) -> None:

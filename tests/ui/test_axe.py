@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.servers.need import unavailable
-from tests.ui.acts import answers, ask, open_new, settled
+from tests.ui.acts import answers, ask, box, open_new, settled
 from tests.ui.conftest import ROOT, Server
 
 pytestmark = pytest.mark.browser
@@ -56,6 +56,17 @@ def test_axe_finds_nothing(context: BrowserContext, server: Server, axe: Path, w
     expect(page.get_by_role("navigation", name="Outline").locator("[aria-current]")).to_be_visible()
     found["outline"] = violations(page, axe)
     page.keyboard.press("Escape")
+
+    box(page).press_sequentially("/r")
+    expect(page.get_by_role("listbox", name="Commands")).to_be_visible()
+    found["commands"] = violations(page, axe)
+    box(page).fill("/")
+    found["all commands"] = violations(page, axe)
+    box(page).fill("# A draft\n\n| a |\n|---|\n| b |\n\n```py\nx = 1\n```")
+    page.keyboard.press("Alt+p")
+    expect(page.get_by_role("region", name="Preview").get_by_role("heading", name="A draft")).to_be_visible()
+    found["preview"] = violations(page, axe)
+    box(page).fill("")
 
     page.get_by_role("button", name="Connect a model").first.click()
     expect(page.get_by_role("textbox", name="Base URL")).to_be_visible()

@@ -1,0 +1,184 @@
+"""Commands of the text box: what a slash and a word do. Each does what a button does, by the same intent."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+from components.chat.views import possible
+from components.state import ConversationState, Notice
+from services.messages import Message
+
+NOTHING_OPEN = "No conversation is open yet."
+NO_ANSWER = "There is no answer yet."
+WRITING = "An answer is being written."
+
+
+class CommandView(TypedDict):
+    """A command as the text box offers it."""
+
+    name: str
+    other: str
+    """Another word for it; empty when there is none."""
+    takes: str
+    """What follows the word, in [brackets] where it may be left out; empty when nothing does."""
+    about: str
+    where: Literal["server", "page", "box"]
+    """Who does it: this module, the page's own scripts, or nobody: it is a text to send."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A word after a slash."""
+
+    name: str
+    about: str
+    run: Callable[[str], Awaitable[None] | None] | None = None
+    """Does it, given what followed the word; None where the page's own scripts do."""
+    takes: str = ""
+    other: str = ""
+    off: Callable[[], str] = lambda: ""
+
+
+class Commands:
+    """What can be done in one tab by typing it."""
+
+    def __init__(
+        self,
+        state: ConversationState,
+        *,
+        on_connect: Callable[[], None],
+        on_choose_model: Callable[[], None],
+        on_theme: Callable[[str], None],
+        on_help: Callable[[], None],
+    ) -> None:
+        self._state = state
+        self._on_choose_model = on_choose_model
+        self._on_theme = on_theme
+        self._all = (
+            Command(name="new", about="Begin a new chat"),
+            Command(
+                name="model", takes="[name]", about="Choose the model, here or by its name", run=self._choose_model
+            ),
+            Command(name="stop", about="Stop the answer", run=lambda _: state.stop(), off=self._nothing_to_stop),
+            Command(
+                name="retry",
+                other="regenerate",
+                about="Answer the last question once more",
+                run=self._retry,
+                off=lambda: self._cannot({"retry", "regenerate"}, "It has no answer."),
+            ),
+            Command(
+                name="continue",
+                about="Go on with an answer that did not finish",
+                run=self._go_on,
+                off=lambda: self._cannot({"continue"}, "The last answer is finished, or has not begun."),
+            ),
+            Command(
+                name="copy",
+                about="Copy the last answer",
+                off=lambda: self._cannot({"copy"}, "The last answer is empty."),
+            ),
+            Command(name="outline", about="Show the questions and headings", off=self._no_outline),
+            Command(
+                name="rename", takes="title", about="Give this conversation a title", run=self._rename, off=self._closed
+            ),
+            Command(name="delete", about="Delete this conversation (with undo)", run=self._delete, off=self._closed),
+            Command(
+                name="theme", takes="[light or dark]", about="Change between light and dark", run=self._choose_theme
+            ),
+            Command(name="connect", about="Connect a model", run=lambda _: on_connect()),
+            Command(name="help", about="Show the keyboard shortcuts", run=lambda _: on_help()),
+        )
+
+    def views(self) -> list[CommandView]:
+        """Return what the text box offers: the commands, and the questions that the endpoint knows."""
+        own = [
+            CommandView(
+                name=f"/{command.name}",
+                other=f"/{command.other}" if command.other else "",
+                takes=command.takes,
+                about=command.about,
+                where="page" if command.run is None else "server",
+            )
+            for command in self._all
+        ]
+        return own + [
+            CommandView(name=text, other="", takes="", about=f"Demo: {about}", where="box")
+            for text, about in self._state.known_questions
+        ]
+
+    def cannot(self) -> list[list[str]]:
+        """Return the names of the commands that cannot be done now, each with the reason."""
+        return [[f"/{command.name}", why] for command in self._all if (why := command.off())]
+
+    async def run(self, name: str, argument: str, conversation_id: str | None) -> None:
+        """Do what a command says, unless it cannot be done in the conversation it was typed in."""
+        command = next((command for command in self._all if f"/{command.name}" == name), None)
+        if command is None or command.run is None:
+            return
+        here = self._state.conversation.id if self._state.conversation else None
+        why = "The page was on its way to another conversation." if conversation_id != here else command.off()
+        if why:
+            self._state.notice = Notice(f"{name} was not done. {why}", "error")
+            return
+        done = command.run(argument)
+        if done is not None:
+            await done
+
+    @property
+    def _last(self) -> Message | None:
+        path = self._state.path
+        return path[-1] if path and path[-1].role == "assistant" else None
+
+    def _closed(self) -> str:
+        return "" if self._state.conversation else NOTHING_OPEN
+
+    def _nothing_to_stop(self) -> str:
+        return "" if self._state.run_id else "No answer is being written."
+
+    def _no_outline(self) -> str:
+        asked = sum(message.role == "user" for message in self._state.path)
+        return "" if asked > 1 else "It begins with the second question."
+
+    def _cannot(self, any_of: set[str], otherwise: str) -> str:
+        """Return why the last answer has none of these actions; empty when it has one."""
+        last = self._last
+        if last is None:
+            return NO_ANSWER
+        if self._state.run_id is not None or last.status == "streaming":
+            return WRITING
+        return "" if possible(last) & any_of else otherwise
+
+    async def _retry(self, _: str) -> None:
+        if self._last is not None:
+            await self._state.retry(self._last.id)
+
+    async def _go_on(self, _: str) -> None:
+        if self._last is not None:
+            await self._state.go_on(self._last.id)
+
+    async def _rename(self, title: str) -> None:
+        if self._state.conversation is not None:
+            await self._state.rename(self._state.conversation.id, title)
+
+    async def _delete(self, _: str) -> None:
+        if self._state.conversation is not None:
+            await self._state.delete(self._state.conversation.id)
+
+    async def _choose_model(self, name: str) -> None:
+        if not name:
+            self._on_choose_model()
+            return
+        await self._state.choose(name)
+        chosen = self._state.choice
+        if chosen is not None and name in (chosen.label, chosen.model):
+            self._state.notice = Notice(f"{chosen.model} answers from now on.")
+
+    def _choose_theme(self, name: str) -> None:
+        match name.lower():
+            case "" | "light" | "dark" as theme:
+                self._on_theme(theme)
+            case _:
+                self._state.notice = Notice("A theme is light or dark, as in /theme dark.", "error")

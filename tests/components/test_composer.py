@@ -1,0 +1,217 @@
+"""The text box's door to the state, without a browser: commands, earlier questions, previews."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from components.chat.commands import NO_ANSWER, NOTHING_OPEN, WRITING, Commands
+from components.chat.composer import PREVIEW_CHARS, Composer
+from components.state import ConversationState
+from services.render import render_markdown
+from tests.components.test_state import becomes
+from tests.conftest import OWNER, OpenRuntime
+from tests.scripted import ScriptedProvider, Step, answer
+
+
+class Box(Composer):
+    """A text box whose page is a list of what it was told."""
+
+    def __init__(self, state: ConversationState) -> None:
+        self.told: list[dict[str, Any]] = []
+        self.called: list[str] = []
+        commands = Commands(
+            state,
+            on_connect=lambda: self.called.append("connect"),
+            on_choose_model=lambda: self.called.append("choose model"),
+            on_theme=lambda name: self.called.append(f"theme {name}".strip()),
+            on_help=lambda: self.called.append("help"),
+        )
+
+        async def nothing() -> None:
+            """Stand in for the model picker, in which nothing was typed."""
+
+        super().__init__(state, commands, on_help=lambda: None, on_send=nothing)
+
+    def _send_msg(self, data: dict[str, Any]) -> None:
+        self.told.append(data)
+
+    async def says(self, **data: Any) -> None:
+        """Let the browser send a message."""
+        await self._on_message(SimpleNamespace(data=data))  # type: ignore[arg-type]
+
+    async def runs(self, name: str, argument: str = "", **more: Any) -> None:
+        here = self._state.conversation.id if self._state.conversation else None
+        await self.says(**{"type": "command", "name": name, "argument": argument, "conversation": here, **more})
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        return dict(self.cannot)
+
+
+Make = Callable[..., Awaitable[Box]]
+
+
+@pytest.fixture
+async def make(open_app: OpenRuntime) -> AsyncGenerator[Make, None]:
+    states: list[ConversationState] = []
+
+    async def make_one(*scripts: list[Step]) -> Box:
+        app = await open_app(ScriptedProvider(*scripts))
+        state = ConversationState(app.chat, app.connections, OWNER)
+        states.append(state)
+        await state.start()
+        await becomes(state, lambda: bool(state.choices))
+        return Box(state)
+
+    yield make_one
+    for state in states:
+        state.close()
+
+
+async def asked(box: Box, text: str) -> None:
+    await box._state.send(text)
+    await becomes(box._state, lambda: box._state.run_id is None)
+
+
+async def test_a_command_that_cannot_be_done_says_why(make: Make) -> None:
+    gate = asyncio.Event()
+    box = await make([gate, *answer("Half an", reason="length")], answer(" answer."), answer("Another."))
+    names = {command["name"] for command in box.commands if command["where"] != "box"}
+    assert len(names) == len(box.commands)
+    assert box.reasons.keys() <= names
+    assert box.reasons["/retry"] == box.reasons["/copy"] == box.reasons["/continue"] == NO_ANSWER
+    assert box.reasons["/delete"] == box.reasons["/rename"] == NOTHING_OPEN
+    await box._state.send("Go")
+    assert "/stop" not in box.reasons
+    assert box.reasons["/retry"] == box.reasons["/continue"] == WRITING
+    gate.set()
+    await becomes(box._state, lambda: box._state.run_id is None)
+    assert box.reasons.keys() == {"/stop", "/outline"}
+    await box.runs("/continue")
+    await becomes(box._state, lambda: box._state.path[1].text == "Half an answer.")
+    assert "/continue" in box.reasons
+    await asked(box, "Again")
+    assert "/outline" not in box.reasons
+    await box.runs("/continue")
+    assert box._state.notice is not None
+    assert box._state.notice.text.startswith("/continue was not done.")
+
+
+async def test_commands_do_what_the_buttons_do(make: Make) -> None:
+    gate = asyncio.Event()
+    box = await make([*answer("One")[:1], gate], answer("Two"))
+    state = box._state
+    await state.send("Go")
+    await becomes(state, lambda: state.delta is not None)
+    await box.runs("/stop")
+    await becomes(state, lambda: state.run_id is None)
+    assert state.path[-1].status == "stopped"
+    await box.runs("/retry")
+    await becomes(state, lambda: state.path[-1].text == "Two")
+    await box.runs("/rename", "A  title")
+    assert [c.title for c in state.conversations] == ["A title"]
+    for name, argument in (("/connect", ""), ("/help", ""), ("/model", ""), ("/theme", ""), ("/theme", "Dark")):
+        await box.runs(name, argument)
+    assert box.called == ["connect", "help", "choose model", "theme", "theme dark"]
+    await box.runs("/theme", "pink")
+    assert state.notice is not None
+    assert "light or dark" in state.notice.text
+    await box.runs("/model", "model-b")
+    assert state.choice is not None
+    assert state.choice.model == "model-b"
+    assert state.notice.text == "model-b answers from now on."
+    await box.runs("/delete")
+    assert (state.conversation, state.conversations) == (None, ())
+    assert state.notice.undo is not None
+    await state.notice.undo()
+    assert [c.title for c in state.conversations] == ["A title"]
+
+
+async def test_a_command_is_for_the_conversation_it_was_typed_in(make: Make) -> None:
+    box = await make(answer("One"))
+    await asked(box, "Go")
+    here = box._state.conversation
+    assert here is not None
+    await box.runs("/delete", conversation=None)
+    await box.runs("/delete", conversation="another")
+    assert box._state.conversation is not None
+    assert box._state.notice is not None
+    assert "another conversation" in box._state.notice.text
+    await box.runs("/nothing of ours")
+    await box.runs("/new")  # the page's own
+    assert box._state.conversation == here
+
+
+async def test_the_demo_says_itself_what_it_knows(open_app: OpenRuntime) -> None:
+    app = await open_app(None, OPENAI_BASE_URL="")
+    state = ConversationState(app.chat, app.connections, OWNER)
+    try:
+        await state.start()
+        await becomes(state, lambda: state.choice is not None)
+        offered = {command["name"] for command in Box(state).commands if command["where"] == "box"}
+    finally:
+        state.close()
+    assert {"/slow", "/long", "/fail", "/fail 429", "/fail cut"} <= offered
+
+
+async def test_earlier_questions_are_given_whole(make: Make) -> None:
+    gate = asyncio.Event()
+    long = "A long one. " * 1000
+    box = await make(answer("One"), [gate, *answer("Two")], answer("Three"))
+    await asked(box, long)
+    await box._state.send("Second")
+    await box._state.send("Waiting " * 100)
+    here = box._state.conversation
+    assert here is not None
+
+    async def question(index: int, conversation: str = here.id) -> str | None:
+        await box.says(type="question", index=index, conversation=conversation)
+        told = box.told[-1]
+        assert (told["type"], told["index"], told["conversation"]) == ("question", index, conversation)
+        text: str | None = told["text"]
+        return text
+
+    assert [await question(index) for index in range(3)] == [long, "Second", "Waiting " * 100]
+    assert [await question(-1), await question(3), await question(0, "another")] == [None] * 3
+    gate.set()
+    await becomes(box._state, lambda: box._state.run_id is None and len(box._state.path) == 6)
+    assert await question(2) == "Waiting " * 100
+
+
+async def test_a_preview_is_what_the_one_renderer_makes(make: Make) -> None:
+    box = await make()
+    hostile = "# Hi\n\n<img src=x onerror=alert(1)> \ud83d \0 $x$"
+    await box.says(type="preview", number=1, text=hostile, style=True)
+    await box.says(type="preview", number=2, text="more " * PREVIEW_CHARS, style=False)
+    first, second = box.told
+    assert first["html"] == render_markdown("# Hi\n\n<img src=x onerror=alert(1)> \ufffd  $x$")
+    assert ".markdown" in first["style"]
+    assert "style" not in second
+    assert second["html"] == render_markdown(("more " * PREVIEW_CHARS)[:PREVIEW_CHARS])
+
+
+async def test_of_previews_that_wait_only_the_last_is_made(make: Make) -> None:
+    box = await make()
+    texts = [f"# {number}\n\n" + "Some *words*. " * 3000 for number in range(4)]
+    async with asyncio.TaskGroup() as group:
+        for number, text in enumerate(texts):
+            group.create_task(box.says(type="preview", number=number, text=text, style=False))
+    numbers = [told["number"] for told in box.told]
+    assert numbers[-1] == 3
+    assert len(numbers) < len(texts)
+
+
+async def test_a_preview_that_fails_says_so(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = await make()
+
+    def broken(text: str) -> str:
+        raise RecursionError
+
+    monkeypatch.setattr("components.chat.composer.render_markdown", broken)
+    await box.says(type="preview", number=1, text="x", style=False)
+    assert box.told == [{"type": "preview", "number": 1, "html": None}]

@@ -12,7 +12,20 @@ ROOT = Path(__file__).parent.parent
 # Lower may not import higher. Adapters do not import one another.
 LEVELS = {
     **dict.fromkeys(
-        ["messages", "conversation", "events", "usage", "settings", "errors", "endpoints", "keys", "logs", "changes"], 0
+        [
+            "messages",
+            "conversation",
+            "events",
+            "usage",
+            "settings",
+            "errors",
+            "endpoints",
+            "keys",
+            "logs",
+            "changes",
+            "pacing",
+        ],
+        0,
     ),
     **dict.fromkeys(["providers", "storage", "tools", "retrieval", "media"], 1),
     **dict.fromkeys(["runner", "trouble", "loop", "retries", "context", "titles", "export", "structured", "render"], 2),

@@ -13,7 +13,8 @@ export function render({model, el}) {
   const host = el.getRootNode().host
   const list = element("div", {class: "rows"})
   const fresh = element("button", {type: "button", class: "new", onclick: () => open(null)}, icon("plus"), "New chat")
-  const nav = element("nav", {"aria-label": "Conversations"}, list)
+  const end = element("div", {class: "end"})
+  const nav = element("nav", {"aria-label": "Conversations"}, list, end)
   el.replaceChildren(element("div", {class: "sidebar"}, fresh, nav))
   let renaming = null
   const narrow = () => window.innerWidth < 600
@@ -107,9 +108,10 @@ export function render({model, el}) {
     const lost = had >= 0 && !list.contains(el.getRootNode().activeElement)
     if (lost) { (links()[Math.min(had, links().length - 1)] || fresh).focus() }
   }
-  nav.addEventListener("scroll", () => {
-    if (nav.scrollHeight - nav.scrollTop - nav.clientHeight < 400) { more() }
-  }, {passive: true})
+  // Whatever scrolls: on a wide window that is the drawer around all of this.
+  const near = new IntersectionObserver((seen) => { if (seen.at(-1).isIntersecting) { more() } })
+  near.observe(end)
+  model.on("remove", () => near.disconnect())
   let asked = 0
   function more() {
     if (asked === model.items.length) { return } // asked already, and there was nothing more

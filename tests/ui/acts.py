@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from services.storage.engine_sqlite import read_only
 from tests.ui.conftest import Server
@@ -129,3 +129,22 @@ def live(page: Page) -> None:
     """Wait until the page's scripts have taken over from its first view."""
     expect(page.locator("#first")).to_have_count(0, timeout=30_000)
     expect(box(page)).to_be_visible()
+
+
+@contextmanager
+def without_scripts(page: Page) -> Iterator[None]:
+    """Hold the page's scripts back inside the block."""
+    held: list[Route] = []
+    free = False
+
+    def hold(route: Route) -> None:
+        if free:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/bokeh.min.js*", hold)
+    yield
+    free = True
+    for route in held:
+        route.continue_()

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route, WebSocketRoute, expect
+from playwright.sync_api import BrowserContext, Page, WebSocketRoute, expect
 
-from tests.ui.acts import answers, ask, box, live, settled
+from tests.ui.acts import answers, ask, box, live, settled, without_scripts
 from tests.ui.conftest import Server
 
 pytestmark = pytest.mark.browser
@@ -20,25 +20,6 @@ def visited(page: Page, server: Server) -> Server:
     page.goto(server.url)
     expect(page.get_by_role("navigation", name="Conversations")).to_be_visible()
     return server
-
-
-@contextmanager
-def without_scripts(page: Page) -> Iterator[None]:
-    """Hold the page's scripts back inside the block."""
-    held: list[Route] = []
-    free = False
-
-    def hold(route: Route) -> None:
-        if free:
-            route.continue_()
-        else:
-            held.append(route)
-
-    page.route("**/bokeh.min.js*", hold)
-    yield
-    free = True
-    for route in held:
-        route.continue_()
 
 
 def test_what_is_typed_early_is_there_with_the_caret_in_its_place(page: Page, visited: Server) -> None:

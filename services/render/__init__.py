@@ -2,8 +2,8 @@
 
 Two ideas carry it. A reply is cut into *top-level blocks*, each rendered and sanitised by itself, so a finished block
 never changes and a stream and a whole text give the same HTML. And every block has a *price* (estimated µs, from its
-lines and its characters, so the same everywhere): a block that is too dear, or a text that is dearer than its length
-allows, is shown as escaped text, every character kept.
+lines and its characters, so the same everywhere): a long list, quote or table is cut between two items, and a block
+that is too dear, or a text that is dearer than its length allows, is shown as escaped text, every character kept.
 """
 
 from services.render.code import escape

@@ -37,6 +37,11 @@ class Block:
     lines: int
     """Lines of that text up to its end."""
 
+    @property
+    def first_line(self) -> int:
+        """The line of that text on which it begins."""
+        return (self.tokens[0].map or [0])[0]
+
     @cached_property
     def price(self) -> float:
         """The estimated µs of rendering it."""
@@ -84,12 +89,12 @@ def price_of(source: str) -> float:
 def split(source: str, env: dict[str, Any]) -> list[Block]:
     """Return the top-level blocks of `source`; what else the parser found is added to `env`.
 
-    That is link definitions (`references`), and the first line that may be read otherwise when more lines have come
-    (`undecided`): the blocks from there on are not certain yet.
+    That is link definitions (`references`), the first line that may be read otherwise when more lines have come
+    (`undecided`): the blocks from there on are not certain yet; and where each line begins (`starts`).
     """
     tokens: list[Token] = []
     MD.block.parse(source, MD, env, tokens)
-    starts = [0, *(found.end() for found in re.finditer("\n", source)), len(source)]
+    starts = env["starts"] = [0, *(found.end() for found in re.finditer("\n", source)), len(source)]
     blocks: list[Block] = []
     first = 0
     for i, token in enumerate(tokens):

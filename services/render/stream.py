@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections import ChainMap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
@@ -13,6 +14,7 @@ from services.messages import clean_text
 from services.render.blocks import FENCE, MAX_BLOCK_PRICE, Block, affordable, block_html, price_of, split
 from services.render.calm import calm, completed, is_right, open_fence, spliced, without_half_line
 from services.render.code import MAX_COLOURED, plain
+from services.render.parts import first_cut, number_after
 
 MAX_CHARS = 200_000
 """Blocks that begin after this many characters of a text are shown as escaped text."""
@@ -22,6 +24,8 @@ _FIRST_WINDOW = 4_000
 """µs of source that is given to the block parser at first; five times more when no block ends in it."""
 _REPAINT_FREE, _REPAINT_SHARE = 4_000, 32
 """A tail dearer than the first (µs) is parsed again only after one more character per so many µs of its price."""
+DEFINITION_PRICE = 60
+"""µs that a link definition costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class MarkdownStream:
         self._offset = 0
         self._spent = 0.0
         self._overflow = False
+        self._number: int | None = None  # of the ordered list's item that is the next
         self._scanned = 0
         self._tail, self._tail_end, self._tail_price = "", 0, 0.0
 
@@ -106,9 +111,16 @@ class MarkdownStream:
                 break
             blocks, env = self._parse(self._open[:end])
             done = blocks if last else [block for block in blocks[:-1] if block.lines <= env["undecided"]]
+            if cut := first_cut(done or blocks[:1], env["undecided"]):
+                done, env = self._parse(self._open[: cut.end])
             if done:
                 limit = _FIRST_WINDOW
                 yield self._freeze(done, env)
+                if cut and not self._overflow:
+                    self._open, self._offset = cut.head + self._open, self._offset - len(cut.head)
+                    self._number = number_after(done[-1])
+            elif self._take_definitions(blocks, env):
+                limit = _FIRST_WINDOW
             elif last or (not final and end == self._open.rfind("\n") + 1):
                 if final:  # nothing but blank lines and link definitions is left
                     self._open = ""
@@ -142,8 +154,11 @@ class MarkdownStream:
 
     def _parse(self, source: str) -> tuple[list[Block], dict[str, Any]]:
         self.parsed += len(source)
-        env: dict[str, Any] = {"references": dict(self._references), "tex": self._tex, "undecided": inf}
+        references = ChainMap[str, Any]({}, self._references)
+        env: dict[str, Any] = {"references": references, "tex": self._tex, "undecided": inf}
         blocks = split(source, env)
+        if self._number is not None and blocks and blocks[0].tokens[0].type == "ordered_list_open":
+            blocks[0].tokens[0].attrSet("start", self._number)
         self._defined = self._defined or bool(env["references"])
         return blocks, env
 
@@ -152,19 +167,46 @@ class MarkdownStream:
         out: list[str] = []
         start = lines = 0
         for block in blocks:
-            self._spent += min(block.price, block.max_price)
-            if self._spent > _SAVINGS + _RATE * (self._offset + block.end):
-                self._overflow = True
+            start, lines = self._pay_definitions(env, lines, block.first_line)
+            if self._overflow or not self._pay(min(block.price, block.max_price), block.end):
                 break
             self._ration_colours(block)
             out.append("" if self._dry else block_html(block, env))
             start, lines = block.end, block.lines
-        self._tex = env["tex"]
-        for label, reference in env["references"].items():
-            if label not in self._references and reference["map"][1] <= lines:
-                self._references[label] = reference
-        self._open, self._offset, self._scanned = self._open[start:], self._offset + start, 0
+        self._tex, self._number = env["tex"], None
+        self._take(start, lines, env)
         return "".join(out)
+
+    def _pay(self, price: float, end: int) -> bool:
+        """Spend on what ends there in the open source; say whether a text that begins like this may cost that much."""
+        self._spent += price
+        self._overflow = self._spent > _SAVINGS + _RATE * (self._offset + end)
+        return not self._overflow
+
+    def _pay_definitions(self, env: dict[str, Any], first: int, last: int) -> tuple[int, int]:
+        """Pay for link definitions on lines from `first` and before `last`; return where that ends, and the line."""
+        for line in _definitions(env, first, last):
+            if not self._pay(DEFINITION_PRICE, env["starts"][line]):
+                return env["starts"][line], line
+        return env["starts"][last], last
+
+    def _take(self, end: int, lines: int, env: dict[str, Any]) -> None:
+        """Take the source up to `end`, and the links that are defined in these first lines, out of what is open."""
+        defined = env["references"].maps[0].items()
+        self._references.update((label, link) for label, link in defined if link["map"][1] <= lines)
+        self._open, self._offset, self._scanned = self._open[end:], self._offset + end, 0
+
+    def _take_definitions(self, blocks: list[Block], env: dict[str, Any]) -> bool:
+        """Take link definitions before the first block out of what is open; say whether there were any.
+
+        The last one stays: what follows may become its title.
+        """
+        first = min([env["undecided"], *(block.first_line for block in blocks[:1])])
+        defined = _definitions(env, 0, first)
+        if len(defined) < 2:
+            return False
+        self._take(*self._pay_definitions(env, 0, defined[-1]), env)
+        return True
 
     def _ration_colours(self, block: Block) -> None:
         for token in block.tokens:
@@ -194,6 +236,12 @@ class MarkdownStream:
             if source.startswith(guess) or (blocks and is_right(blocks[-1].tokens)):
                 return blocks, env
         return self._parse(source)
+
+
+def _definitions(env: dict[str, Any], first: int, last: float) -> list[int]:
+    """Return the lines from `first` and before `last` on which a link definition begins."""
+    defined = [*env["references"].maps[0].values(), *env.get("duplicate_refs", ())]
+    return sorted(link["map"][0] for link in defined if first <= link["map"][0] < last)
 
 
 def render_pieces(text: str) -> Iterator[str]:

@@ -110,7 +110,25 @@ class ErrorPart:
     kind: Literal["error"] = "error"
 
 
-Part = TextPart | ReasoningPart | ToolCallPart | ErrorPart
+@dataclass(frozen=True, slots=True)
+class AttachmentPart:
+    """A file that a person sent along. Its bytes are kept once, under their hash."""
+
+    sha256: str
+    """Hexadecimal; the one name under which the bytes are looked up."""
+    name: str
+    """As it is shown; never a path."""
+    media_type: str
+    size: int
+    """Bytes."""
+    kind: Literal["attachment"] = "attachment"
+
+    @property
+    def is_image(self) -> bool:
+        return self.media_type.startswith("image/")
+
+
+Part = TextPart | ReasoningPart | ToolCallPart | ErrorPart | AttachmentPart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +154,11 @@ class Message:
     def text(self) -> str:
         """The text parts, joined; what is copied and what the model receives."""
         return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+    @property
+    def attachments(self) -> tuple[AttachmentPart, ...]:
+        """The files that came with it."""
+        return tuple(part for part in self.parts if isinstance(part, AttachmentPart))
 
 
 _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")

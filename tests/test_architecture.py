@@ -13,17 +13,8 @@ ROOT = Path(__file__).parent.parent
 LEVELS = {
     **dict.fromkeys(
         [
-            "messages",
-            "conversation",
-            "events",
-            "usage",
-            "settings",
-            "errors",
-            "endpoints",
-            "keys",
-            "logs",
-            "changes",
-            "pacing",
+            *("messages", "attachments", "conversation", "events", "usage", "settings", "errors", "endpoints"),
+            *("keys", "logs", "changes", "pacing"),
         ],
         0,
     ),

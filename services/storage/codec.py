@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import assert_never, cast, get_args
 
@@ -25,6 +25,7 @@ from services.events import (
 )
 from services.messages import (
     MESSAGE_STATUSES,
+    AttachmentPart,
     ErrorPart,
     MessageStatus,
     Part,
@@ -36,7 +37,7 @@ from services.messages import (
 )
 from services.usage import Usage
 
-Json = str | int | float | bool | None | Mapping[str, "Json"]
+Json = str | int | float | bool | None | Mapping[str, "Json"] | Sequence["Json"]
 
 DELTA_KINDS = (TextDelta("").kind, ReasoningDelta("").kind)
 """Kinds of the events that only add text; once a run has ended, its message holds them."""
@@ -53,6 +54,8 @@ def part_to_json(part: Part) -> str:
             return _dump({"id": part.id, "name": part.name, "arguments": part.arguments})
         case ErrorPart(failure=failure):
             return failure_to_json(failure)
+        case AttachmentPart():
+            return _dump(_attachment_plain(part))
         case _:
             assert_never(part)
 
@@ -73,8 +76,20 @@ def part_from_json(kind: str, text: str) -> Part:
             return ToolCallPart(data.text("id"), data.text("name"), data.text("arguments"))
         case "error":
             return ErrorPart(_failure(data))
+        case "attachment":
+            return _attachment(data)
         case _:
             raise _from_the_future(f"a message part of the kind {kind!r}")
+
+
+def attachments_to_json(attachments: Sequence[AttachmentPart]) -> str | None:
+    """Return what a waiting message keeps of its attachments; None where it has none."""
+    return _dump({"attachments": [_attachment_plain(one) for one in attachments]}) if attachments else None
+
+
+def attachments_from_json(text: str | None) -> tuple[AttachmentPart, ...]:
+    """Return the attachments that `attachments_to_json` wrote; StorageError if they cannot be read."""
+    return () if text is None else tuple(map(_attachment, _Fields("waiting message", text).each("attachments")))
 
 
 def event_to_json(event: RunEvent) -> str:
@@ -167,6 +182,14 @@ def _reasoning_to_json(reasoning: ReasoningPart | ReasoningDelta, seconds: float
     return _dump({"text": reasoning.text, **kept, **timed})
 
 
+def _attachment_plain(part: AttachmentPart) -> dict[str, Json]:
+    return {"sha256": part.sha256, "name": part.name, "media_type": part.media_type, "size": part.size}
+
+
+def _attachment(data: _Fields) -> AttachmentPart:
+    return AttachmentPart(data.text("sha256"), data.text("name"), data.text("media_type"), data.count("size"))
+
+
 def _metadata(data: _Fields) -> ProviderMetadata | None:
     inner = data.inner("provider_metadata")
     return None if inner is None else ProviderMetadata(inner.text("origin"), inner.text("data"))
@@ -199,6 +222,8 @@ def _cleaned(value: Json) -> Json:
         return clean_text(value)
     if isinstance(value, Mapping):
         return {name: _cleaned(inner) for name, inner in value.items()}
+    if isinstance(value, Sequence):
+        return [_cleaned(inner) for inner in value]
     return value
 
 
@@ -258,6 +283,12 @@ class _Fields:
             return None
         if isinstance(value, dict):
             return _Fields(name, value)
+        raise self.damaged(name)
+
+    def each(self, name: str) -> list[_Fields]:
+        value = self._data.get(name)
+        if isinstance(value, list) and all(isinstance(inner, dict) for inner in value):
+            return [_Fields(name, inner) for inner in value]
         raise self.damaged(name)
 
     def damaged(self, name: str) -> StorageError:

@@ -26,6 +26,7 @@ from services.events import (
 )
 from services.messages import (
     MESSAGE_STATUSES,
+    AttachmentPart,
     ErrorPart,
     Part,
     ReasoningPart,
@@ -56,6 +57,7 @@ PARTS = [
     st.builds(ReasoningPart, texts, seconds=st.none() | st.floats(0, 1e6)),
     st.builds(ToolCallPart, texts, texts, texts),
     st.builds(ErrorPart, failures),
+    st.builds(AttachmentPart, texts, texts, texts, counts),
 ]
 EVENTS = [
     st.builds(StepStarted, texts, texts),
@@ -151,3 +153,16 @@ def test_a_field_that_a_newer_version_added_is_ignored() -> None:
 def test_damaged_text_is_named(kind: str, text: str) -> None:
     with pytest.raises(StorageError, match="damaged"):
         codec.event_from_json(kind, text)
+
+
+@given(st.lists(PARTS[-1], max_size=3))
+def test_what_waits_keeps_its_attachments(attachments: list[AttachmentPart]) -> None:
+    text = codec.attachments_to_json(attachments)
+    assert (text is None) is (not attachments)
+    assert codec.attachments_from_json(text) == tuple(attachments)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"attachments": 1}', '{"attachments": [1]}', '{"attachments": [{}]}'])
+def test_damaged_attachments_are_told(text: str) -> None:
+    with pytest.raises(StorageError, match="damaged"):
+        codec.attachments_from_json(text)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from services.messages import AttachmentPart
+
 TitleSource = Literal["question", "model", "user"]
 """Who wrote a conversation's title. What a person wrote is never overwritten."""
 
@@ -44,6 +46,7 @@ class Queued:
     id: str
     text: str
     created_at: datetime
+    attachments: tuple[AttachmentPart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

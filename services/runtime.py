@@ -76,7 +76,7 @@ async def open_runtime(settings: Settings, *, provider: Provider | None = None) 
         StorageError: the database cannot be used; its text says why and what to do.
     """
     keys = KeyRing(settings.values, settings.app_dir)
-    store = await Store.open(settings.database)
+    store = await Store.open(settings.database, attachments=settings.attachments)
     try:
         pace = Pace()
         provider = provider or make_provider(keys.key_of, stall_s=settings.stall_s, pace=pace)
@@ -90,6 +90,7 @@ async def _wire(
     settings: Settings, store: Store, keys: KeyRing, provider: Provider, pace: Pace | None = None
 ) -> Runtime:
     await store.interrupt_orphans()
+    await store.remove_orphans()
     deadlines = Deadlines(first_token_s=settings.first_token_s, stall_s=settings.stall_s, run_s=settings.run_s)
     trouble = StorageTrouble(store.check)
     store.on_failure(trouble.suspect)
@@ -113,7 +114,8 @@ def back_up(app_dir: Path, target: Path) -> None:
         SettingsError: a setting cannot be read.
         StorageError: the copy cannot be made; nothing is left behind.
     """
-    backup(read_settings(os.environ, app_dir).database, target)
+    settings = read_settings(os.environ, app_dir)
+    backup(settings.database, target, settings.attachments)
 
 
 def bring_back(app_dir: Path, source: Path) -> Path | None:
@@ -123,7 +125,8 @@ def bring_back(app_dir: Path, source: Path) -> Path | None:
         SettingsError: a setting cannot be read.
         StorageError: a server is running, or the backup cannot be used; the database is then as it was.
     """
-    return restore(source, read_settings(os.environ, app_dir).database)
+    settings = read_settings(os.environ, app_dir)
+    return restore(source, settings.database, settings.attachments)
 
 
 def check_settings(app_dir: Path) -> None:

@@ -83,6 +83,11 @@ class Settings:
         return self.database_url or self.data_dir / "panelist.db"
 
     @property
+    def attachments(self) -> Path:
+        """The folder of attached files."""
+        return self.data_dir / "attachments"
+
+    @property
     def first_run(self) -> bool:
         """Whether nothing but the demo endpoint is set up."""
         return all(endpoint.is_demo for endpoint in self.endpoints)

@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from services.errors import StorageError
+from services.storage import packing
 from services.storage.dialects import dialect_of
 from services.storage.engine_sqlite import SQLite, check_damage, check_file, code_of, read_only, rights_told, told
+from services.storage.files import Files, sync
 from services.storage.lock import DatabaseLock
 from services.storage.migrate import known_revisions
 
@@ -22,8 +24,8 @@ _BESIDE = ("-wal", "-shm", "-journal")
 """Endings of the files that SQLite keeps beside a database and takes for a part of it."""
 
 
-def backup(where: Path | str, target: Path) -> None:
-    """Write what is in the database at this moment into a new file that only this user can read.
+def backup(where: Path | str, target: Path, attachments: Path | None = None) -> None:
+    """Write what is in the database at this moment, and its attached files, into a new file only this user can read.
 
     A server may go on writing. The file is there only once it is whole and was opened and read through.
 
@@ -38,14 +40,15 @@ def backup(where: Path | str, target: Path) -> None:
     if os.path.lexists(target):
         raise _taken(target)
     with rights_told(target), _copy_of(database, target.parent) as copy:
+        packing.pack(copy, Files.of(where, attachments))
         try:
             _publish(copy, target)
         except FileExistsError as error:
             raise _taken(target) from error
 
 
-def restore(source: Path, where: Path | str) -> Path | None:
-    """Put a backup in the place of the database, which no server may be using.
+def restore(source: Path, where: Path | str, attachments: Path | None = None) -> Path | None:
+    """Put a backup in the place of the database, which no server may be using, and its attached files beside it.
 
     Returns:
         The file that was there until now, kept under another name beside it; None if there was none.
@@ -66,9 +69,10 @@ def restore(source: Path, where: Path | str) -> Path | None:
         lock = DatabaseLock.take(target)
         try:
             with _copy_of(source, target.parent) as copy:
+                packing.unpack(copy, Files.of(where, attachments), beside=Files.of(source, None))
                 kept = _set_aside(target)
                 copy.replace(target)
-                _sync(target.parent)
+                sync(target.parent)
         finally:
             lock.release()
     return kept
@@ -80,7 +84,7 @@ def _file_of(where: Path | str) -> Path:
         return dialect.path
     raise StorageError(
         f"{dialect.name} is copied by PostgreSQL's own tools: "
-        '`pg_dump --format=custom --file=FILE "$DATABASE_URL"`, and back by '
+        '`pg_dump --format=custom --file=FILE "$DATABASE_URL"`, with the folder `attachments` beside it, and back by '
         '`pg_restore --clean --if-exists --single-transaction --dbname="$DATABASE_URL" FILE`.'
     )
 
@@ -125,7 +129,7 @@ def _publish(copy: Path, target: Path) -> None:
     if not _linked(copy, target):
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         copy.replace(target)
-    _sync(target.parent)
+    sync(target.parent)
 
 
 def _set_aside(target: Path) -> Path | None:
@@ -137,7 +141,7 @@ def _set_aside(target: Path) -> Path | None:
         part, name = Path(f"{target}{ending}"), Path(f"{kept}{ending}")
         if part.exists() and not _linked(part, name):
             shutil.copy2(part, name)
-    _sync(target.parent)
+    sync(target.parent)
     for ending in _BESIDE:  # the new database would take them for its own
         Path(f"{target}{ending}").unlink(missing_ok=True)
     return kept
@@ -152,16 +156,6 @@ def _linked(file: Path, name: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder survive a loss of power."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _taken(target: Path) -> StorageError:

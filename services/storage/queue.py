@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.conversation import Queued
 from services.errors import InputError, NotFoundError
-from services.storage import conversations
+from services.storage import codec, conversations
 from services.storage.schema import conversations as conversations_table
 from services.storage.schema import queued
 
@@ -29,7 +29,15 @@ async def waiting_in(connection: AsyncConnection, conversation_id: str) -> list[
     """Return what waits in a conversation that was looked up, the next one first."""
     query = select(queued).where(queued.c.conversation_id == conversation_id, _WAITS).order_by(queued.c.seq)
     found = await connection.execute(query)
-    return [Queued(id=row.id, text=row.text, created_at=row.created_at) for row in found]
+    return [
+        Queued(
+            id=row.id,
+            text=row.text,
+            created_at=row.created_at,
+            attachments=codec.attachments_from_json(row.attachments),
+        )
+        for row in found
+    ]
 
 
 async def add(
@@ -54,6 +62,7 @@ async def add(
             text=message.text,
             request_key=request_key,
             created_at=message.created_at,
+            attachments=codec.attachments_to_json(message.attachments),
         )
     )
 

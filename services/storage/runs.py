@@ -15,7 +15,7 @@ from services.conversation import Conversation, Options, Queued
 from services.errors import Failure, InputError, NotFoundError, StorageError
 from services.events import Numbered, Reply, RunFinished
 from services.messages import RESUMABLE, Message, Part, ReasoningPart, TextPart, moved
-from services.storage import codec, conversations, queue, rows, tree
+from services.storage import attached, codec, conversations, queue, rows, tree
 from services.storage.engine import insert_new
 from services.storage.rows import Begun
 from services.storage.schema import conversations as conversations_table
@@ -64,6 +64,7 @@ async def begin(
     answer = new[-1]
     await conversations.add(connection, owner, conversation)
     await tree.add(connection, new)
+    await attached.mark_sent(connection, owner, new[0].attachments, now)
     return await _add_run(connection, owner, answer, run_id=run_id, request_key=request_key, now=now)
 
 
@@ -231,12 +232,18 @@ async def _begun_before(connection: AsyncConnection, owner: str, request_key: st
 
 
 async def wait(
-    connection: AsyncConnection, owner: str, conversation_id: str, message: Queued, request_key: str | None
+    connection: AsyncConnection,
+    owner: str,
+    conversation_id: str,
+    message: Queued,
+    request_key: str | None,
+    now: datetime,
 ) -> bool:
     """Let a message wait, unless its request has come before; say whether it was stored now."""
     if await _begun_before(connection, owner, request_key) is not None:
         return False
     await queue.add(connection, owner, conversation_id, message, request_key)
+    await attached.mark_sent(connection, owner, message.attachments, now)
     return True
 
 

@@ -176,7 +176,20 @@ queued = Table(
     Column("request_key", Text),
     Column("created_at", UtcTime, nullable=False),
     Column("removed_at", UtcTime),
+    Column("attachments", Text),
     UniqueConstraint("conversation_id", "seq"),
+)
+
+# Whose bytes are whose; the bytes are files beside the database. Those that no message names go after a while.
+attachments = Table(
+    "attachments",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("sha256", Text, primary_key=True),
+    Column("media_type", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("sent_at", UtcTime),
 )
 
 dropped_parameters = Table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import delete, insert, select
@@ -13,11 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.conversation import Conversation, Options, Queued, TitleSource, Versions
 from services.errors import InputError
 from services.events import Numbered, Reply
-from services.messages import Message
-from services.storage import conversations, queue, runs, tree
+from services.messages import AttachmentPart, Message
+from services.storage import attached, conversations, queue, runs, tree
+from services.storage.attached import Named
 from services.storage.backup import backup
 from services.storage.dialects import dialect_of
 from services.storage.engine import Database, Dialect, insert_new
+from services.storage.files import Files
 from services.storage.migrate import migrate
 from services.storage.rows import Begun, RunRecord, Snapshot
 from services.storage.schema import conversations as conversations_table
@@ -32,6 +34,12 @@ Page = tuple[datetime, str]
 MAX_KEY = 200
 """Characters of a request key."""
 
+UNSENT = timedelta(days=7)
+"""For which a file is kept that belongs to a draft, as far as the server knows."""
+
+ABANDONED = timedelta(days=1)
+"""After which a file that never came to its end is removed."""
+
 
 class Store:
     """The database of one server process. Make it with `open`, end it with `close`.
@@ -41,18 +49,30 @@ class Store:
     A call that is cancelled is still carried out.
     """
 
-    def __init__(self, where: Path | str, database: Database, dialect: Dialect, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        where: Path | str,
+        database: Database,
+        dialect: Dialect,
+        now: Callable[[], datetime],
+        attachments: Path | None = None,
+    ) -> None:
         self._where = where
+        self._attachments = attachments
+        self._files = Files.of(where, attachments)
         self._database = database
         self._dialect = dialect
         self._now = now
 
     @classmethod
-    async def open(cls, where: Path | str, *, now: Callable[[], datetime] | None = None) -> Store:
+    async def open(
+        cls, where: Path | str, *, attachments: Path | None = None, now: Callable[[], datetime] | None = None
+    ) -> Store:
         """Open a database, making a file and its folder where missing, and bring its schema up to date.
 
         Args:
             where: The SQLite file, or a URL that begins with `postgresql://` or `sqlite:///`.
+            attachments: The folder of attached files; beside the database's own file unless given.
             now: The clock, aware; the system's unless given.
 
         Raises:
@@ -66,7 +86,7 @@ class Store:
         except BaseException:
             dialect.release()
             raise
-        return cls(where, database, dialect, now or _utc_now)
+        return cls(where, database, dialect, now or _utc_now, attachments)
 
     async def close(self) -> None:
         """Finish what was begun, close the database, let another server have it."""
@@ -88,7 +108,7 @@ class Store:
 
     async def backup(self, target: Path) -> None:
         """Write a copy of this moment into a new file, while everything goes on; see `services.storage.backup`."""
-        await asyncio.to_thread(backup, self._where, target)
+        await asyncio.to_thread(backup, self._where, target, self._attachments)
 
     # Conversations
 
@@ -160,11 +180,49 @@ class Store:
             InputError: `queue.MAX_QUEUED` are waiting already, or `request_key` is no plain word.
         """
         _check_key(request_key)
-        return await self._database.write(runs.wait, owner, conversation_id, message, request_key)
+        return await self._database.write(runs.wait, owner, conversation_id, message, request_key, self._now())
 
     async def unqueue(self, owner: str, conversation_id: str, queued_id: str) -> None:
         """Take a waiting message back; NotFoundError when it was sent or removed already."""
         await self._database.write(queue.remove, owner, conversation_id, queued_id, self._now())
+
+    # Attached files
+
+    async def begin_upload(self) -> Path:
+        """Make an empty file for what a browser sends in pieces; nobody has it until `add_attachment`."""
+        return await asyncio.to_thread(self._files.begin_upload)
+
+    async def add_attachment(self, owner: str, name: str, media_type: str, data: bytes) -> AttachmentPart:
+        """Keep bytes for an owner. They are on the disk, under their hash, before anything names them."""
+        sha256 = await asyncio.to_thread(self._files.add, data)
+        attachment = AttachmentPart(sha256, name, media_type, len(data))
+        await self._database.write(attached.add, owner, attachment, self._now())
+        return attachment
+
+    async def attachments(self, owner: str, wanted: Sequence[Named]) -> list[AttachmentPart]:
+        """Return the owner's attachments of these hashes, under these names."""
+        return await self._database.read(attached.named, owner, wanted)
+
+    async def attachment_bytes(self, owner: str, sha256: str) -> bytes:
+        """Return what an attachment of the owner's holds; StorageError when it is damaged."""
+        await self.attachments(owner, [(sha256, "The attached file")])
+        return await asyncio.to_thread(self._files.read, sha256)
+
+    async def remove_orphans(self) -> int:
+        """Remove files that were never sent, once they are a week old; for the start, before any can come.
+
+        While a database that was set aside lies beside this one nothing is removed: it may name them.
+
+        Returns:
+            How many there were.
+        """
+        now = self._now()
+        await asyncio.to_thread(self._files.remove_uploads, (now - ABANDONED).timestamp())
+        if await asyncio.to_thread(lambda: self._files.shared):
+            return 0
+        gone = await self._database.write(attached.forget_orphans, now - UNSENT)
+        await asyncio.to_thread(self._files.remove, gone)
+        return len(gone)
 
     # Runs
 

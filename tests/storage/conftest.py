@@ -53,8 +53,8 @@ def where(request: pytest.FixtureRequest) -> Path | str:
 
 
 @pytest.fixture
-async def store(where: Path | str) -> AsyncIterator[Store]:
-    store = await Store.open(where)
+async def store(where: Path | str, tmp_path: Path) -> AsyncIterator[Store]:
+    store = await Store.open(where, attachments=tmp_path / "attachments")
     yield store
     await store.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Awaitable, Callable
 
@@ -17,6 +18,9 @@ from tests.storage.make import ANN, BEN
 Call = Callable[[Store, str, make.Exchange], Awaitable[object]]
 
 WAITS = Queued(id=new_id(), text="And then?", created_at=make.WHEN)
+
+DATA = b"What is Ann's"
+SHA256 = hashlib.sha256(DATA).hexdigest()
 
 CALLS: dict[str, Call] = {
     "conversation": lambda s, who, x: s.conversation(who, x.conversation.id),
@@ -34,6 +38,8 @@ CALLS: dict[str, Call] = {
     "queue": lambda s, who, x: s.queue(who, x.conversation.id),
     "enqueue": lambda s, who, x: s.enqueue(who, x.conversation.id, Queued(id=new_id(), text="x", created_at=make.WHEN)),
     "unqueue": lambda s, who, x: s.unqueue(who, x.conversation.id, WAITS.id),
+    "attachments": lambda s, who, x: s.attachments(who, [(SHA256, "a.txt")]),
+    "attachment_bytes": lambda s, who, x: s.attachment_bytes(who, SHA256),
     "events": lambda s, who, x: s.events(who, x.run_id),
     "run": lambda s, who, x: s.run(who, x.run_id),
 }
@@ -45,7 +51,7 @@ def test_every_method_with_an_owner_is_tried() -> None:
         for name, method in inspect.getmembers(Store, inspect.isfunction)
         if not name.startswith("_") and "owner" in inspect.signature(method).parameters
     }
-    assert methods == {*CALLS, "conversations"}
+    assert methods == {*CALLS, "conversations", "add_attachment"}
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -53,6 +59,8 @@ async def test_only_the_owner_gets_in(store: Store, rows: make.Rows, name: str) 
     new = await make.asked(store)
     if name == "resume_run":
         await make.stop(store, new.run_id, "Beca")
+    if name.startswith("attachment"):
+        await store.add_attachment(ANN, "a.txt", "text/plain", DATA)
     if name == "unqueue":
         await store.enqueue(ANN, new.conversation.id, WAITS)
     before = (

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 
 from services.changes import Changes
@@ -18,7 +19,7 @@ from services.providers.base import ModelRequest, Provider
 from services.runner import RunLog, RunManager, RunSpec
 from services.settings import Settings
 from services.storage.store import Begun, Store
-from services.titles import ask_for_title
+from services.titles import ask_for_title, subject_of
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +169,10 @@ class Answering:
             endpoint = self._connections.get(asked.endpoint)
             model = asked.model or await self._connections.default_model(endpoint)
             path = known or await self._store.path(owner, conversation_id, answer_id)
-            return build_request(path, endpoint=endpoint, model=model, system_prompt=self._settings.system_prompt)
+            files = await self._files_of(owner, path)
+            build = partial(build_request, path, endpoint=endpoint, model=model, files=files)
+            prompt = self._settings.system_prompt
+            return await asyncio.to_thread(build, system_prompt=prompt) if files else build(system_prompt=prompt)
 
         def on_end(run: RunLog) -> None:
             self._name(run, asked)
@@ -178,6 +182,16 @@ class Answering:
         spec = RunSpec(id=run_id, owner=owner, conversation_id=conversation_id, message_id=answer_id, prepare=prepare)
         self._runs.start(spec, on_end)
         self._changes.ring(owner)
+
+    async def _files_of(self, owner: str, path: Sequence[Message]) -> dict[str, bytes]:
+        """Return what the attachments of a path hold, by hash, as far as it can be read."""
+        files: dict[str, bytes] = {}
+        for sha256 in {part.sha256 for message in path for part in message.attachments}:
+            try:
+                files[sha256] = await self._store.attachment_bytes(owner, sha256)
+            except (NotFoundError, StorageError) as error:
+                log.error("an attached file cannot be read: %s", error)
+        return files
 
     def _name(self, run: RunLog, asked: Options) -> None:
         if self._settings.titles and run.reply.status in {"complete", "truncated"}:
@@ -198,7 +212,7 @@ class Answering:
                 return
             endpoint = self._connections.get(asked.endpoint)
             model = asked.model or await self._connections.default_model(endpoint)
-            title = await ask_for_title(self._provider, endpoint, model, path[0].text)
+            title = await ask_for_title(self._provider, endpoint, model, subject_of(path[0]))
             if title is not None:
                 await self._store.rename(spec.owner, spec.conversation_id, title, "model")
                 self._changes.ring(spec.owner)

@@ -114,8 +114,8 @@ def pictured(attachment: AttachmentPart) -> str:
 
 
 def not_shown(attachment: AttachmentPart) -> str:
-    """Return the words that stand for a picture of an earlier message where the model takes none."""
-    return f"(A picture, “{attachment.name}”, was attached here. You cannot see it.)\n\n"
+    """Return the words that stand for a file of an earlier message that the model cannot be given."""
+    return f"(A file, “{attachment.name}”, was attached here. You cannot see it.)\n\n"
 
 
 def _not_taken(name: str, known: str | None) -> InputError:

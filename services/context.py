@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 
-from services.endpoints import Endpoint
-from services.messages import Message, TextPart
+from services.attachments import not_shown, pictured, quoted, text_of
+from services.endpoints import Endpoint, profile_of
+from services.errors import Failure, ModelError, NextStep
+from services.messages import AttachmentPart, Message, Part, TextPart
 from services.providers.base import ModelRequest
 
 GO_ON = (
@@ -17,15 +20,62 @@ GO_ON = (
 
 
 def build_request(
-    path: Sequence[Message], *, endpoint: Endpoint, model: str, system_prompt: str | None
+    path: Sequence[Message],
+    *,
+    endpoint: Endpoint,
+    model: str,
+    system_prompt: str | None,
+    files: Mapping[str, bytes] | None = None,
 ) -> ModelRequest:
-    """Return the request that fills the last answer of `path`.
+    """Return the request that fills the last answer of `path`; `files` are what its attachments hold, by hash.
 
     An answer that has text already is to be gone on with: it is sent, followed by `GO_ON`. Earlier answers without a
     word in them (failed, stopped before the first token) say nothing to a model and are left out.
+
+    Raises:
+        ModelError: the endpoint takes no pictures, or a file is gone, and it is the last question that has it. In
+            earlier ones a word stands for it: the conversation must be able to go on.
     """
-    messages = [m for m in path if m.role == "user" or m.text.strip()]
+    files = files or {}
+    question = next((m.id for m in reversed(path) if m.role == "user"), None)
+    messages = [_told(m, endpoint, files, last=m.id == question) for m in path if m.role == "user" or m.text.strip()]
     if messages and messages[-1].role == "assistant":
         last = messages[-1]
         messages.append(dataclasses.replace(last, role="user", parts=(TextPart(GO_ON),), status="complete"))
-    return ModelRequest(endpoint=endpoint, model=model, messages=tuple(messages), system_prompt=system_prompt)
+    images = {p.sha256: _data_url(p, files[p.sha256]) for m in messages for p in m.attachments}
+    return ModelRequest(
+        endpoint=endpoint, model=model, messages=tuple(messages), system_prompt=system_prompt, images=images
+    )
+
+
+def _told(message: Message, endpoint: Endpoint, files: Mapping[str, bytes], *, last: bool) -> Message:
+    """Return a message with its files as text, where they are text; pictures stay, with their name before them."""
+    if not message.attachments:
+        return message
+    parts: list[Part] = []
+    for part in message.parts:
+        match part:
+            case AttachmentPart() if part.sha256 not in files:
+                if last:
+                    raise _refused(f"“{part.name}” cannot be read any more, so the question was not sent. Ask again.")
+                parts.append(TextPart(not_shown(part)))
+            case AttachmentPart(is_image=True) if not profile_of(endpoint.profile).images:
+                if last:
+                    said = f"{endpoint.name} takes no images. Choose another model, or ask again without the picture."
+                    raise _refused(said, "choose_model")
+                parts.append(TextPart(not_shown(part)))
+            case AttachmentPart(is_image=True):
+                parts += [TextPart(pictured(part)), part]
+            case AttachmentPart():
+                parts.append(TextPart(quoted(part, text_of(part.name, files[part.sha256]))))
+            case _:
+                parts.append(part)
+    return dataclasses.replace(message, parts=tuple(parts))
+
+
+def _data_url(part: AttachmentPart, data: bytes) -> str:
+    return f"data:{part.media_type};base64,{b64encode(data).decode()}"
+
+
+def _refused(message: str, next_step: NextStep = "none") -> ModelError:
+    return ModelError(Failure(kind="bad_request", message=message, next_step=next_step))

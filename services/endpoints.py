@@ -42,6 +42,8 @@ class Profile:
     """Chat Completions takes `stream_options.include_usage`."""
     tells_cuts: bool = True
     """Responses says when an answer ended because it got too long; else a cut one looks complete."""
+    images: bool = True
+    """Pictures are taken, by those of its models that see."""
     needs_key: bool = False
     """Every request without a key is refused."""
 
@@ -53,7 +55,7 @@ _PROFILES: dict[ProfileName, Profile] = {
     "ollama": Profile(tells_cuts=False),
     "llamacpp": Profile(tells_cuts=False),
     "mistral": Profile(usage_in_stream=False, needs_key=True),
-    "deepseek": Profile(needs_key=True),
+    "deepseek": Profile(images=False, needs_key=True),
     "groq": Profile(needs_key=True),
 }
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from services.endpoints import Endpoint
 from services.events import RunEvent
-from services.messages import Message
+from services.messages import AttachmentPart, Message, TextPart, clean_text
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture in a message."""
+
+    url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +27,20 @@ class ModelRequest:
     messages: tuple[Message, ...]
     """The path of the conversation, question last."""
     system_prompt: str | None = None
+    images: Mapping[str, str] = field(default_factory=dict)
+    """Of the pictures in the messages, by hash: `data:` URLs. All other attachments are text by now."""
+
+    def pieces(self, message: Message) -> list[str | Image]:
+        """Return what a message says: its text, with pictures where they stand in it; nothing if it says nothing."""
+        pieces: list[str | Image] = []
+        for part in message.parts:
+            if isinstance(part, AttachmentPart) and part.sha256 in self.images:
+                pieces.append(Image(self.images[part.sha256]))
+            elif isinstance(part, TextPart):
+                before = pieces.pop() if pieces and isinstance(pieces[-1], str) else ""
+                pieces.append(f"{before}{part.text}")
+        cleaned = [clean_text(piece) if isinstance(piece, str) else piece for piece in pieces]
+        return [piece for piece in cleaned if isinstance(piece, Image) or piece.strip()]
 
 
 KeySource = Callable[[Endpoint], Awaitable[str | None]]

@@ -9,7 +9,7 @@ from services.errors import ModelError
 from services.events import ReasoningDelta, RunEvent, TextDelta, UsageReported
 from services.messages import clean_text
 from services.providers.accumulator import Accumulator, items_in, text_in
-from services.providers.base import ModelRequest
+from services.providers.base import Image, ModelRequest
 from services.providers.failures import Asked, classify_payload
 
 
@@ -22,25 +22,48 @@ def encode(request: ModelRequest) -> dict[str, object]:
     return body
 
 
-def _messages(request: ModelRequest) -> list[dict[str, str]]:
-    """Return the path as the model receives it: text only, and never two of a role in a row.
+def _messages(request: ModelRequest) -> list[dict[str, object]]:
+    """Return the path as the model receives it: texts and pictures, and never two of a role in a row.
 
     An answer that failed before its first word is left out. The two questions around it become one, because the chat
     templates of many local models refuse roles that do not alternate.
     """
-    messages: list[dict[str, str]] = []
+    messages: list[dict[str, object]] = []
     system = clean_text(request.system_prompt or "")
     if system.strip():
         messages.append({"role": "system", "content": system})
     for message in request.messages:
-        text = clean_text(message.text)
-        if not text.strip():
+        pieces = request.pieces(message)
+        if not pieces:
             continue
+        content = _content_of(pieces)
         if messages and messages[-1]["role"] == message.role:
-            messages[-1]["content"] += f"\n\n{text}"
+            messages[-1]["content"] = _joined(messages[-1]["content"], content)
         else:
-            messages.append({"role": message.role, "content": text})
+            messages.append({"role": message.role, "content": content})
     return messages
+
+
+_Content = str | list[dict[str, object]]
+
+
+def _content_of(pieces: list[str | Image]) -> _Content:
+    """Return a plain text where there are no pictures: many servers know nothing else."""
+    texts = [piece for piece in pieces if isinstance(piece, str)]
+    return "".join(texts) if len(texts) == len(pieces) else [_item(piece) for piece in pieces]
+
+
+def _item(piece: str | Image) -> dict[str, object]:
+    if isinstance(piece, Image):
+        return {"type": "image_url", "image_url": {"url": piece.url}}
+    return {"type": "text", "text": piece}
+
+
+def _joined(before: object, after: _Content) -> _Content:
+    if isinstance(before, str) and isinstance(after, str):
+        return f"{before}\n\n{after}"
+    lists = [[_item(content)] if isinstance(content, str) else content for content in (before, after)]
+    return [item for items in lists if isinstance(items, list) for item in items]
 
 
 class ChatAccumulator(Accumulator):

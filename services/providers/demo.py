@@ -16,6 +16,7 @@ import httpx2
 
 from services.messages import clean_text
 from services.providers.demo_answers import ANSWERS, Answer, answer_to, pieces_of, prepared, title_of
+from services.providers.demo_attachments import taken_apart, told_of
 from services.providers.demo_failures import FAILURES, Page, Refusal, failure_of
 
 DEMO_MODELS: tuple[str, ...] = ("panelist-demo", "panelist-demo-thinking")
@@ -129,7 +130,9 @@ class _Asked:
 
     model: str
     question: str
-    """The text of the last user message."""
+    """The text of the last user message, without its attachments."""
+    attached: tuple[str, ...]
+    """What came with it, in words."""
     first_question: str
     message_count: int
     prompt_tokens: int
@@ -154,12 +157,14 @@ class _Asked:
         if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
             raise ValueError("Missing required parameter: 'messages'.")
         said = [(message.get("role"), _text_of(message.get("content"))) for message in messages]
-        questions = [text for role, text in said if role == "user"] or [""]
+        asked = [message.get("content") for message in messages if message.get("role") == "user"] or [""]
+        question, attached = taken_apart(_text_of(asked[-1]), asked[-1])
         limit = request.get("max_completion_tokens") or request.get("max_tokens")
         return cls(
             model=str(request.get("model") or DEMO_MODELS[0]),
-            question=questions[-1],
-            first_question=questions[0],
+            question=question,
+            attached=attached,
+            first_question=_text_of(asked[0]),
             message_count=len(messages),
             prompt_tokens=sum(_tokens(text) for _, text in said),
             wants_title=any(role in {"system", "developer"} and _TITLE_WORDS in text for role, text in said),
@@ -175,6 +180,8 @@ class _Asked:
         outcome = failure_of(self.question, self.fields) or answer_to(self.question, self.message_count)
         if not isinstance(outcome, Answer):
             return outcome
+        if self.attached:
+            outcome = replace(outcome, text=told_of(self.attached, outcome.text if self.question else ""))
         if self.model == "panelist-demo-thinking" and not outcome.reasoning:
             outcome = replace(outcome, reasoning=prepared("thought"))
         pieces = pieces_of(outcome.text)

@@ -52,6 +52,13 @@ _NO_MODEL = re.compile(
 )
 
 
+_NO_IMAGES = re.compile(
+    r"image_url|input_image|image input|mmproj|not a multimodal|at most 0 image|no vision|"
+    r"(?:does not|doesn't|not) support (?:images?|vision)|images? (?:is|are) not supported",
+    re.I,
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """Who was asked for what: all that a sentence about a failure may need."""
@@ -89,6 +96,12 @@ def classify_status(asked: Asked, status: int, body: object, headers: Mapping[st
     parameter = "include" if sealed else _parameter(asked, said) if kind == "bad_request" else None
     wait_s = retry_after_s(headers, said.text) if kind in {"rate_limit", "server", "quota"} else None
     message, step = _sentence(asked, kind, said, parameter, wait_s)
+    if kind in {"bad_request", "not_found", "server"} and _NO_IMAGES.search(said.text[:MAX_DETAIL]):
+        what = f"The model {asked.model!r} at {asked.name}" if asked.model else asked.name
+        message, step = (
+            f"{what} takes no images. Choose another model, or ask again without the picture.",
+            "choose_model",
+        )
     return Failure(
         kind=kind,
         message=message,

@@ -15,7 +15,7 @@ from services.errors import Failure, ModelError
 from services.events import ReasoningDelta, ReasoningStarted, RunEvent, TextDelta
 from services.messages import Message, ProviderMetadata, ReasoningPart, TextPart, clean_text
 from services.providers.accumulator import Accumulator, items_in, text_in
-from services.providers.base import ModelRequest
+from services.providers.base import Image, ModelRequest
 from services.providers.failures import Asked, classify_payload
 from services.providers.retold import Retold
 
@@ -53,8 +53,8 @@ def _input(request: ModelRequest) -> list[dict[str, object]]:
     items: list[dict[str, object]] = []
     questions: list[dict[str, str]] = []
     for message in request.messages:
-        text = clean_text(message.text)
-        if not text.strip():
+        pieces = request.pieces(message)
+        if not pieces:
             continue
         if message.role == "assistant":
             questions = []
@@ -62,8 +62,14 @@ def _input(request: ModelRequest) -> list[dict[str, object]]:
             continue
         if not questions:
             items.append({"type": "message", "role": "user", "content": questions})
-        questions.append({"type": "input_text", "text": text})
+        questions += map(_asked_with, pieces)
     return items
+
+
+def _asked_with(piece: str | Image) -> dict[str, str]:
+    if isinstance(piece, Image):
+        return {"type": "input_image", "image_url": piece.url, "detail": "auto"}  # vLLM insists on `detail`
+    return {"type": "input_text", "text": piece}
 
 
 def _answer(message: Message, endpoint: Endpoint) -> list[dict[str, object]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -17,12 +18,13 @@ from services.events import (
     StepFinished,
     TextDelta,
 )
-from services.messages import ErrorPart, Message, Part, ReasoningPart, Role, TextPart
+from services.messages import AttachmentPart, ErrorPart, Message, Part, ReasoningPart, Role, TextPart
 from services.providers.base import ModelRequest
 from services.providers.chat import ChatAccumulator, encode
 from services.providers.failures import Asked
 from tests.providers.folding import ENDPOINT, PLAIN, delta, finish, reasoning, run, text
 
+MAP = AttachmentPart("b" * 64, "map.png", "image/png", 3)
 FAILURE = Failure(kind="server", message="down")
 
 
@@ -73,6 +75,20 @@ class TestEncode:
     def test_a_failed_answer_joins_the_questions_around_it(self) -> None:
         path = message("user", "One"), message("assistant", ErrorPart(FAILURE)), message("user", "Two")
         assert encode(request(*path))["messages"] == [{"role": "user", "content": "One\n\nTwo"}]
+
+    def test_pictures_are_parts_of_their_message(self) -> None:
+        asked = replace(request(message("user", "See: ", MAP, "What is it?")), images={MAP.sha256: "data:x"})
+        parts = [
+            {"type": "text", "text": "See: "},
+            {"type": "image_url", "image_url": {"url": "data:x"}},
+            {"type": "text", "text": "What is it?"},
+        ]
+        assert encode(asked)["messages"] == [{"role": "user", "content": parts}]
+        failed = message("assistant", ErrorPart(FAILURE))
+        joined = replace(asked, messages=(*asked.messages, failed, message("user", "More")))
+        assert encode(joined)["messages"] == [{"role": "user", "content": [*parts, {"type": "text", "text": "More"}]}]
+        alone = replace(asked, messages=(message("user", MAP),))
+        assert encode(alone)["messages"] == [{"role": "user", "content": [parts[1]]}]
 
     def test_what_is_sent_is_fit_for_json(self) -> None:
         body = encode(request(message("user", "a\ud83d\ude00\udc00\x00")))

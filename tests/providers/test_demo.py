@@ -16,7 +16,9 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionChunk
 
+from services.attachments import pictured, quoted
 from services.errors import mask_keys
+from services.messages import AttachmentPart
 from services.providers.demo import DEMO_COMMANDS, DEMO_MODELS, DemoTransport
 from services.providers.demo_answers import NOT_AN_AI, pieces_of, prepared
 from services.providers.demo_failures import FAILURES
@@ -131,6 +133,27 @@ async def test_takes_parts_and_broken_characters(client: openai.AsyncOpenAI) -> 
         response = await http.post("http://demo.invalid/v1/chat/completions", content=body)
     chunks = [json.loads(line[6:]) for line in response.text.splitlines() if line.startswith("data: {")]
     assert "Odd \ufffd one\n" in "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks)
+
+
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,YWJj"}}
+
+
+@pytest.mark.parametrize("profile_of_text", ["string", "parts"])
+async def test_says_which_files_it_got(client: openai.AsyncOpenAI, profile_of_text: str) -> None:
+    part = AttachmentPart("a" * 64, "no`tes.md", "text/plain", 12)
+    file = quoted(part, "```\nAttached file “x” (1 bytes):\n```\n")
+    content: Any = file + "Hello"
+    if profile_of_text == "parts":
+        picture = pictured(AttachmentPart("b" * 64, "map.png", "image/png", 3))
+        content = [{"type": "text", "text": file + picture}, PICTURE, {"type": "text", "text": "Hello"}]
+    heard = await hear(client, content)
+    assert "`no'tes.md`, a text file of 12 bytes\n" in heard.text
+    assert ("`map.png`, a picture (image/png) of 3 bytes" in heard.text) is (profile_of_text == "parts")
+    assert heard.text.startswith(NOT_AN_AI)
+    assert prepared("hello") in heard.text, "and answers what was asked"
+    alone = (await hear(client, file)).text
+    assert alone.startswith(f"{NOT_AN_AI}Your message came with one attachment:")
+    assert alone.endswith("bytes\n"), "and no word about a question that was not asked"
 
 
 async def test_usage_comes_last_and_only_when_asked_for(client: openai.AsyncOpenAI) -> None:

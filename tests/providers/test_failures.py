@@ -133,6 +133,23 @@ def test_a_refused_parameter_is_named(status: int, body: object, parameter: str)
 
 
 @pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (500, "image input is not supported - hint: you may need to provide the mmproj"),
+        (400, "Invalid content type. image_url is only supported by certain models."),
+        (404, "No endpoints found that support image input"),
+        (400, "tiny is not a multimodal model"),
+        (400, "At most 0 image(s) may be provided in one request."),
+        (400, "Failed to deserialize: unknown variant `image_url`, expected `text`"),
+    ],
+)
+def test_a_model_that_takes_no_pictures_is_told_so(status: int, text: str) -> None:
+    failure = classify_status(ASKED, status, openai_error(text), {})
+    assert "takes no images. Choose another model, or ask again without the picture." in failure.message
+    assert failure.next_step == "choose_model"
+
+
+@pytest.mark.parametrize(
     "text", ["please stop that", "Missing required parameter: 'messages'", "'model' must be set", "too stream_optionsy"]
 )
 def test_prose_names_no_parameter(text: str) -> None:

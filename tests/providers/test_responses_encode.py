@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from services.errors import Failure
 from services.messages import ErrorPart, Part, ProviderMetadata, ReasoningPart, TextPart, ToolCallPart
 from services.providers.responses import encode
 from tests.providers.responses import ENDPOINT, Event
-from tests.providers.test_chat import message, request
+from tests.providers.test_chat import MAP, message, request
 
 
 def user(*texts: str) -> Event:
@@ -46,6 +47,12 @@ class TestEncode:
     def test_the_system_prompt_is_the_instructions(self) -> None:
         assert encode(request(message("user", "Hi"), system="Be \ud83dbrief."))["instructions"] == "Be \ufffdbrief."
         assert "instructions" not in encode(request(message("user", "Hi"), system=" "))
+
+    def test_pictures_are_parts_of_their_message(self) -> None:
+        asked = replace(request(message("user", "See: ", MAP, "What is it?")), images={MAP.sha256: "data:x"})
+        picture = {"type": "input_image", "image_url": "data:x", "detail": "auto"}
+        content = [user("See: ")["content"][0], picture, user("What is it?")["content"][0]]
+        assert encode(asked)["input"] == [{"type": "message", "role": "user", "content": content}]
 
     def test_the_path_becomes_items(self) -> None:
         failed = message("assistant", ErrorPart(Failure(kind="server", message="down")))

@@ -1,0 +1,68 @@
+"""What a model is told of the files in a conversation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from services.context import build_request
+from services.endpoints import Endpoint, ProfileName
+from services.errors import ModelError
+from services.messages import AttachmentPart, TextPart
+from services.providers.base import Image, ModelRequest
+from tests.providers.test_chat import message
+
+NOTES = AttachmentPart("a" * 64, "notes.md", "text/plain", 9)
+MAP = AttachmentPart("b" * 64, "map.png", "image/png", 3)
+FILES = {NOTES.sha256: "```\nhé\n".encode(), MAP.sha256: b"abc"}
+QUOTED = "Attached file “notes.md” (9 bytes):\n````\n```\nhé\n````\n\n"
+PICTURED = "Attached picture “map.png” (image/png, 3 bytes)\n\n"
+
+
+def request(*path, profile: ProfileName = "generic", files: dict[str, bytes] = FILES) -> ModelRequest:
+    endpoint = Endpoint(name="there", base_url="http://x/v1", profile=profile)
+    messages = [one if not isinstance(one, tuple) else replace(message(*one), id=str(n)) for n, one in enumerate(path)]
+    return build_request(messages, endpoint=endpoint, model="m", system_prompt=None, files=files)
+
+
+def told(of: ModelRequest) -> list[list[str | Image]]:
+    return [of.pieces(one) for one in of.messages]
+
+
+def test_text_is_quoted_and_pictures_are_named() -> None:
+    asked = request(("user", NOTES, MAP, "What is it?"), ("assistant",))
+    assert told(asked) == [[QUOTED + PICTURED, Image("data:image/png;base64,YWJj"), "What is it?"]]
+
+
+def test_a_message_may_be_nothing_but_files() -> None:
+    assert told(request(("user", NOTES))) == [[QUOTED]]
+
+
+def test_continue_and_later_questions_have_the_files_still() -> None:
+    asked = request(("user", NOTES, "One"), ("assistant", "Half an"))
+    assert told(asked)[0] == [QUOTED + "One"]
+    asked = request(("user", MAP, "One"), ("assistant", "Yes."), ("user", "Two"), ("assistant",))
+    assert told(asked)[0][1] == Image("data:image/png;base64,YWJj")
+
+
+def test_an_endpoint_that_takes_no_pictures_is_not_asked() -> None:
+    with pytest.raises(ModelError, match=r"^there takes no images\. Choose another model") as caught:
+        request(("user", MAP, "What is it?"), ("assistant",), profile="deepseek")
+    assert caught.value.failure.next_step == "choose_model"
+    earlier = request(("user", MAP, "One"), ("assistant", "Yes."), ("user", "Two"), profile="deepseek")
+    assert told(earlier)[0] == ["(A file, “map.png”, was attached here. You cannot see it.)\n\nOne"]
+    assert told(request(("user", NOTES), profile="deepseek")) == [[QUOTED]]
+
+
+def test_a_file_that_is_gone_holds_up_only_the_question_it_came_with() -> None:
+    with pytest.raises(ModelError, match=r"“notes\.md” cannot be read any more"):
+        request(("user", NOTES), files={})
+    later = request(("user", NOTES, "One"), ("assistant", "Yes."), ("user", "Two"), files={})
+    assert told(later)[0] == ["(A file, “notes.md”, was attached here. You cannot see it.)\n\nOne"]
+
+
+def test_messages_without_files_are_left_as_they_are() -> None:
+    one = message("user", "Hi")
+    assert request(one, files={}).messages == (one,)
+    assert told(request(message("user", TextPart("a\x00"), TextPart("b")))) == [["ab"]]

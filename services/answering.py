@@ -12,14 +12,14 @@ from typing import Literal
 from services.changes import Changes
 from services.connect import Connections
 from services.context import build_request
-from services.conversation import Conversation, Options, Queued, title_from
+from services.conversation import Conversation, Draft, Options, Queued, title_from
 from services.errors import NotFoundError, PanelistError, StorageError
 from services.messages import Message, TextPart, new_id
 from services.providers.base import ModelRequest, Provider
 from services.runner import RunLog, RunManager, RunSpec
 from services.settings import Settings
 from services.storage.store import Begun, Store
-from services.titles import ask_for_title, subject_of
+from services.titles import ask_for_title
 
 log = logging.getLogger(__name__)
 
@@ -51,17 +51,18 @@ class Answering:
         """Called with each run whose end is stored."""
 
     async def ask(
-        self, owner: str, conversation: Conversation, text: str, request_key: str | None
+        self, owner: str, conversation: Conversation, draft: Draft, request_key: str | None
     ) -> tuple[Begun, tuple[Message, ...]]:
         """Store a question behind the conversation's head and begin to answer it; return the new messages too."""
-        question = _message(conversation.id, conversation.head_id, "user", text)
+        question = _message(conversation.id, conversation.head_id, "user", draft)
         return await self._begin(owner, conversation, question, question.id, request_key=request_key)
 
     async def ask_queued(
         self, owner: str, conversation: Conversation, queued: Queued
     ) -> tuple[Begun, tuple[Message, ...]]:
         """Send a message that waited, under its id; the time is that of the sending."""
-        question = _message(conversation.id, conversation.head_id, "user", queued.text, id=queued.id)
+        draft = Draft(queued.text, queued.attachments)
+        question = _message(conversation.id, conversation.head_id, "user", draft, id=queued.id)
         return await self._begin(owner, conversation, question, question.id, waited=True)
 
     async def ask_again(
@@ -212,7 +213,7 @@ class Answering:
                 return
             endpoint = self._connections.get(asked.endpoint)
             model = asked.model or await self._connections.default_model(endpoint)
-            title = await ask_for_title(self._provider, endpoint, model, subject_of(path[0]))
+            title = await ask_for_title(self._provider, endpoint, model, _subject(path[0]))
             if title is not None:
                 await self._store.rename(spec.owner, spec.conversation_id, title, "model")
                 self._changes.ring(spec.owner)
@@ -220,12 +221,16 @@ class Answering:
             log.info("no title for conversation %s: %s", spec.conversation_id, error)
 
 
-def new_conversation(question: str, options: Options) -> Conversation:
+def _subject(question: Message) -> str:
+    return Draft(question.text, question.attachments).subject
+
+
+def new_conversation(question: Draft, options: Options) -> Conversation:
     """Return an empty conversation with a title made from its first question."""
     now = datetime.now(UTC)
     return Conversation(
         id=new_id(),
-        title=title_from(question),
+        title=title_from(question.subject),
         title_source="question",
         head_id=None,
         options=options,
@@ -238,7 +243,7 @@ def _message(
     conversation_id: str,
     parent_id: str | None,
     role: Literal["user", "assistant"],
-    text: str | None,
+    draft: Draft | None,
     *,
     id: str | None = None,
     run_id: str | None = None,
@@ -249,7 +254,7 @@ def _message(
         conversation_id=conversation_id,
         parent_id=parent_id,
         role=role,
-        parts=() if text is None else (TextPart(text),),
+        parts=() if draft is None else (*draft.attachments, *([TextPart(draft.text)] if draft.text else [])),
         status="streaming" if role == "assistant" else "complete",
         created_at=datetime.now(UTC),
         run_id=run_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,18 +13,20 @@ from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from services.answering import Answering, new_conversation
+from services.attachments import MAX_ATTACHMENTS, clean_name
 from services.changes import Changes
 from services.connect import Connections
-from services.conversation import Conversation, Options, Queued, Versions
+from services.conversation import Conversation, Draft, Options, Queued, Versions
 from services.errors import InputError, NotFoundError, PanelistError, StorageError
 from services.events import Numbered
-from services.messages import ENDED_BY_MODEL, Message, clean_text, new_id
+from services.messages import ENDED_BY_MODEL, AttachmentPart, Message, clean_text, new_id
 from services.pacing import Pace
 from services.providers.base import Provider
 from services.runner import RunLog, RunManager
 from services.settings import Settings
-from services.storage.store import Begun, Store
+from services.storage.store import Begun, Named, Store
 from services.trouble import StorageTrouble
+from services.uploads import Piece, Progress, Uploads
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +94,7 @@ class ChatService:
         """By conversation: sees after the end of an answer whether a message waits."""
         self._hurried: dict[str, str] = {}
         """By conversation: the waiting message that a person wants sent, once the answer has been stopped."""
+        self._uploads = Uploads(store)
         self.changes = Changes()
         self._answering = Answering(settings, store, runs, connections, provider, self.changes)
         self._answering.on_end = self._on_end
@@ -160,6 +163,7 @@ class ChatService:
         owner: str,
         text: str,
         *,
+        attachments: Sequence[Named] = (),
         conversation_id: str | None = None,
         options: Options | None = None,
         request_key: str | None = None,
@@ -172,15 +176,37 @@ class ChatService:
         click, a retry after a lost word) stores nothing and returns the conversation of its first time.
 
         Raises:
-            InputError: the text is blank or too long, or too many messages wait already.
+            InputError: there is nothing in it or too much, or too many messages wait already.
             NotFoundError: there is no such conversation for this owner.
             StorageError: it could not be stored; nothing was sent.
         """
-        text = _checked(text)
+        draft = Draft(_checked(text, empty=bool(attachments)), await self._attached(owner, attachments))
         if conversation_id is None:
-            conversation = new_conversation(text, options or Options())
-            return await self._through(self._ask(owner, conversation, text, request_key))
-        return await self._through(self._send(owner, text, conversation_id, request_key, now))
+            conversation = new_conversation(draft, options or Options())
+            return await self._through(self._ask(owner, conversation, draft, request_key))
+        return await self._through(self._send(owner, draft, conversation_id, request_key, now))
+
+    async def attach(self, owner: str, piece: Piece) -> Progress:
+        """Take the next piece of a file that goes with a message to come; see `Uploads.take`."""
+        return await self._uploads.take(owner, piece)
+
+    async def attachment(self, owner: str, sha256: str) -> tuple[str, bytes]:
+        """Return the media type of an attached file and what it holds.
+
+        Raises:
+            NotFoundError: this owner has none of that hash.
+            StorageError: it is damaged, or cannot be read.
+        """
+        [found] = await self._store.attachments(owner, [(sha256, "The attached file")])
+        return found.media_type, await self._store.attachment_bytes(owner, sha256)
+
+    async def _attached(self, owner: str, named: Sequence[Named]) -> tuple[AttachmentPart, ...]:
+        if len(named) > MAX_ATTACHMENTS:
+            raise InputError(
+                f"The message has {len(named)} attachments, and {MAX_ATTACHMENTS} is the most. Send it in parts."
+            )
+        clean = [(sha256, clean_name(name)) for sha256, name in named]
+        return tuple(await self._store.attachments(owner, clean)) if clean else ()
 
     async def send_now(self, owner: str, conversation_id: str, queued_id: str) -> Opened:
         """Send a waiting message before the others; an answer that is being written is stopped for it.
@@ -285,20 +311,20 @@ class ChatService:
         if not task.cancelled():
             task.exception()  # a sender who left is told of no refusal, and the log neither
 
-    async def _send(self, owner: str, text: str, conversation_id: str, request_key: str | None, now: bool) -> Opened:
+    async def _send(self, owner: str, draft: Draft, conversation_id: str, request_key: str | None, now: bool) -> Opened:
         async with self._turn(conversation_id):
             conversation = await self._store.conversation(owner, conversation_id)
             if self._runs.live_in(conversation_id) is None and conversation_id not in self._advancing:
-                return await self._ask(owner, conversation, text, request_key)
-            queued = Queued(id=new_id(), text=text, created_at=datetime.now(UTC))
+                return await self._ask(owner, conversation, draft, request_key)
+            queued = Queued(id=new_id(), text=draft.text, created_at=datetime.now(UTC), attachments=draft.attachments)
             fresh = await self._store.enqueue(owner, conversation_id, queued, request_key=request_key)
             if now and fresh:
                 self._hurry(owner, conversation_id, queued.id)
         self.changes.ring(owner)
         return await self._read_back(owner, Opened(conversation, (), {}, None, whole=False))
 
-    async def _ask(self, owner: str, conversation: Conversation, text: str, request_key: str | None) -> Opened:
-        return await self._shown(owner, *await self._answering.ask(owner, conversation, text, request_key))
+    async def _ask(self, owner: str, conversation: Conversation, draft: Draft, request_key: str | None) -> Opened:
+        return await self._shown(owner, *await self._answering.ask(owner, conversation, draft, request_key))
 
     async def _send_now(self, owner: str, conversation_id: str, queued_id: str) -> Opened:
         async with self._turn(conversation_id):
@@ -415,9 +441,12 @@ class ChatService:
             return known
 
 
-def _checked(text: str) -> str:
+def _checked(text: str, *, empty: bool) -> str:
+    """Return a text as it is stored; with `empty` it may say nothing."""
     text = clean_text(text).replace("\r\n", "\n").replace("\r", "\n").strip("\n")
     if not _UNSEEN.sub("", text).strip():
+        if empty:
+            return ""
         raise InputError("There is nothing to send yet: the message is empty.")
     if len(text) > MAX_TEXT:
         raise InputError(f"The message has {len(text):,} characters, and {MAX_TEXT:,} is the most. Send it in parts.")

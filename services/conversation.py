@@ -39,6 +39,19 @@ class Conversation:
     updated_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a person wants to say: a text, which may be empty beside attachments."""
+
+    text: str
+    attachments: tuple[AttachmentPart, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """What a title is made of."""
+        return self.text if self.text.strip() else ", ".join(part.name for part in self.attachments)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queued:
     """A message that waits for the answer before it. When its turn comes it is sent under the same id."""

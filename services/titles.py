@@ -25,11 +25,6 @@ _ENOUGH_THOUGHT = 4_000
 _QUESTION_CHARS = 2_000
 
 
-def subject_of(question: Message) -> str:
-    """Return what a title is made of: the question's text, or the names of the files that came without one."""
-    return question.text if question.text.strip() else ", ".join(part.name for part in question.attachments)
-
-
 async def ask_for_title(provider: Provider, endpoint: Endpoint, model: str, question: str) -> str | None:
     """Return a title for a conversation that begins with `question`, or None when the model gave nothing usable."""
     message = Message(

@@ -19,7 +19,9 @@ LEVELS = {
         0,
     ),
     **dict.fromkeys(["providers", "storage", "tools", "retrieval", "media"], 1),
-    **dict.fromkeys(["runner", "trouble", "loop", "retries", "context", "titles", "export", "structured", "render"], 2),
+    **dict.fromkeys(
+        ["runner", "trouble", "loop", "retries", "context", "titles", "export", "structured", "render", "uploads"], 2
+    ),
     **dict.fromkeys(["chat", "answering", "batch", "connect"], 3),
     "runtime": 4,
 }

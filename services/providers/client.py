@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import socket
 import ssl
@@ -135,10 +136,11 @@ class OpenAIProvider(Provider):
         dialect = _DIALECTS[request.endpoint.speaks]
         body = dialect.encode(request)
         asked = await self._asked(request.endpoint, request.model, frozenset(body))
+        content = await asyncio.to_thread(_json_of, body) if request.images else None
         acc: Accumulator | None = None
         try:
             client = await self._client_for(asked)
-            async with aclosing(await _post(client, asked, dialect.path, body)) as response:
+            async with aclosing(await _post(client, asked, dialect.path, body, content)) as response:
                 _log.debug("%s answered with status %s", asked.name, response.status_code)
                 headers = response.headers
                 acc = dialect.accumulator(asked, headers, failures.request_id_of(headers))
@@ -246,13 +248,22 @@ class OpenAIProvider(Provider):
         )
 
 
-async def _post(client: _Client, asked: Asked, path: str, body: dict[str, object]) -> httpx2.Response:
+def _json_of(body: dict[str, object]) -> bytes:
+    """Return a body with pictures in it as JSON, a string at a time: in one go 20 MB stop every thread for 70 ms."""
+    pieces = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).iterencode(body)
+    return b"".join(piece.encode() for piece in pieces)
+
+
+async def _post(
+    client: _Client, asked: Asked, path: str, body: dict[str, object], content: bytes | None
+) -> httpx2.Response:
     """Post and return the response with its body unread: the SDK's own reading would lose data, and costs more."""
     return cast(
         "httpx2.Response",
         await client.post(
             path,
-            body=body,
+            body=body if content is None else None,
+            content=content,
             options={"headers": _auth(asked)},
             cast_to=httpx2.Response,
             stream=True,

@@ -111,6 +111,19 @@ class Files:
             os.close(descriptor)
         return Path(name)
 
+    def write_upload(self, upload: Path, offset: int, data: bytes) -> None:
+        with rights_told(upload), upload.open("r+b") as file:
+            file.seek(offset)
+            file.write(data)
+
+    def read_upload(self, upload: Path) -> bytes:
+        with rights_told(upload):
+            return upload.read_bytes()
+
+    def end_upload(self, upload: Path) -> None:
+        with suppress(OSError):
+            upload.unlink(missing_ok=True)
+
     def remove_uploads(self, before: float) -> None:
         """Remove what was left behind in the middle of coming before a moment (seconds since 1970)."""
         uploads = self.folder / UPLOADS

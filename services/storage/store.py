@@ -25,7 +25,7 @@ from services.storage.rows import Begun, RunRecord, Snapshot
 from services.storage.schema import conversations as conversations_table
 from services.storage.schema import dropped_parameters
 
-__all__ = ["Begun", "RunRecord", "Snapshot", "Store"]
+__all__ = ["Begun", "Named", "RunRecord", "Snapshot", "Store"]
 
 Page = tuple[datetime, str]
 """Where a page of conversations ended: `updated_at` and `id` of its last one."""
@@ -191,6 +191,18 @@ class Store:
     async def begin_upload(self) -> Path:
         """Make an empty file for what a browser sends in pieces; nobody has it until `add_attachment`."""
         return await asyncio.to_thread(self._files.begin_upload)
+
+    async def write_upload(self, upload: Path, offset: int, data: bytes) -> None:
+        """Write a piece of it."""
+        await asyncio.to_thread(self._files.write_upload, upload, offset, data)
+
+    async def read_upload(self, upload: Path) -> bytes:
+        """Return what has come of it."""
+        return await asyncio.to_thread(self._files.read_upload, upload)
+
+    async def end_upload(self, upload: Path) -> None:
+        """Remove it; what is kept of it is kept elsewhere."""
+        await asyncio.to_thread(self._files.end_upload, upload)
 
     async def add_attachment(self, owner: str, name: str, media_type: str, data: bytes) -> AttachmentPart:
         """Keep bytes for an owner. They are on the disk, under their hash, before anything names them."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx2
 import pytest
 
+from services.endpoints import Api
 from services.errors import Failure, ModelError
 from services.events import ModelNamed, RunEvent, StepFinished, UsageReported
+from services.messages import AttachmentPart, TextPart
+from services.providers import chat, responses
 from tests.providers.asking import ANSWER, KEY, SSE, ask, data, finished, provider, request, text
 
 
@@ -46,6 +50,25 @@ class TestRequest:
             "stream": True,
             "stream_options": {"include_usage": True},
         }
+
+    @pytest.mark.parametrize("api", ["chat", "responses"])
+    async def test_a_request_with_pictures_is_the_same_json(self, api: Api) -> None:
+        seen: list[httpx2.Request] = []
+
+        def handler(sent: httpx2.Request) -> httpx2.Response:
+            seen.append(sent)
+            return httpx2.Response(200, headers=SSE, text=ANSWER)
+
+        asked = request("https://api.acme.test/v1", api=api)
+        picture = AttachmentPart("b" * 64, "é.png", "image/png", 3)
+        question = replace(asked.messages[0], parts=(TextPart("Sieh, 👋"), picture))
+        asked = replace(asked, messages=(question,), images={picture.sha256: "data:image/png;base64,YWJj"})
+        async with provider(handler) as made:
+            await ask(made, asked)
+        encode = chat.encode if api == "chat" else responses.encode
+        assert json.loads(seen[0].content) == encode(asked)
+        assert seen[0].headers["content-type"] == "application/json"
+        assert seen[0].headers["authorization"] == f"Bearer {KEY}"
 
     async def test_the_environment_of_the_sdk_goes_nowhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("API_KEY", "ADMIN_KEY", "ORG_ID", "PROJECT_ID", "BASE_URL"):

@@ -6,6 +6,7 @@ it over when the live page has shown itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ MESSAGES = 12
 
 _ACTIONS = '<div class="actions"><span class="icon-button"></span></div>'
 """Takes the room that the actions of a message will take."""
+
+_PICTURE = '<span class="picture"></span>'
 
 TEMPLATE = (
     (_HERE / "first.html")
@@ -76,8 +79,20 @@ def _article(view: dict[str, Any]) -> str:
     marks = f'aria-label="{role}" data-message-id="{view["id"]}" data-status="{view["status"]}"'
     return (
         f'<article class="message {view["role"]}" {marks}><h2 class="unseen" aria-label="{role}"></h2>{thought}'
-        f'<div class="{kind}" dir="auto">{view["html"]}</div><div class="foot">{note}{alert}{_ACTIONS}</div></article>'
+        f'{_files(view.get("files", ()))}<div class="{kind}" dir="auto">{view["html"]}</div>'
+        f'<div class="foot">{note}{alert}{_ACTIONS}</div></article>'
     )
+
+
+def _files(files: Iterable[dict[str, Any]]) -> str:
+    """Return the places of a message's files; pictures come with the live page."""
+    items = "".join(
+        f'<li class="file">{_PICTURE if file["image"] else ""}<div class="line">'
+        f'<span class="name">{escape(file["name"])}</span>'
+        f'<span class="size">{file["kind"]}, {file["size"]}</span></div></li>'
+        for file in files
+    )
+    return f'<ul class="files">{items}</ul>' if items else ""
 
 
 def _empty(view: Empty) -> str:

@@ -123,6 +123,10 @@ export function render({model, el, view}) {
     if (was === "streaming" && view.status !== "streaming") {
       voice.ended(view.status === "complete" ? "The answer is complete." : "The answer has ended.")
     }
+    if (view.files && !entry.files) {
+      entry.files = attachedFiles(view.files)
+      entry.body.before(entry.files)
+    }
     const focused = entry.foot.contains(el.getRootNode().activeElement) ? el.getRootNode().activeElement.getAttribute("aria-label") : null
     const refocus = entry.foot.contains(el.getRootNode().activeElement)
     entry.foot.replaceChildren()

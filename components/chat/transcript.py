@@ -13,6 +13,7 @@ from panel.models.esm import DataEvent
 from components.chat.streaming import StreamingMarkdown
 from components.chat.views import CHIPS, answer_html, empty_view, message_view, outline_of
 from components.diagrams import ADDRESSES
+from components.files import serve_here
 from components.scripts import ScriptComponent, joined
 from components.state import ConversationState, Delta, Notice
 from services.conversation import Versions
@@ -36,11 +37,15 @@ PARTS = (
     "tables",
     "copying",
     "diagrams",
+    "attached",
     "transcript",
 )
 SCRIPT = joined(_HERE, *PARTS)
 PLACES = (_HERE / "places.js").read_text("utf-8")
-STYLES = [(_ASSETS / "markdown.css").read_text("utf-8"), (_HERE / "transcript.css").read_text("utf-8")]
+STYLES = [
+    (_ASSETS / "markdown.css").read_text("utf-8"),
+    *((_HERE / f"{part}.css").read_text("utf-8") for part in ("transcript", "attached")),
+]
 """What the first view needs, too."""
 ALL_STYLES = [*STYLES, *((_HERE / f"{part}.css").read_text("utf-8") for part in ("live", "scrolling"))]
 
@@ -240,6 +245,7 @@ class Transcript(ScriptComponent):
 
     async def _on_ready(self) -> None:
         """The page is there, for the first time or again: give it everything, from the first word of a reply."""
+        serve_here()
         self._ready = False  # what a new page has not got yet cannot be patched
         if self._state.run_id is not None:
             await self._state.reopen()

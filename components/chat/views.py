@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TypedDict
 
+from components.files import address_of
+from services.attachments import size_words
 from services.conversation import Versions
 from services.errors import Failure, NextStep
-from services.messages import ErrorPart, Message, MessageStatus, ReasoningPart
+from services.messages import AttachmentPart, ErrorPart, Message, MessageStatus, ReasoningPart
 from services.render import escape, render_markdown
 
 SHORT = 6_000
@@ -82,6 +84,8 @@ def message_view(
         text = message.text
         cut = len(text) > SHORT and not whole
         view["html"] = escape(text[:SHORT] if cut else text)
+        if message.attachments:
+            view["files"] = [file_view(part) for part in message.attachments]
         view["more"] = f"Show all {len(text):,} characters" if cut else None
     else:
         if not painted:
@@ -99,10 +103,26 @@ def message_view(
     return view
 
 
+def file_view(attachment: AttachmentPart) -> dict[str, Any]:
+    """Return an attachment as the transcript shows it."""
+    return {
+        "name": attachment.name,
+        "kind": "Picture" if attachment.is_image else "Text",
+        "size": size_words(attachment.size),
+        "image": attachment.is_image,
+        "address": address_of(attachment),
+    }
+
+
 def outline_of(path: Sequence[Message]) -> list[dict[str, str]]:
     """Return the questions of a path, each as one short line."""
     asked = (message for message in path if message.role == "user")
-    return [{"id": message.id, "text": _line(message.text)} for message in asked]
+    return [{"id": message.id, "text": _line(said_in(message.text, message.attachments))} for message in asked]
+
+
+def said_in(text: str, attachments: Sequence[AttachmentPart]) -> str:
+    """Return a message in words: its text, or the names of the files that came without one."""
+    return text or ", ".join(part.name for part in attachments)
 
 
 def _line(text: str) -> str:
@@ -112,7 +132,7 @@ def _line(text: str) -> str:
 
 def _can(message: Message) -> list[str]:
     if message.role == "user":
-        return ["copy"]
+        return ["copy"] if message.text else []
     copy = ["copy"] if message.text else []
     if message.status in {"complete", "truncated", "refused"}:
         return [*copy, *(["continue"] if message.status == "truncated" else []), "regenerate"]

@@ -1,0 +1,111 @@
+"""Attached files over HTTP: to their owner's page alone, and as nothing but what they are."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, ErrorHandler
+
+from components.chat.views import message_view
+from components.files import address_of, serve_on
+from components.first_view import _article
+from components.session import LOCAL_OWNER
+from services.messages import AttachmentPart
+from services.runtime import Runtime
+from tests.conftest import OpenRuntime
+from tests.providers.test_chat import message
+from tests.scripted import ScriptedProvider
+from tests.test_uploads import PNG, attached
+
+NAME = 'a "b";\'<i>é.png'
+
+
+class Panels(Application):
+    """As much of `panel serve` as counts here."""
+
+    prefix = "/x"
+    websocket_origins = frozenset({"localhost:5006"})
+
+
+@pytest.fixture
+async def app(open_app: OpenRuntime) -> Runtime:
+    return await open_app(ScriptedProvider())
+
+
+@pytest.fixture
+async def browser(app: Runtime) -> AsyncIterator[httpx2.AsyncClient]:
+    application = Panels([(r"/.*", ErrorHandler, {"status_code": 418})])
+    for _ in range(2):
+        serve_on(application, lambda: app)
+    [socket] = bind_sockets(0, "127.0.0.1")
+    server = HTTPServer(application)
+    server.add_socket(socket)
+    url = f"http://127.0.0.1:{socket.getsockname()[1]}/x/"
+    async with httpx2.AsyncClient(base_url=url, headers={"Host": "localhost:5006"}, trust_env=False) as client:
+        yield client
+    server.stop()
+    await server.close_all_connections()
+
+
+async def test_a_picture_is_shown_and_kept_in_the_browser(app: Runtime, browser: httpx2.AsyncClient) -> None:
+    one = await attached(app.chat, PNG, NAME, LOCAL_OWNER)
+    answer = await browser.get(address_of(one), headers={"Sec-Fetch-Site": "same-origin"})
+    assert (answer.status_code, answer.content) == (200, PNG)
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["content-disposition"].startswith("inline; filename*=UTF-8''a%20%22b%22%3B")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    assert "sandbox" in answer.headers["content-security-policy"]
+    assert "private" in answer.headers["cache-control"]
+    kept = await browser.get(f"{address_of(one)}&download")
+    assert kept.headers["content-disposition"].startswith("attachment; ")
+
+
+@pytest.mark.parametrize(
+    "data", [b"<script>alert(1)</script>", b"<svg xmlns='http://www.w3.org/2000/svg' onload='a()'/>"]
+)
+async def test_everything_else_is_text_to_download(app: Runtime, browser: httpx2.AsyncClient, data: bytes) -> None:
+    one = await attached(app.chat, data, "x.html", LOCAL_OWNER)
+    answer = await browser.get(address_of(one))
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''x.html"
+    assert answer.content == data
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Host": "evil.example"},
+        {"X-Forwarded-For": "127.0.0.1"},
+    ],
+)
+async def test_nobody_else_gets_it(app: Runtime, browser: httpx2.AsyncClient, headers: dict[str, str]) -> None:
+    one = await attached(app.chat, PNG, "a.png", LOCAL_OWNER)
+    assert (await browser.get(address_of(one))).status_code == 200
+    assert (await browser.get(address_of(one), headers=headers)).status_code == 403
+
+
+async def test_what_is_not_ones_own_or_not_there_is_not_found(app: Runtime, browser: httpx2.AsyncClient) -> None:
+    bens = await attached(app.chat, PNG, "a.png", "ben")
+    assert (await browser.get(address_of(bens))).status_code == 404
+    assert (await browser.get(f"attachments/{'0' * 64}")).status_code == 404
+    for path in ("attachments/../panelist.db", f"attachments/{'0' * 63}", "attachments/..%2fpanelist.db"):
+        assert (await browser.get(path)).status_code == 418
+
+
+def test_a_message_shows_its_files_and_their_names_are_text() -> None:
+    hostile = AttachmentPart("a" * 64, "<img src=x onerror=alert(1)>.png", "image/png", 1_048_576)
+    view = message_view(message("user", hostile), None)
+    address = f"attachments/{'a' * 64}?name=%3Cimg+src%3Dx+onerror%3Dalert%281%29%3E.png"
+    shown = {"name": hostile.name, "kind": "Picture", "size": "1.0 MB", "image": True, "address": address}
+    assert view["files"] == [shown]
+    assert view["can"] == []
+    assert "<img" not in _article(view)
+    assert "&lt;img src=x" in _article(view)
+    assert "files" not in message_view(message("user", "Hi"), None)

@@ -19,7 +19,7 @@ window.WebSocket = class extends WebSocket {
   const activity = inside(".transcript").querySelector(".activity")
   const form = inside(".composer").querySelector("form")
   const box = form.querySelector("textarea")
-  const send = form.querySelector("button")
+  const send = form.querySelector(".send")
   const draft = `panelist.draft.${root.dataset.conversation || "new"}`
 
   for (const host of root.querySelectorAll(".transcript, .composer")) { host.dataset.theme = root.dataset.theme }
@@ -44,6 +44,10 @@ window.WebSocket = class extends WebSocket {
   let sent = null // the live text box sends it, under a key of its own, as if Enter had been pressed there
   let composing = false
   let live = {}
+  // The live text box takes files; until then a browser must not leave the page for one.
+  const stay = (event) => { if (event.dataTransfer.types.includes("Files")) { event.preventDefault() } }
+  addEventListener("dragover", stay)
+  addEventListener("drop", stay)
   function keep() {
     const text = sent === null ? box.value : box.value.trim() ? `${sent}\n\n${box.value}` : sent
     for (const name of ["sessionStorage", "localStorage"]) {

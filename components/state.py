@@ -17,7 +17,7 @@ import param
 from components.activity import WAITING, activity_of, retry_activity
 from services.chat import ChatService, Opened, Waiting
 from services.connect import Connections
-from services.conversation import Conversation, Options, Versions
+from services.conversation import Conversation, Draft, Options, Queued, Versions
 from services.errors import ModelError, NotFoundError, PanelistError
 from services.events import (
     Numbered,
@@ -29,6 +29,7 @@ from services.events import (
     TextDelta,
 )
 from services.messages import Message, clean_text, new_id
+from services.uploads import Piece, Progress
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class ConversationState(param.Parameterized):
     delta: Delta | None = param.Parameter(default=None, doc="What the reply being written grew by.")  # type: ignore[assignment]
     run_id: str | None = param.String(default=None, allow_None=True, doc="The run that is writing the last answer.")  # type: ignore[assignment]
     waiting: Waiting = param.ClassSelector(class_=Waiting, default=Waiting(), doc="Messages that wait for the answer.")  # type: ignore[assignment]
-    refill: str | None = param.String(default=None, allow_None=True, doc="A text that comes back into the text box.")  # type: ignore[assignment]
+    refill: Draft | None = param.Parameter(default=None, doc="What comes back into the text box.")  # type: ignore[assignment]
     left: str | None = param.String(default=None, allow_None=True, doc="An open one that was deleted elsewhere.")  # type: ignore[assignment]
     activity: str = param.String(default="", doc="What the assistant is doing, in words; empty when idle.")  # type: ignore[assignment]
     conversations: tuple[Conversation, ...] = param.ClassSelector(class_=tuple, default=(), doc="All, last used first.")  # type: ignore[assignment]
@@ -183,6 +184,7 @@ class ConversationState(param.Parameterized):
         text: str,
         key: str | None = None,
         *,
+        attachments: Sequence[tuple[str, str]] = (),
         now: bool = False,
         to: str | Literal["here"] | None = "here",
         show: bool = True,
@@ -193,6 +195,7 @@ class ConversationState(param.Parameterized):
         Args:
             text: The question.
             key: The browser's word for this request; the same one sent again stores nothing.
+            attachments: Hash and name of each file that goes with it.
             now: Stop the reply that is being written instead of waiting for it.
             to: The conversation that was on the page when it was sent, which may lag behind; None begins a new one.
             show: Whether the person is still there: one new chat looks like the next.
@@ -212,6 +215,7 @@ class ConversationState(param.Parameterized):
                 opened = await self._chat.send(
                     self._owner,
                     text,
+                    attachments=attachments,
                     conversation_id=to,
                     options=self._choosing,
                     request_key=key,
@@ -251,12 +255,20 @@ class ConversationState(param.Parameterized):
         with self._telling():
             await self._chat.unqueue(self._owner, self.conversation.id, queued_id)
             if queued is not None and not quietly:
-                self.notice = Notice("Removed a message that was waiting.", undo=partial(self._refill, queued.text))
+                self.notice = Notice("Removed a message that was waiting.", undo=partial(self._refill, queued))
             return True
         return False
 
-    async def _refill(self, text: str) -> None:
-        self.refill = text
+    async def _refill(self, queued: Queued) -> None:
+        self.refill = Draft(queued.text, queued.attachments)
+
+    async def attach(self, piece: Piece) -> Progress:
+        """Take a piece of a file for a message to come.
+
+        Raises:
+            PanelistError: the file is refused, or cannot be kept at the moment.
+        """
+        return await self._chat.attach(self._owner, piece)
 
     def stop(self) -> None:
         """End the reply being written; what came is kept."""

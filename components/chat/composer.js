@@ -15,9 +15,12 @@ export function render({model, el}) {
   stop.firstChild.classList.add("filled")
   const queue = element("section", {class: "queue", "aria-label": "Queued messages"})
   const outgoing = element("section", {class: "queue", "aria-label": "Messages on their way"})
-  const frame = element("div", {class: "frame"}, box, stop, send)
+  const files = attaching({
+    model, box, limits: model.esm_constants.limits, chat: () => here, isLost: () => isLost(), changed: () => update(), say: (text) => refuse(text),
+  })
+  const frame = element("div", {class: "frame"}, files.choose, box, stop, send)
   const said = element("p", {class: "unseen", role: "status"})
-  const form = element("form", {class: "form"}, queue, outgoing, refusal, frame, said)
+  const form = element("form", {class: "form"}, queue, outgoing, refusal, files.section, frame, said, ...files.extras)
   el.replaceChildren(form)
 
   // --- drafts and outbox: kept.js -------------------------------------------------------------------------------
@@ -36,7 +39,8 @@ export function render({model, el}) {
   const leave = () => { if (touched) { keep() } }
   window.addEventListener("pagehide", leave)
   const joined = (before, after) => after.trim() ? `${before}\n\n${after}` : before
-  function giveBack(chat, text) {
+  function giveBack(chat, text, given) {
+    files.giveBack(chat, given)
     if (chat === here) {
       box.value = joined(text, recall.draft())
       touched = true
@@ -56,11 +60,12 @@ export function render({model, el}) {
     } else if (text) {
       giveBack(to, text)
     }
+    files.move(chat, to)
   }
   const isLost = () => "panelistLost" in document.documentElement.dataset
   const outbox = makeOutbox({
-    transmit: ({key, text, now, chat}) => model.send_msg({
-      type: "send", key, text, now, conversation: isNew(chat) ? null : chat, elsewhere: chat !== here,
+    transmit: ({key, text, now, chat, files}) => model.send_msg({
+      type: "send", key, text, now, files: files ?? [], conversation: isNew(chat) ? null : chat, elsewhere: chat !== here,
     }),
     giveBack,
     isLost,
@@ -125,8 +130,9 @@ export function render({model, el}) {
   function update() {
     const writing = model.writing
     stop.hidden = !writing
-    send.title = writing ? "Send after this answer (Enter), or stop it and send now (Ctrl + Enter)" : "Send (Enter)"
-    send.disabled = !box.value.trim()
+    const blocked = files.blocked()
+    send.title = blocked || (writing ? "Send after this answer (Enter), or stop it and send now (Ctrl + Enter)" : "Send (Enter)")
+    send.disabled = Boolean(blocked) || !(box.value.trim() || files.any())
     box.placeholder = model.placeholder
     preview.update() // its button takes width from the text
     fit()
@@ -164,7 +170,7 @@ export function render({model, el}) {
       box.focus()
     }
     showMessages(outgoing, heading, shown.map((message) => ({
-      text: message.text.slice(0, 200),
+      text: message.text.slice(0, 200) || message.files.map(({name}) => name).join(", "),
       acts: message.gone ? [] : [
         ...(held ? [["Send unsent messages", "send", act(() => outbox.release(here))]] : []),
         ["Edit unsent message", "edit", act(() => editUnsent(message))],
@@ -177,9 +183,9 @@ export function render({model, el}) {
     if (before && box.value.startsWith(before)) { // which was sent earlier
       const rest = box.value.slice(before.length).trim()
       box.value = ""
-      giveBack(here, [before, message.text, rest].filter(Boolean).join("\n\n"))
+      giveBack(here, [before, message.text, rest].filter(Boolean).join("\n\n"), message.files)
     } else {
-      giveBack(here, message.text)
+      giveBack(here, message.text, message.files)
     }
   }
   let note = "" // said by this page; what the server said stands with the message it refused
@@ -201,7 +207,11 @@ export function render({model, el}) {
     update()
   }
   function post(text, now = false) {
-    if (!text.trim()) { return false }
+    if (!text.trim() && !files.any()) { return false }
+    if (files.blocked()) {
+      refuse(files.blocked())
+      return false
+    }
     if (text.length > model.limit) {
       const count = (number) => number.toLocaleString("en")
       refuse(`The message has ${count(text.length)} characters, and ${count(model.limit)} is the most. Send it in parts.`)
@@ -212,7 +222,7 @@ export function render({model, el}) {
       return false
     }
     if (here === NEW) { rename(NEW, `new:${randomKey()}`) } // what is sent behind it belongs to the same chat
-    outbox.add(here, text, now)
+    outbox.add(here, text, now, files.take())
     refuse("")
     setTimeout(showOutbox, SEEN_MS + 20)
     return true
@@ -234,6 +244,7 @@ export function render({model, el}) {
     if (gone) { // its conversation was deleted: the text is for wherever one is now, as another request
       outbox.drop(key)
       box.value = box.value.trim() ? joined(box.value, message.text) : message.text
+      files.giveBack(here, message.files)
       touched = true
       keep()
       outbox.pump()
@@ -292,6 +303,7 @@ export function render({model, el}) {
     box.value = drafts.get(here)
     touched = false
     refuse("")
+    files.show()
     update()
     showOutbox()
     focusBox()
@@ -320,6 +332,7 @@ export function render({model, el}) {
     return !active || active === document.body || el.contains(active)
   }
   model.on("msg:custom", (msg) => {
+    if (files.heard(msg)) { return }
     if (msg.type === "question") {
       if (msg.conversation === here) { recall.told(msg) }
       return
@@ -334,17 +347,19 @@ export function render({model, el}) {
       leaving -= 1
       follow()
     } else if (msg.type === "fill") {
-      giveBack(here, msg.text) // a draft is never written over
+      giveBack(here, msg.text, msg.files) // a draft is never written over
       if (msg.taken) {
-        taken.set(msg.taken, msg.text)
+        taken.set(msg.taken, msg)
         model.send_msg({type: "taken", id: msg.taken}) // only now: it is never nowhere
       }
     } else if (msg.type === "left") { // it was deleted in another tab; its draft goes with the person
       const text = drafts.get(msg.id)
       drafts.keep(msg.id, "")
       if (text) { giveBack(here, text) }
+      files.move(msg.id, here)
     } else if (msg.type === "gone") { // it was sent meanwhile, or another tab was first
-      const text = taken.get(msg.id)
+      const {text, files: given} = taken.get(msg.id) ?? {}
+      files.takeBack(here, given)
       if (box.value === text || box.value.startsWith(`${text}\n\n`)) {
         box.value = box.value.slice(text.length).replace(/^\n\n/, "")
         keep()
@@ -400,6 +415,7 @@ export function render({model, el}) {
         here = begun.chat
         keep()
       }
+      files.show()
       update()
       showRefusal()
       showOutbox()
@@ -411,6 +427,7 @@ export function render({model, el}) {
     })
   }
   showQueue()
+  files.show()
   requestAnimationFrame(() => { fit(); if (!first) { focusBox() } })
   if (first) { // what was typed, or sent, before this page was live
     first.meet({composer({text, start, end, focused, sent}) {

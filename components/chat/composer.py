@@ -6,15 +6,19 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import param
 from panel.models.esm import DataEvent
 
+from components.chat import attaching
+from components.chat.attaching import LIMITS
 from components.chat.commands import Commands, CommandView
+from components.chat.views import said_in
 from components.scripts import ScriptComponent, joined
 from components.state import ConversationState
 from services.chat import MAX_TEXT
+from services.conversation import Draft
 from services.errors import NotFoundError, PanelistError
 from services.messages import ENDED_BY_MODEL, clean_text
 from services.render import render_markdown
@@ -34,7 +38,7 @@ PREVIEW_CHARS = 50_000
 
 PREVIEW_STYLE = (_HERE.parent / "assets" / "markdown.css").read_text("utf-8") + _INERT
 
-STYLE = (_HERE / "composer.css").read_text("utf-8")
+STYLE = "\n".join((_HERE / f"{part}.css").read_text("utf-8") for part in ("composer", "attaching"))
 
 
 def placeholder(state: ConversationState) -> str:
@@ -63,8 +67,9 @@ class Composer(ScriptComponent):
     cannot: list[list[str]] = param.List(default=[], doc="Names of those that cannot be done now, and why.")  # type: ignore[assignment]
     dark: bool = param.Boolean(default=False)  # type: ignore[assignment]
 
-    _esm = joined(_HERE, "kept", "recalling", "commands", "previewing", "screen", "composer")
+    _esm = joined(_HERE, "kept", "attaching", "recalling", "commands", "previewing", "screen", "composer")
     _stylesheets = [STYLE, *((_HERE / f"{part}.css").read_text("utf-8") for part in ("commands", "previewing"))]  # noqa: RUF012 - Panel's own class attribute
+    _constants: ClassVar[dict[str, Any]] = {"limits": LIMITS}
 
     def __init__(
         self,
@@ -89,7 +94,7 @@ class Composer(ScriptComponent):
 
     def _on_refill(self, event: param.parameterized.Event) -> None:
         if event.new is not None:
-            self._send_msg({"type": "fill", "text": event.new})
+            self._send_msg({"type": "fill", **_filling(event.new)})
 
     def _on_left(self, event: param.parameterized.Event) -> None:
         self._send_msg({"type": "left", "id": event.new})
@@ -103,24 +108,31 @@ class Composer(ScriptComponent):
         self.param.update(
             conversation=state.conversation.id if state.conversation else None,
             writing=state.run_id is not None,
-            queue=[{"id": queued.id, "text": queued.text[:PREVIEW]} for queued in state.waiting.messages],
+            queue=[
+                {"id": queued.id, "text": said_in(queued.text, queued.attachments)[:PREVIEW]}
+                for queued in state.waiting.messages
+            ],
             held=held_because(state),
             placeholder=placeholder(state),
             commands=self._commands.views(),
             cannot=self._commands.cannot(),
         )
 
-    async def _on_message(self, event: DataEvent) -> None:
+    async def _on_message(self, event: DataEvent) -> None:  # noqa: PLR0912 - a case for each message
         match event.data:
             case {
                 "type": "send",
                 "key": str(key),
                 "text": str(text),
+                "files": files,
                 "now": bool(now),
                 "conversation": str() | None as to,
                 "elsewhere": bool(elsewhere),
             }:
-                await self._on_send(key, text, now, to, elsewhere)
+                await self._on_send(key, text, files, now, to, elsewhere)
+            case {"type": "piece", **piece}:
+                if (answer := await attaching.take(self._state, piece)) is not None:
+                    self._send_msg(answer)
             case {"type": "send_now", "id": str(id)}:
                 await self._state.send_now(id)
             case {"type": "edit", "id": str(id)}:
@@ -182,15 +194,17 @@ class Composer(ScriptComponent):
         """Give the browser a waiting message for its text box; it says "taken" when it has it, and not before."""
         queued = next((q for q in self._state.waiting.messages if q.id == queued_id), None)
         if queued is not None:
-            self._send_msg({"type": "fill", "text": queued.text, "taken": queued.id})
+            filling = _filling(Draft(queued.text, queued.attachments))
+            self._send_msg({"type": "fill", **filling, "taken": queued.id})
 
-    async def _on_send(self, key: str, text: str, now: bool, to: str | None, elsewhere: bool) -> None:
+    async def _on_send(self, key: str, text: str, files: object, now: bool, to: str | None, elsewhere: bool) -> None:
         def stored(conversation_id: str) -> None:
             self._send_msg({"type": "stored", "key": key, "conversation": conversation_id})
 
         try:
             await self._before_send()
-            await self._state.send(text, key, now=now, to=to, show=not elsewhere, on_stored=stored)
+            named = attaching.as_named(files)
+            await self._state.send(text, key, attachments=named, now=now, to=to, show=not elsewhere, on_stored=stored)
         except PanelistError as error:
             gone = isinstance(error, NotFoundError)
             self._send_msg({"type": "refused", "key": key, "text": str(error), "gone": gone})
@@ -198,3 +212,7 @@ class Composer(ScriptComponent):
             log.exception("a message could not be sent")
             said = "Something unforeseen went wrong in Panelist; its log says more. Your text is still here."
             self._send_msg({"type": "refused", "key": key, "text": said, "gone": False})
+
+
+def _filling(draft: Draft) -> dict[str, object]:
+    return {"text": draft.text, "files": attaching.as_given(draft.attachments)}

@@ -18,13 +18,13 @@ function read(storage, name) {
   try { return storage.getItem(name) || "" } catch { return "" }
 }
 
-// Texts by chat: the id of a conversation, "new", or "new:" and a key for one whose first message is on its way.
+// Texts, or whatever else is kept as one, by chat: the id of a conversation, "new", or "new:" and a key for one whose first message is on its way.
 // This tab's own text comes first; the shared one is that of the tab which wrote last, for the next visit. What cannot
 // be stored lives as long as the page.
-function makeDrafts() {
+function makeDrafts(prefix = "panelist.draft.") {
   const texts = new Map()
   const seen = new Map() // what this page has read from, or written to, the shared place
-  const nameOf = (chat) => `panelist.draft.${chat}`
+  const nameOf = (chat) => `${prefix}${chat}`
   return {
     keep(chat, text) {
       const name = nameOf(chat)
@@ -67,7 +67,7 @@ async function claimed() {
   return new Set((await navigator.locks.query()).held.map(({name}) => name))
 }
 
-// Messages that were sent, in this order, until the server has stored them: {key, text, now, chat, at, tab, state, gone}.
+// Messages that were sent, in this order, until the server has stored them: {key, text, files, now, chat, at, tab, state, gone}.
 // - waiting: goes to the server, one at a time. Its key makes it the same request however often it goes: after a lost
 //   word, a reload, a night asleep.
 // - refused: its text is back in the text box. Sent again unchanged it is the same request.
@@ -148,15 +148,15 @@ function makeOutbox({transmit, giveBack, isLost, onSlow}) {
       }
       messages.sort((one, other) => one.at - other.at)
     },
-    add(chat, text, now) {
+    add(chat, text, now, files) {
       const again = refusedIn(chat)
-      if (again?.text === text) {
+      if (again?.text === text && JSON.stringify(again.files ?? []) === JSON.stringify(files)) {
         keep(again, {state: "waiting", now, tab})
       } else {
         // In the place of the refused one, before those that were held behind it.
         const behind = again ?? of(chat).find(({state}) => state === "held")
         const at = behind ? behind.at - 1 : Date.now()
-        const message = {key: randomKey(), text, now, chat, at, tab, state: "waiting"}
+        const message = {key: randomKey(), text, files, now, chat, at, tab, state: "waiting"}
         messages.splice(behind ? messages.indexOf(behind) : messages.length, 0, message)
         keep(message)
         if (again) { drop(again.key) }
@@ -172,7 +172,7 @@ function makeOutbox({transmit, giveBack, isLost, onSlow}) {
         if (other.state === "waiting") { keep(other, {state: "held"}) }
       }
       keep(message, {state: "refused", why})
-      giveBack(message.chat, message.text)
+      giveBack(message.chat, message.text, message.files)
       pump()
     },
     // The line may have swallowed the message, or the word that it is stored: it goes again when the line is back.

@@ -16,7 +16,7 @@ from components.diagrams import ADDRESSES
 from components.files import serve_here
 from components.scripts import ScriptComponent, joined
 from components.state import ConversationState, Delta, Notice
-from services.conversation import Versions
+from services.conversation import Draft, Versions
 from services.messages import Message
 
 _HERE = Path(__file__).parent
@@ -289,7 +289,7 @@ class Transcript(ScriptComponent):
             case "drop_parameter" if isinstance(parameter, str):
                 await self._state.drop_parameter(message_id, parameter)
             case "shorten" if message is not None and (question := self._message(message.parent_id)):
-                self._state.refill = question.text
+                self._state.refill = Draft(question.text, question.attachments)
 
     def _message(self, message_id: str | None) -> Message | None:
         return next((message for message in self._state.path if message.id == message_id), None)

@@ -9,6 +9,7 @@ import pytest
 
 from components.activity import THINKING, TYPING, WAITING
 from components.state import PORTION, Choice, ConversationState, Delta
+from services.conversation import Draft
 from services.errors import InputError, StorageError
 from tests.conftest import OWNER, OpenRuntime, whole_run
 from tests.scripted import ScriptedProvider, answer, refusal, thoughtful
@@ -377,7 +378,7 @@ async def test_a_waiting_message_is_removed_with_undo_or_sent_now(make) -> None:
     await state.unqueue(state.waiting.messages[0].id)
     await becomes(state, lambda: queued(state) == ["Third"])
     await state.notice.undo()
-    assert state.refill == "Second"
+    assert state.refill == Draft("Second")
     await state.send_now(state.waiting.messages[0].id)
     await becomes(state, lambda: state.run_id is None and state.path[-1].text == "Three")
     assert [(m.text, m.status) for m in state.path[1:3]] == [("", "stopped"), ("Third", "complete")]

@@ -13,6 +13,7 @@ from components.chat.streaming import StreamingMarkdown
 from components.chat.transcript import WINDOW, Transcript
 from components.chat.views import message_view
 from components.state import ConversationState, Delta
+from services.conversation import Draft
 from services.messages import Message, TextPart
 from services.render import render_markdown
 from tests.components.test_state import becomes
@@ -223,7 +224,7 @@ async def test_every_next_step_does_something(make: Make) -> None:
     for step in ("add_key", "check_endpoint", "choose_model", "shorten"):
         await page.says(type="step", id=reply.id, step=step, parameter=None)
     assert page.called[1:] == ["connect", "connect", "choose_model"]
-    assert page._state.refill == "My question"
+    assert page._state.refill == Draft("My question")
     await page.says(type="step", id=reply.id, step="retry", parameter=None)
     await becomes(page._state, lambda: page._state.run_id is None and page._state.path[1].status == "complete")
 

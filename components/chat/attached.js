@@ -13,7 +13,7 @@ function attachedFiles(files) {
       picture.src = file.address
       return element("li", {class: "file"}, link, element("div", {class: "line"}, ...what, download))
     }
-    const text = element("pre", {tabindex: "0", "aria-label": `Text of ${file.name}`, dir: "auto"})
+    const text = element("pre", {tabindex: "0", role: "region", "aria-label": `Text of ${file.name}`, dir: "auto"})
     const details = element("details", {}, element("summary", {class: "line"}, ...what), text, download)
     details.addEventListener("toggle", () => readInto(text, file), {once: true})
     return element("li", {class: "file"}, details)

@@ -67,7 +67,7 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
       let kept = []
       try { kept = JSON.parse(drafts.get(where) || "[]") } catch { /* damaged: there is nothing to show */ }
       chats.set(where, kept)
-      kept.filter(({id, error}) => !id && !error).forEach(recall)
+      kept.filter(({id, error, again}) => !id && (again || !error)).forEach(recall)
     }
     return chats.get(where)
   }
@@ -101,8 +101,9 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
     const blob = await blobs.get(entry.uid)
     if (blob) {
       bytes.set(entry.uid, {blob, received: 0})
+      show()
       pump()
-    } else if (!entry.id) {
+    } else if (!entry.id && !entry.error) {
       update(entry, {error: `“${entry.name}” was still on its way when the page was closed. Remove it and attach it again.`})
     }
   }
@@ -127,6 +128,7 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
       if (!error) { blobs.keep(entry.uid, file) }
     }
     set(where, entries)
+    list.lastElementChild?.scrollIntoView({block: "nearest"})
     say(refused)
     pump()
   }
@@ -210,7 +212,7 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
       bars.set(uid, bar)
       words.append(bar)
     }
-    if (error) { words.append(element("span", {class: "error", role: "alert"}, error)) }
+    if (error) { words.append(element("span", {class: "why", role: "alert"}, error)) }
     if (pasted) { node.append(element("button", {type: "button", class: "word", onclick: () => putIn(entry)}, "Put it into the message instead")) }
     if (again) {
       const retry = () => {

@@ -170,7 +170,7 @@ export function render({model, el}) {
       box.focus()
     }
     showMessages(outgoing, heading, shown.map((message) => ({
-      text: message.text.slice(0, 200) || message.files.map(({name}) => name).join(", "),
+      text: message.text.slice(0, 200) || (message.files ?? []).map(({name}) => name).join(", "),
       acts: message.gone ? [] : [
         ...(held ? [["Send unsent messages", "send", act(() => outbox.release(here))]] : []),
         ["Edit unsent message", "edit", act(() => editUnsent(message))],

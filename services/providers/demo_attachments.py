@@ -18,22 +18,28 @@ def taken_apart(text: str, content: object) -> tuple[str, tuple[str, ...]]:
         text: All text of the message.
         content: The message's content as it came; pictures are in a list of parts.
     """
-    attached: list[str] = []
-    while found := _FILE.match(text):
-        name, size, fence = found.groups()
-        end = text.find(f"\n{fence}\n", found.end() - 1)
-        if end < 0:
-            break
-        attached.append(f"{_code(name)}, a text file of {size} bytes")
-        text = text[end + len(fence) + 2 :].lstrip("\n")
-    names = _PICTURE.findall(text)
     parts = content if isinstance(content, list) else []
     urls = [_url(part) for part in parts if isinstance(part, dict) and part.get("type") == "image_url"]
-    for name, url in zip(names, urls, strict=False):
-        kind = _DATA.match(url)
-        size = (len(url) - kind.end()) * 3 // 4 - url[-2:].count("=") if kind else 0
-        attached.append(f"{_code(name)}, a picture ({kind[1] if kind else 'not sent'}) of {size:,} bytes")
-    return _PICTURE.sub("", text).strip(), tuple(attached)
+    attached: list[str] = []
+    while True:
+        text = text.lstrip("\n")
+        file, picture = _FILE.match(text), _PICTURE.match(text)
+        end = text.find(f"\n{file[3]}\n", file.end() - 1) if file else -1
+        if file and end >= 0:
+            attached.append(f"{_code(file[1])}, a text file of {file[2]} bytes")
+            text = text[end + len(file[3]) + 2 :]
+        elif picture and urls:
+            attached.append(f"{_code(picture[1])}, a picture {_described(urls.pop(0))}")
+            text = text[picture.end() :]
+        else:
+            return text.strip(), tuple(attached)
+
+
+def _described(url: str) -> str:
+    kind = _DATA.match(url)
+    if kind is None:
+        return "that is elsewhere"
+    return f"({kind[1]}) of {(len(url) - kind.end()) * 3 // 4 - url[-2:].count('='):,} bytes"
 
 
 def told_of(attached: tuple[str, ...], rest: str) -> str:

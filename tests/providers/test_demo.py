@@ -145,7 +145,7 @@ async def test_says_which_files_it_got(client: openai.AsyncOpenAI, profile_of_te
     content: Any = file + "Hello"
     if profile_of_text == "parts":
         picture = pictured(AttachmentPart("b" * 64, "map.png", "image/png", 3))
-        content = [{"type": "text", "text": file + picture}, PICTURE, {"type": "text", "text": "Hello"}]
+        content = [{"type": "text", "text": picture}, PICTURE, {"type": "text", "text": file + "Hello"}]
     heard = await hear(client, content)
     assert "`no'tes.md`, a text file of 12 bytes\n" in heard.text
     assert ("`map.png`, a picture (image/png) of 3 bytes" in heard.text) is (profile_of_text == "parts")

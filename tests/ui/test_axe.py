@@ -10,6 +10,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.servers.need import unavailable
 from tests.ui.acts import answers, ask, box, open_new, settled
 from tests.ui.conftest import ROOT, Server
+from tests.ui.test_attaching import arrived, bring, sent_files
 
 pytestmark = pytest.mark.browser
 
@@ -67,6 +68,16 @@ def test_axe_finds_nothing(context: BrowserContext, server: Server, axe: Path, w
     expect(page.get_by_role("region", name="Preview").get_by_role("heading", name="A draft")).to_be_visible()
     found["preview"] = violations(page, axe)
     box(page).fill("")
+    bring(page, "drop", ("a.txt", "text/plain", b"text"), ("a.pdf", "", b"%PDF-1.7, which is none"))
+    bring(page, "paste", text="x" * 100_001)
+    expect(page.get_by_role("alert").filter(has_text="is a PDF")).to_be_visible()
+    arrived(page)
+    found["attachments"] = violations(page, axe)
+    page.get_by_role("button", name="Remove a.pdf").click()
+    ask(page, "Hello")
+    sent_files(page).first.get_by_text("a.txt").click()
+    settled(answers(page).last, "failed")  # the demo gets it together with the question that failed before it
+    found["sent attachments"] = violations(page, axe)
 
     page.get_by_role("button", name="Connect a model").first.click()
     expect(page.get_by_role("textbox", name="Base URL")).to_be_visible()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from services.runtime import open_runtime
 from services.settings import read_settings
 from tests.conftest import OWNER, OpenRuntime, whole_run
 from tests.scripted import ScriptedProvider, answer
+from tests.test_uploads import attached, named
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,7 +26,8 @@ def cli(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 async def test_a_backup_made_while_the_app_writes_comes_back_whole(open_app: OpenRuntime, tmp_path: Path) -> None:
     app = await open_app(ScriptedProvider(answer("kept"), answer("lost again")), PANELIST_DATA_DIR="data")
-    done = await whole_run(app.chat, await app.chat.send(OWNER, "Keep this"))
+    one = await attached(app.chat, b"Keep that, too")
+    done = await whole_run(app.chat, await app.chat.send(OWNER, "Keep this", attachments=named(one)))
     made = cli(tmp_path, "backup", str(tmp_path / "copy.db"))
     assert (made.returncode, made.stderr) == (0, "")
     await whole_run(app.chat, await app.chat.send(OWNER, "Not in the copy"))
@@ -32,12 +35,14 @@ async def test_a_backup_made_while_the_app_writes_comes_back_whole(open_app: Ope
     assert running.returncode == 1, "not under a running server"
     assert "Traceback" not in running.stderr
     await app.close()
+    shutil.rmtree(tmp_path / "data" / "attachments")
     restored = cli(tmp_path, "restore", str(tmp_path / "copy.db"))
     assert restored.returncode == 0, restored.stderr
     again = await open_runtime(read_settings({}, tmp_path), provider=ScriptedProvider())
     try:
         assert [c.title for c in await again.chat.conversations(OWNER)] == ["Keep this"]
         assert (await again.chat.open(OWNER, done.conversation.id)).path == done.path
+        assert await again.chat.attachment(OWNER, one.sha256) == ("text/plain", b"Keep that, too")
     finally:
         await again.close()
 

@@ -227,9 +227,15 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
   }
   function show() {
     const entries = of(chat())
+    const held = list.getRootNode().activeElement
+    const label = list.contains(held) ? held.getAttribute("aria-label") || held.textContent : null
     bars.clear()
     section.hidden = !entries.length
     list.replaceChildren(...entries.map(chip))
+    if (label !== null) { // whoever goes through the chips by keyboard stays among them
+      const same = [...list.querySelectorAll("button")].find((node) => (node.getAttribute("aria-label") || node.textContent) === label)
+      ;(same || box).focus()
+    }
   }
 
   // --- where they come from -----------------------------------------------------------------------------------------

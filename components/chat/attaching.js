@@ -196,7 +196,9 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
     try {
       const text = await (held ? held.blob.text() : fetch(`attachments/${entry.id}`).then((answer) => answer.ok ? answer.text() : Promise.reject(answer)))
       remove(entry)
-      box.setRangeText(text, box.selectionStart, box.selectionEnd, "end")
+      const {value, selectionStart: start, selectionEnd: stop} = box
+      box.dir = "ltr" // until its direction is looked for in its beginning alone: see `fit` in composer.js
+      box.value = value.slice(0, start) + text + value.slice(stop)
       box.dispatchEvent(new Event("input"))
     } catch { say("The pasted text cannot be fetched at the moment. It is kept; try again when the connection is back.") }
   }

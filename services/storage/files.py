@@ -25,8 +25,9 @@ _SET_ASIDE = "*.before-restore-*"
 class Files:
     """The folder `attachments`; it is made with the first file."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, database: Path | None = None) -> None:
         self._folder = folder
+        self._database = database
 
     @property
     def folder(self) -> Path:
@@ -38,9 +39,10 @@ class Files:
     def of(cls, where: Path | str, folder: Path | None) -> Files:
         """Return the files that belong to a database: in `folder`, else beside its own file."""
         dialect = dialect_of(where)
-        if folder is None and isinstance(dialect, SQLite):
-            folder = dialect.path.parent / "attachments"
-        return cls(folder)
+        database = dialect.path if isinstance(dialect, SQLite) else None
+        if folder is None and database is not None:
+            folder = database.parent / "attachments"
+        return cls(folder, database)
 
     def place(self, sha256: str) -> Path:
         """Return where the bytes of that hash are, or would be."""
@@ -99,8 +101,8 @@ class Files:
 
     @property
     def shared(self) -> bool:
-        """Whether a database that was set aside by a restore lies beside, which may need what this one does not."""
-        return any(self.folder.parent.glob(_SET_ASIDE))
+        """Whether a restore has set a database aside, which may need what this one does not."""
+        return self._database is not None and any(self._database.parent.glob(_SET_ASIDE))
 
     def begin_upload(self) -> Path:
         """Make an empty file for what comes in pieces."""

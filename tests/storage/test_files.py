@@ -111,9 +111,11 @@ async def test_what_was_never_sent_goes_after_a_week(where: Path | str, tmp_path
     await kept(store, b"again")
     assert await store.remove_orphans() == 0
     now[0] += timedelta(seconds=2)
-    (tmp_path / "panelist.db.before-restore-1").touch()
-    assert await store.remove_orphans() == 0, "the database that was set aside may name them"
-    (tmp_path / "panelist.db.before-restore-1").unlink()
+    if isinstance(where, Path):
+        set_aside = where.with_name("panelist.db.before-restore-1")
+        set_aside.touch()
+        assert await store.remove_orphans() == 0, "the database that was set aside may name them"
+        set_aside.unlink()
     assert await store.remove_orphans() == 1
     assert [files.has(one.sha256) for one in (sent, unsent, bens, again)] == [True, False, True, True]
     with pytest.raises(NotFoundError):

@@ -61,6 +61,14 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
   const choose = element("button", {type: "button", class: "attach", "aria-label": "Attach files", title: "Attach files: text or pictures", onclick: () => input.click()}, icon("clip"))
   const target = element("div", {class: "drop", hidden: "", "aria-hidden": "true"}, element("p", {}, "Drop files to attach them"))
 
+  // Why the message cannot go yet; empty when it can.
+  function blocked() {
+    const entries = of(chat())
+    if (entries.some(({error}) => error)) { return "A file could not be attached. Remove it, then send." }
+    return entries.some(({id}) => !id) ? "Files are still on their way. Send when they have arrived, or remove them." : ""
+  }
+  let held = false // whether that is being said
+
   // --- what is attached in a chat -----------------------------------------------------------------------------------
   function of(where) {
     if (!chats.has(where)) {
@@ -75,6 +83,10 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
     chats.set(where, entries)
     drafts.keep(where, entries.length ? JSON.stringify(entries) : "")
     if (where === chat()) { show() }
+    if (held && !blocked()) {
+      held = false
+      say("")
+    }
     changed()
   }
   const update = (entry, changes) => {
@@ -83,8 +95,8 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
   }
   const find = (uid) => [...chats.values()].flat().find((entry) => entry.uid === uid)
   function forget(uid) {
-    const held = bytes.get(uid)
-    if (held?.url) { URL.revokeObjectURL(held.url) }
+    const own = bytes.get(uid)
+    if (own?.url) { URL.revokeObjectURL(own.url) }
     bytes.delete(uid)
     blobs.drop(uid)
   }
@@ -182,23 +194,23 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
 
   // --- on show ------------------------------------------------------------------------------------------------------
   function thumb(entry) {
-    const held = bytes.get(entry.uid)
+    const own = bytes.get(entry.uid)
     const file = element("span", {class: "thumb"}, icon("file"))
-    if (entry.error || !SHOWABLE.includes(entry.kind) || !(held || entry.id)) { return file }
-    if (held && !held.url) { held.url = URL.createObjectURL(held.blob) }
+    if (entry.error || !SHOWABLE.includes(entry.kind) || !(own || entry.id)) { return file }
+    if (own && !own.url) { own.url = URL.createObjectURL(own.blob) }
     const picture = element("img", {class: "thumb", alt: ""})
     picture.addEventListener("error", () => picture.replaceWith(file), {once: true})
-    picture.src = held?.url || `attachments/${entry.id}?name=`
+    picture.src = own?.url || `attachments/${entry.id}?name=`
     return picture
   }
   async function putIn(entry) {
-    const held = bytes.get(entry.uid)
+    const own = bytes.get(entry.uid)
     try {
-      const text = await (held ? held.blob.text() : fetch(`attachments/${entry.id}`).then((answer) => answer.ok ? answer.text() : Promise.reject(answer)))
+      const text = await (own ? own.blob.text() : fetch(`attachments/${entry.id}`).then((answer) => answer.ok ? answer.text() : Promise.reject(answer)))
       remove(entry)
-      const {value, selectionStart: start, selectionEnd: stop} = box
+      const {value, selectionStart: start, selectionEnd: end} = box
       box.dir = "ltr" // until its direction is looked for in its beginning alone: see `fit` in composer.js
-      box.value = value.slice(0, start) + text + value.slice(stop)
+      box.value = value.slice(0, start) + text + value.slice(end)
       box.dispatchEvent(new Event("input"))
     } catch { say("The pasted text cannot be fetched at the moment. It is kept; try again when the connection is back.") }
   }
@@ -229,8 +241,8 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
   }
   function show() {
     const entries = of(chat())
-    const held = list.getRootNode().activeElement
-    const label = list.contains(held) ? held.getAttribute("aria-label") || held.textContent : null
+    const active = list.getRootNode().activeElement
+    const label = list.contains(active) ? active.getAttribute("aria-label") || active.textContent : null
     bars.clear()
     section.hidden = !entries.length
     list.replaceChildren(...entries.map(chip))
@@ -299,11 +311,12 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
       return mine
     },
     any: () => of(chat()).length > 0,
-    // Why the message cannot go yet; empty when it can.
-    blocked() {
-      const entries = of(chat())
-      if (entries.some(({error}) => error)) { return "A file could not be attached. Remove it, then send." }
-      return entries.some(({id}) => !id) ? "Files are still on their way. Send when they have arrived, or remove them." : ""
+    blocked,
+    // Say why the message cannot go yet, for as long as that is so; whether it is.
+    hold() {
+      held = Boolean(blocked())
+      if (held) { say(blocked()) }
+      return held
     },
     // Give the files of the chat to the message that is being sent.
     take() {

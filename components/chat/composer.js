@@ -38,7 +38,7 @@ export function render({model, el}) {
   }
   const leave = () => { if (touched) { keep() } }
   window.addEventListener("pagehide", leave)
-  const joined = (before, after) => after.trim() ? `${before}\n\n${after}` : before
+  const joined = (before, after) => !before ? after : after.trim() ? `${before}\n\n${after}` : before
   function giveBack(chat, text, given) {
     files.giveBack(chat, given)
     if (chat === here) {
@@ -208,10 +208,7 @@ export function render({model, el}) {
   }
   function post(text, now = false) {
     if (!text.trim() && !files.any()) { return false }
-    if (files.blocked()) {
-      refuse(files.blocked())
-      return false
-    }
+    if (files.hold()) { return false }
     if (text.length > model.limit) {
       const count = (number) => number.toLocaleString("en")
       refuse(`The message has ${count(text.length)} characters, and ${count(model.limit)} is the most. Send it in parts.`)

@@ -18,7 +18,8 @@ function read(storage, name) {
   try { return storage.getItem(name) || "" } catch { return "" }
 }
 
-// Texts, or whatever else is kept as one, by chat: the id of a conversation, "new", or "new:" and a key for one whose first message is on its way.
+// Texts, or what is kept as one, by chat: the id of a conversation, "new", or "new:" and a key for one whose first
+// message is on its way.
 // This tab's own text comes first; the shared one is that of the tab which wrote last, for the next visit. What cannot
 // be stored lives as long as the page.
 function makeDrafts(prefix = "panelist.draft.") {
@@ -67,7 +68,8 @@ async function claimed() {
   return new Set((await navigator.locks.query()).held.map(({name}) => name))
 }
 
-// Messages that were sent, in this order, until the server has stored them: {key, text, files, now, chat, at, tab, state, gone}.
+// Messages that were sent, in this order, until the server has stored them: {key, text, files, now, chat, at, tab,
+// state, gone}.
 // - waiting: goes to the server, one at a time. Its key makes it the same request however often it goes: after a lost
 //   word, a reload, a night asleep.
 // - refused: its text is back in the text box. Sent again unchanged it is the same request.

@@ -192,3 +192,34 @@ def test_a_message_that_waits_can_be_edited_with_its_files(page: Page, server: S
     queue(page).get_by_role("button", name="Send now").click()
     expect(sent_files(page)).to_contain_text("a.txt")
     settled(answers(page).last)
+
+
+HOSTILE = (
+    '<img src=x onerror="window.canary=1">.txt',
+    '"><script>window.canary=1</script>.md',
+    "../../../etc/passwd",
+    "javascript:window.canary=1",
+    "a\u202etxt.exe",
+    "x" * 10_000 + ".txt",
+    "`*_[l](javascript:window.canary=1)_*`.md",
+    "evil.svg",
+)
+
+
+@LONG_FORM
+def test_nothing_in_a_name_or_a_file_runs(page: Page, server: Server) -> None:
+    open_new(page, server)
+    evil = b'<svg xmlns="http://www.w3.org/2000/svg" onload="parent.canary=1"><script>parent.canary=1</script></svg>'
+    bring(page, "drop", *((name, "image/svg+xml", evil) for name in HOSTILE))
+    arrived(page)
+    page.get_by_role("button", name="Send").click()
+    settled(answers(page).last)
+    for _ in range(2):
+        expect(sent_files(page)).to_have_count(len(HOSTILE))
+        for number in range(len(HOSTILE)):
+            sent_files(page).nth(number).locator("summary").click()
+            expect(sent_files(page).nth(number).locator("pre")).to_have_text(evil.decode())
+        page.reload()
+        live(page)
+    assert page.evaluate("window.canary") is None
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -124,12 +124,12 @@ class Composer(ScriptComponent):
                 "type": "send",
                 "key": str(key),
                 "text": str(text),
-                "files": files,
                 "now": bool(now),
                 "conversation": str() | None as to,
                 "elsewhere": bool(elsewhere),
+                **more,
             }:
-                await self._on_send(key, text, files, now, to, elsewhere)
+                await self._on_send(key, text, more.get("files", []), now, to, elsewhere)
             case {"type": "piece", **piece}:
                 if (answer := await attaching.take(self._state, piece)) is not None:
                     self._send_msg(answer)

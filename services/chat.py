@@ -136,7 +136,7 @@ class ChatService:
         return Opened(
             shown.conversation,
             shown.path,
-            {id: v for id, v in shown.versions.items() if len(v.ids) > 1},
+            {message.id: shown.versions[message.id] for message in shown.path if message.id in shown.versions},
             live.spec.id if live is not None and writing else None,
             self._waiting(conversation_id, shown.queue),
         )

@@ -34,7 +34,9 @@ _log = logging.getLogger(__name__)
 _LIST_TIMEOUT_S = 10.0
 _MAX_ERROR_BYTES = 64 * 1024
 _LARGE_PIECE = 8 * 1024
-"""Half of what the transport hands over at once."""
+"""So much in one rest says that the model is faster than anybody can read, and nothing is gained by waiting."""
+_MOST_TAKEN = 64 * 1024
+"""Bytes that wait to be read; a server that is faster than that has to wait itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +90,53 @@ async def _cap_refusal(response: httpx2.Response) -> None:
 
 
 class _Flow:
-    """A body that is read at a pace once the answer flows."""
+    """A body that is read at a pace once the answer flows.
 
-    def __init__(self, pace: Pace | None) -> None:
+    It is taken in as it comes all the same: what was left with the connection would be lost when that breaks.
+    """
+
+    def __init__(self, pieces: AsyncGenerator[bytes, None], pace: Pace | None) -> None:
+        self._pieces = pieces
         self._pace = pace
+        self._taken = bytearray()
+        self._more = asyncio.Event()
+        self._room = asyncio.Event()
         self.began = False
 
-    async def gathered(self, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        """Yield what comes, all that came during a rest in one piece; a large piece says that there is more already."""
-        async with aclosing(pieces):
-            async for piece in pieces:
-                yield piece
-                if self._pace is not None and self.began and len(piece) < _LARGE_PIECE:
-                    await self._pace.rest()
+    async def gathered(self) -> AsyncGenerator[bytes, None]:
+        """Yield what comes, from the beginning of the answer on all that came during a rest in one piece."""
+        if self._pace is None:
+            async with aclosing(self._pieces) as pieces:
+                async for piece in pieces:
+                    yield piece
+            return
+        taking = asyncio.create_task(self._take())
+        try:
+            while not taking.done() or self._taken:
+                await self._more.wait()
+                self._more.clear()
+                piece, self._taken = bytes(self._taken), bytearray()
+                self._room.set()
+                if piece:
+                    yield piece
+                    if self.began and len(piece) < _LARGE_PIECE and not taking.done():
+                        await self._pace.rest()
+            await taking
+        finally:
+            taking.cancel()
+            await asyncio.gather(taking, return_exceptions=True)
+            await self._pieces.aclose()
+
+    async def _take(self) -> None:
+        try:
+            async for piece in self._pieces:
+                self._taken += piece
+                self._more.set()
+                if len(self._taken) >= _MOST_TAKEN:
+                    self._room.clear()
+                    await self._room.wait()
+        finally:
+            self._more.set()
 
 
 def _over_the_network(endpoint: Endpoint) -> httpx2.AsyncBaseTransport | None:
@@ -145,9 +181,9 @@ class OpenAIProvider(Provider):
                 headers = response.headers
                 acc = dialect.accumulator(asked, headers, failures.request_id_of(headers))
                 in_process = self._transport_for(request.endpoint) is not None  # which then has its own pace
-                flow = _Flow(None if in_process else self._pace)
+                flow = _Flow(response.aiter_bytes(), None if in_process else self._pace)
                 async with (
-                    aclosing(flow.gathered(response.aiter_bytes())) as pieces,
+                    aclosing(flow.gathered()) as pieces,
                     aclosing(
                         read_answer(pieces, headers.get("content-type", ""), asked, acc, self._tail_timeout_s)
                     ) as events,

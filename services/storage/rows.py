@@ -52,7 +52,7 @@ class Snapshot:
     conversation: Conversation
     path: tuple[Message, ...]
     versions: dict[str, Versions]
-    """Of every message of the path."""
+    """Of every message that has siblings."""
     queue: tuple[Queued, ...]
 
 

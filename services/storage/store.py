@@ -21,6 +21,7 @@ from services.storage.dialects import dialect_of
 from services.storage.engine import Database, Dialect, insert_new
 from services.storage.files import Files
 from services.storage.migrate import migrate
+from services.storage.paths import Paths
 from services.storage.rows import Begun, RunRecord, Snapshot
 from services.storage.schema import conversations as conversations_table
 from services.storage.schema import dropped_parameters
@@ -63,6 +64,7 @@ class Store:
         self._database = database
         self._dialect = dialect
         self._now = now
+        self._paths = Paths()
 
     @classmethod
     async def open(
@@ -144,11 +146,11 @@ class Store:
 
     async def path(self, owner: str, conversation_id: str, head_id: str | None = None) -> list[Message]:
         """Return the messages from the root to `head_id`, by default to the conversation's head."""
-        return await self._database.read(tree.path, owner, conversation_id, head_id)
+        return list(await self._database.read(tree.path, owner, conversation_id, head_id, self._paths))
 
     async def snapshot(self, owner: str, conversation_id: str) -> Snapshot:
         """Return a conversation with its path, their versions and what waits, all of the same moment."""
-        return await self._database.read(_snapshot, owner, conversation_id)
+        return await self._database.read(_snapshot, owner, conversation_id, self._paths)
 
     async def versions(self, owner: str, conversation_id: str, message_ids: Collection[str]) -> dict[str, Versions]:
         """Return each message's place among its siblings. Ids that are not in the conversation are left out."""
@@ -377,13 +379,13 @@ class Store:
         return await self._database.read(_dropped_parameters)
 
 
-async def _snapshot(connection: AsyncConnection, owner: str, conversation_id: str) -> Snapshot:
+async def _snapshot(connection: AsyncConnection, owner: str, conversation_id: str, paths: Paths) -> Snapshot:
     conversation = await conversations.one(connection, owner, conversation_id)
-    path = await tree.path_to(connection, conversation_id, conversation.head_id)
+    path = await tree.path_to(connection, conversation_id, conversation.head_id, paths)
     return Snapshot(
         conversation,
-        tuple(path),
-        await tree.versions_in(connection, conversation_id, [message.id for message in path]),
+        path,
+        await tree.forks(connection, conversation_id),
         tuple(await queue.waiting_in(connection, conversation_id)),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -12,32 +13,67 @@ from services.conversation import Versions
 from services.errors import NotFoundError
 from services.messages import Message, Part
 from services.storage import conversations, rows
+from services.storage.paths import Paths
 from services.storage.schema import messages, parts
 
+_AT_ONCE = 200
+"""Rows that become values in one go."""
 
-async def path(connection: AsyncConnection, owner: str, conversation_id: str, head_id: str | None) -> list[Message]:
+
+async def path(
+    connection: AsyncConnection, owner: str, conversation_id: str, head_id: str | None, paths: Paths
+) -> tuple[Message, ...]:
     """Return the messages from the root to `head_id`, by default the conversation's own head."""
     conversation = await conversations.one(connection, owner, conversation_id)
-    return await path_to(connection, conversation_id, head_id or conversation.head_id)
+    return await path_to(connection, conversation_id, head_id or conversation.head_id, paths)
 
 
-async def path_to(connection: AsyncConnection, conversation_id: str, head_id: str | None) -> list[Message]:
+async def path_to(
+    connection: AsyncConnection, conversation_id: str, head_id: str | None, paths: Paths
+) -> tuple[Message, ...]:
     """Return the messages from the root to `head_id` in a conversation that was looked up; none for None."""
     if head_id is None:
-        return []
-    steps = _upwards(conversation_id, head_id)
+        return ()
+    known = paths.known(conversation_id)
+    found, seqs = await _read_path(connection, conversation_id, head_id, known.seq if known else 0)
+    if known is not None and found and found[0].parent_id == known.messages[-1].id:
+        found = (*known.messages, *found)
+    elif known is not None:  # another branch, or a place further up
+        found, seqs = await _read_path(connection, conversation_id, head_id, 0)
+    if not found:
+        raise _not_found()
+    paths.keep(found, seqs)
+    return found
+
+
+async def _read_path(
+    connection: AsyncConnection, conversation_id: str, head_id: str, above: int
+) -> tuple[tuple[Message, ...], list[int]]:
+    """Return the messages to `head_id` whose place in the conversation is above a place, and their places."""
+    steps = _upwards(conversation_id, head_id, above)
     found = (
         await connection.execute(select(messages).join(steps, messages.c.id == steps.c.id).order_by(messages.c.seq))
     ).all()
-    if not found:
-        raise _not_found()
     held: dict[str, list[Part]] = {}
     # By the same walk and not by a list of ids: a statement takes only so many parameters.
-    for row in await connection.execute(
-        select(parts).join(steps, parts.c.message_id == steps.c.id).order_by(parts.c.message_id, parts.c.position)
+    for number, row in enumerate(
+        await connection.execute(
+            select(parts).join(steps, parts.c.message_id == steps.c.id).order_by(parts.c.message_id, parts.c.position)
+        )
     ):
         held.setdefault(row.message_id, []).append(rows.to_part(row))
-    return [rows.to_message(row, tuple(held.get(row.id, ()))) for row in found]
+        await _breathe(number)
+    path = []
+    for number, row in enumerate(found):
+        path.append(rows.to_message(row, tuple(held.get(row.id, ()))))
+        await _breathe(number)
+    return tuple(path), [row.seq for row in found]
+
+
+async def _breathe(number: int) -> None:
+    """Let others have their turn: to make thousands of messages takes longer than the event loop may wait."""
+    if number % _AT_ONCE == _AT_ONCE - 1:
+        await asyncio.sleep(0)
 
 
 async def versions(
@@ -45,13 +81,6 @@ async def versions(
 ) -> dict[str, Versions]:
     """Return each message's place among its siblings. Ids that are not in the conversation are left out."""
     await conversations.one(connection, owner, conversation_id)
-    return await versions_in(connection, conversation_id, message_ids)
-
-
-async def versions_in(
-    connection: AsyncConnection, conversation_id: str, message_ids: Collection[str]
-) -> dict[str, Versions]:
-    """Return each message's place among its siblings in a conversation that was looked up."""
     sibling = messages.alias("sibling")
     found = await connection.execute(
         select(messages.c.id, sibling.c.id.label("sibling_id"))
@@ -67,6 +96,27 @@ async def versions_in(
     for row in found:
         siblings.setdefault(row.id, []).append(row.sibling_id)
     return {id: Versions(ids.index(id), tuple(ids)) for id, ids in siblings.items()}
+
+
+async def forks(connection: AsyncConnection, conversation_id: str) -> dict[str, Versions]:
+    """Return the place among its siblings of each message that has any, in a conversation that was looked up."""
+    several = (
+        select(messages.c.parent_id)
+        .where(messages.c.conversation_id == conversation_id)
+        .group_by(messages.c.parent_id)
+        .having(func.count() > 1)
+        .subquery()
+    )
+    found = await connection.execute(
+        select(messages.c.id, messages.c.parent_id)
+        .join(several, several.c.parent_id.is_not_distinct_from(messages.c.parent_id))
+        .where(messages.c.conversation_id == conversation_id)
+        .order_by(messages.c.seq)
+    )
+    siblings: dict[str | None, list[str]] = {}
+    for row in found:
+        siblings.setdefault(row.parent_id, []).append(row.id)
+    return {id: Versions(place, tuple(ids)) for ids in siblings.values() for place, id in enumerate(ids)}
 
 
 async def set_head(connection: AsyncConnection, owner: str, conversation_id: str, message_id: str) -> None:
@@ -130,18 +180,20 @@ async def require(connection: AsyncConnection, conversation_id: str, message_id:
         raise _not_found()
 
 
-def _upwards(conversation_id: str, head_id: str) -> CTE:
-    """Return the ids from the head to the root.
+def _upwards(conversation_id: str, head_id: str, above: int) -> CTE:
+    """Return the ids from the head to the root, as far as their place is above a place.
 
     A parent is older than its child; saying so ends the walk in a damaged file whose links run in a circle.
     """
     columns = (messages.c.id, messages.c.parent_id, messages.c.seq)
     start = (
         select(*columns)
-        .where(messages.c.id == head_id, messages.c.conversation_id == conversation_id)
+        .where(messages.c.id == head_id, messages.c.conversation_id == conversation_id, messages.c.seq > above)
         .cte("steps", recursive=True)
     )
-    return start.union_all(select(*columns).where(messages.c.id == start.c.parent_id, messages.c.seq < start.c.seq))
+    return start.union_all(
+        select(*columns).where(messages.c.id == start.c.parent_id, messages.c.seq < start.c.seq, messages.c.seq > above)
+    )
 
 
 def _newest_child(conversation_id: str, here: CTE) -> ScalarSelect[Any]:

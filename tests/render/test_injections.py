@@ -45,11 +45,12 @@ def test_what_the_page_puts_together_from_changes_of_the_tail() -> None:
     for text in batches(TEXTS, 40):
         reply, tail = StreamingMarkdown("m"), ""
         for start in range(0, len(text), 9):
-            message = reply.paint(Delta("m", "", text[start : start + 9]))
-            kept = tail.encode("utf-16-le")[: 2 * message["k"]].decode("utf-16-le")
-            tail = kept + message["t"]
+            _, _, kept, new, *more = reply.paint(Delta("m", "", text[start : start + 9]))
+            blocks, held = more[:2] if more else ("", 0)
+            before = tail.encode("utf-16-le")
+            audit(before[: 2 * held].decode("utf-16-le") + blocks)
+            tail = before[: 2 * kept].decode("utf-16-le") + new
             audit(tail)
-            audit(message.get("f", ""))
 
 
 def test_escaped_text_is_text_in_an_element_and_in_an_attribute() -> None:

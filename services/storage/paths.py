@@ -1,0 +1,51 @@
+"""What need not be read again: messages that have been followed by others never change any more."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.messages import Message
+
+MOST_CHARS = 16_000_000
+"""Of the texts of all paths that are kept."""
+_EACH = 500
+"""A message counts as so many characters more: there is more to it than its text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The first messages of a path."""
+
+    messages: tuple[Message, ...]
+    seq: int
+    """The place of the last of them in its conversation."""
+    chars: int
+
+
+class Paths:
+    """The beginnings of the paths that were read last, by conversation; whoever opens one again shares its messages."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Beginning] = OrderedDict()
+        self._chars = 0
+
+    def known(self, conversation_id: str) -> Beginning | None:
+        if conversation_id in self._kept:
+            self._kept.move_to_end(conversation_id)
+        return self._kept.get(conversation_id)
+
+    def keep(self, path: Sequence[Message], seqs: Sequence[int]) -> None:
+        """Keep all but the last message, which may still be written; `seqs` are the places of the last ones."""
+        if len(path) < 2 or len(seqs) < 2:
+            return  # what is known already reaches as far
+        conversation_id = path[0].conversation_id
+        before = self._kept.pop(conversation_id, None)
+        messages = tuple(path[:-1])
+        shared = len(before.messages) if before and messages[: len(before.messages)] == before.messages else 0
+        chars = (before.chars if before and shared else 0) + sum(len(m.text) + _EACH for m in messages[shared:])
+        self._chars += chars - (before.chars if before else 0)
+        self._kept[conversation_id] = Beginning(messages, seqs[-2], chars)
+        while self._chars > MOST_CHARS and self._kept:
+            self._chars -= self._kept.popitem(last=False)[1].chars

@@ -38,7 +38,7 @@ _BROKEN = "<script>window.panelistBroken = true</script></body></html>"
 class _Answer:
     """One page on its way to a browser."""
 
-    handler: DocHandler
+    handler: DocHandler | None
     sent: bool = False
 
 
@@ -65,16 +65,17 @@ async def send(view: dict[str, Any]) -> None:
     Does nothing for a process's first page, from which is known what they have in common.
     """
     answer = _answering.get()
-    if answer is None or not _common:
+    if answer is None or answer.handler is None or not _common:
         return
     common = _common[0]
     fetched = [["preload", address] for address in resources.scripts()] + [["modulepreload", common.kit]]
     variables = {**common.variables, **view, "fetched": json.dumps(fetched)}
-    answer.handler.set_header("Content-Type", "text/html")
-    answer.handler.write(common.template.render(variables).partition(MARK)[0])
+    handler = answer.handler
+    handler.set_header("Content-Type", "text/html")
+    handler.write(common.template.render(variables).partition(MARK)[0])
     answer.sent = True
     with contextlib.suppress(StreamClosedError):  # whoever asked has left; the page notices as well
-        await answer.handler.flush()
+        await handler.flush()
 
 
 async def _answer(self: DocHandler, *args: Any, **kwargs: Any) -> None:
@@ -88,6 +89,8 @@ async def _answer(self: DocHandler, *args: Any, **kwargs: Any) -> None:
             raise
         log.exception("a page could not be built")
         self.write(_BROKEN)
+    finally:
+        answer.handler = None  # what was begun for the session has this context, and lives as long as the session
 
 
 def _page(session: ServerSession, *args: Any, **kwargs: Any) -> str:

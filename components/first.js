@@ -117,7 +117,7 @@ window.WebSocket = class extends WebSocket {
   }, 15000)
   // What can be seen comes first: all else would only delay it. The rest of the page is built meanwhile; its scripts
   // are fetched side by side, and run each when those before it have.
-  const painted = new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))
+  const painted = new Promise((resolve) => document.hidden ? resolve() : requestAnimationFrame(() => setTimeout(resolve)))
   const arrived = new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve, {once: true}))
   function fetchAll() {
     for (const [rel, href] of JSON.parse(root.dataset.fetched)) {

@@ -143,8 +143,10 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         if not event.new:
             composer.focus()  # in a shadow root the dialog cannot find what had the keyboard before
 
-    # Dialogs are made when they are asked for: together they take as long as the rest of the page.
+    # Dialogs are made when they are asked for: together they take as long as the rest of the page. They come open: the
+    # browser does not hear of a change to what it is still making.
     def hang(dialog: pmui.Dialog) -> pmui.Dialog:
+        dialog.open = True
         dialog.param.watch(on_dialog, "open")
         shelf.append(dialog)
         return dialog

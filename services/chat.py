@@ -206,7 +206,10 @@ class ChatService:
                 f"The message has {len(named)} attachments, and {MAX_ATTACHMENTS} is the most. Send it in parts."
             )
         clean = [(sha256, clean_name(name)) for sha256, name in named]
-        return tuple(await self._store.attachments(owner, clean)) if clean else ()
+        try:
+            return tuple(await self._store.attachments(owner, clean)) if clean else ()
+        except NotFoundError as error:  # which would mean that the conversation is gone
+            raise InputError(str(error)) from error
 
     async def send_now(self, owner: str, conversation_id: str, queued_id: str) -> Opened:
         """Send a waiting message before the others; an answer that is being written is stopped for it.

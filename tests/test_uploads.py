@@ -10,7 +10,7 @@ import pytest
 
 from services.attachments import MAX_ATTACHMENTS
 from services.chat import ChatService
-from services.errors import InputError, NotFoundError, StorageError
+from services.errors import InputError, StorageError
 from services.messages import AttachmentPart
 from services.runtime import Runtime
 from services.uploads import MAX_PIECE, MAX_UPLOADS, Piece, Progress
@@ -150,9 +150,9 @@ async def test_names_are_cleaned_and_only_ones_own_are_sent(app: Runtime) -> Non
     assert opened.path[0].attachments[0].name.startswith("nnn")
     assert len(opened.path[0].attachments[0].name) <= 120
     for owner, sha256 in [("ben", one.sha256), (OWNER, "0" * 64), (OWNER, "../../etc/passwd"), (OWNER, "\ud800")]:
-        with pytest.raises(NotFoundError):
+        with pytest.raises(InputError):
             await app.chat.send(owner, "Hi", attachments=[(sha256, "a")])
-        with pytest.raises(NotFoundError):
+        with pytest.raises(InputError):
             await app.chat.attachment(owner, sha256)
     with pytest.raises(InputError, match=f"{MAX_ATTACHMENTS} is the most"):
         await app.chat.send(OWNER, "Hi", attachments=named(one) * (MAX_ATTACHMENTS + 1))

@@ -240,6 +240,7 @@ export function render({model, el}) {
     if (!message) { return }
     if (gone) { // its conversation was deleted: the text is for wherever one is now, as another request
       outbox.drop(key)
+      if (message.chat === here) { moveTo(NEW) } // as the server is about to: what is said here stays
       box.value = box.value.trim() ? joined(box.value, message.text) : message.text
       files.giveBack(here, message.files)
       touched = true

@@ -168,6 +168,7 @@ class MarkdownStream:
         start = lines = 0
         for block in blocks:
             start, lines = self._pay_definitions(env, lines, block.first_line)
+            self._overflow = self._overflow or self._offset + block.end - len(block.source) >= MAX_CHARS
             if self._overflow or not self._pay(min(block.price, block.max_price), block.end):
                 break
             self._ration_colours(block)

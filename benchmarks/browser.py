@@ -49,14 +49,19 @@ class BenchPage:
     page: Page
     devtools: CDPSession
     usable_ms: float = 0
+    readable_ms: float | None = None
+    """None where there is no conversation to be read."""
+    live_ms: float = 0
     load_bytes: int = 0
     errors: list[str] = field(default_factory=list)
 
     def load(self, url: str) -> None:
-        """Load the page with an empty cache and wait for its text box."""
+        """Load the page with an empty cache and wait until it is live."""
         self.page.goto(url, wait_until="commit")
-        self.page.wait_for_function("__bench.usable !== null", polling=50, timeout=TIMEOUT_S * 1000)
-        self.usable_ms = self.page.evaluate("__bench.usable")
+        self.page.wait_for_function("__bench.live !== null", polling=50, timeout=TIMEOUT_S * 1000)
+        self.usable_ms, self.readable_ms, self.live_ms = self.page.evaluate(
+            "[__bench.usable, __bench.readable, __bench.live]"
+        )
         self.page.wait_for_timeout(SETTLE_S * 1000)
         self.load_bytes = self._received()
 
@@ -65,11 +70,7 @@ class BenchPage:
 
         Once per page: the words of an earlier reply would be seen again.
         """
-        box = self.page.locator("textarea:visible").first
-        box.fill(question)
-        self.page.wait_for_timeout(300)
-        received, busy = self._received(), self._busy_s()
-        box.press("Enter")
+        received, busy = self.press_enter(question)
         try:
             self.page.wait_for_function(f"'{LAST}' in __bench.seen", polling=100, timeout=TIMEOUT_S * 1000)
         except Exception as error:
@@ -89,6 +90,25 @@ class BenchPage:
             busy_s=self._busy_s() - busy,
             long_tasks_ms=bench["tasks"],
         )
+
+    def fill_up(self, questions: int) -> None:
+        """Ask short questions whose answers hold no marker word, one after the other."""
+        for number in range(questions):
+            self.press_enter(f"plain-20 @q{number}")
+            self.page.wait_for_timeout(400)
+
+    def longest_task_ms(self) -> float:
+        """Return the longest task of the main thread since Enter; 0 where none took 50 ms."""
+        return max(self.page.evaluate("__bench.tasks"), default=0.0)
+
+    def press_enter(self, question: str) -> tuple[int, float]:
+        """Send a question, and return what had been received and how busy the page had been before."""
+        box = self.page.locator("textarea:visible").first
+        box.fill(question)
+        self.page.wait_for_timeout(300)
+        before = self._received(), self._busy_s()
+        box.press("Enter")
+        return before
 
     def _busy_s(self) -> float:
         metrics = self.devtools.send("Performance.getMetrics")["metrics"]

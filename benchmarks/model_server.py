@@ -1,10 +1,15 @@
 """A scripted model server: OpenAI's chat completions on 127.0.0.1, at a chosen speed, in a process of its own.
 
-`python benchmarks/model_server.py PORT`. The model's name says what is answered: `full-2000` is 2,000 tokens as fast as
-the reader takes them, `paced-200-2000` is 2,000 tokens at 200 a second by an absolute schedule, so that a late token
-does not make the next ones late. A question that is such a name wins over the model, which lets one app answer at both
-speeds. Each token is one chunk and one write. `GET /sent` tells when each marker word of the newest reply was sent
-(`time.time()`, just before the write).
+`python benchmarks/model_server.py PORT [FOLDER]`. The question, or else the model's name, says what is answered:
+
+- `full-2000`: the reply of 2,000 tokens as fast as the reader takes them
+- `paced-200-2000`: the same at 200 a second by an absolute schedule, so that a late token does not make the next late
+- `plain-20`: 20 words without a marker among them, at once
+- `stamped-50-500`: 500 tokens at 50 a second, each the time of its sending in ms
+- `text-NAME`: FOLDER/NAME in pieces of 40 characters, at once
+
+Each token is one chunk and one write. What follows behind an `@` tells questions that are asked at the same time apart.
+`GET /sent` tells when each marker word of each question's newest reply was sent (`time.time()`, just before the write).
 """
 
 from __future__ import annotations
@@ -14,24 +19,41 @@ import json
 import re
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from reply import FIRST, LAST, mark_names, reply_tokens
 
 MODELS = ("full-2000", "paced-200-2000", "full-500", "paced-200-500", "full-20")
 
-_SCENARIO = re.compile(r"full-(?P<all>\d+)|paced-(?P<rate>\d+)-(?P<count>\d+)")
-_sent: dict[str, float] = {}
+_SCENARIO = re.compile(
+    r"(?P<kind>full|paced|plain|stamped|text)-(?:(?P<rate>\d+)-)?(?P<what>[\w.]+)(?: ?@(?P<who>\w+))?"
+)
+_sent: dict[str, dict[str, float]] = {}
+_folder = Path()
 
 
-def scenario_of(body: dict[str, Any]) -> tuple[int, float]:
-    """Return how many tokens are asked for, and how many per second (0: as fast as they are read)."""
+@dataclass(frozen=True)
+class Scenario:
+    """What is answered."""
+
+    kind: str
+    rate: float
+    """Tokens a second; 0: as fast as they are read."""
+    what: str
+    who: str
+
+
+def scenario_of(body: dict[str, Any]) -> Scenario:
+    """Return what is asked for."""
     question = body["messages"][-1]["content"]
     for name in (question if isinstance(question, str) else question[0].get("text", ""), body["model"]):
         if found := _SCENARIO.fullmatch(name.strip()):
-            return int(found["all"] or found["count"]), float(found["rate"] or 0)
-    return 20, 0.0
+            return Scenario(found["kind"], float(found["rate"] or 0), found["what"], found["who"] or "")
+    return Scenario("full", 0.0, "20", "")
 
 
 def _chunk(delta: dict[str, str], finish: str | None = None, **more: object) -> bytes:
@@ -53,20 +75,39 @@ def _script(count: int) -> list[tuple[str | None, bytes]]:
     return [(t.strip() if t.strip() in marks else None, _chunk({"content": t})) for t in tokens]
 
 
+def _writes(scenario: Scenario) -> Iterator[tuple[str | None, bytes]]:
+    match scenario.kind:
+        case "plain":
+            yield from ((None, _chunk({"content": "word "})) for _ in range(int(scenario.what)))
+        case "stamped":
+            for _ in range(int(scenario.what)):
+                yield None, _chunk({"content": f"{time.time() * 1000:.0f} "})
+        case "text":
+            text = (_folder / scenario.what).read_text("utf-8")
+            yield from ((None, _chunk({"content": text[at : at + 40]})) for at in range(0, len(text), 40))
+        case _:
+            yield from _script(int(scenario.what))
+
+
 async def _stream(writer: asyncio.StreamWriter, body: dict[str, Any]) -> None:
-    count, rate = scenario_of(body)
-    script = _script(count)
+    scenario = scenario_of(body)
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
     writer.write(_chunk({"role": "assistant", "content": ""}))
-    _sent.clear()
+    sent = _sent[scenario.who] = {}
     begun = time.monotonic()
-    for number, (mark, payload) in enumerate(script):
-        if rate and (wait := begun + number / rate - time.monotonic()) > 0:
+    writes = _writes(scenario)
+    count = 0
+    while True:
+        if scenario.rate and (wait := begun + count / scenario.rate - time.monotonic()) > 0:
             await asyncio.sleep(wait)
+        mark, payload = next(writes, (None, b""))
+        if not payload:
+            break
         if mark:
-            _sent[mark] = time.time()
+            sent[mark] = time.time()
         writer.write(payload)
         await writer.drain()
+        count += 1
     writer.write(_chunk({}, "stop"))
     if (body.get("stream_options") or {}).get("include_usage"):
         usage = {"prompt_tokens": 10, "completion_tokens": count, "total_tokens": count + 10}
@@ -104,10 +145,11 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 async def main(port: int) -> None:
     for model in MODELS:
-        _script(scenario_of({"model": model, "messages": [{"content": ""}]})[0])
+        _script(int(scenario_of({"model": model, "messages": [{"content": ""}]}).what))
     async with await asyncio.start_server(_serve, "127.0.0.1", port) as server:
         await server.serve_forever()
 
 
 if __name__ == "__main__":
+    _folder = Path(*sys.argv[2:])
     asyncio.run(main(int(sys.argv[1])))

@@ -9,9 +9,8 @@
 // DevTools could tell both, but an event per frame is a load that the page with the most frames would pay for.
 (() => {
   const WORDS = /alphaword|omegaword|mark\d{4}/g
-  const bench = window.__bench = {usable: null, enter: null, seen: {}, tasks: [], received}
+  const bench = window.__bench = {usable: null, readable: null, live: null, enter: null, seen: {}, tasks: [], received}
   let frames = 0
-  const roots = [document]
   let dirty = new Set()
   let queued = false
 
@@ -50,22 +49,35 @@
   const attach = Element.prototype.attachShadow
   Element.prototype.attachShadow = function (options) {
     const root = attach.call(this, options)
-    roots.push(root)
     watch(root)
     return root
   }
 
-  // The text box is usable once it is on show and takes text; its listeners are added in the task that makes it.
-  function ready() {
-    for (const root of roots) {
-      for (const box of root.querySelectorAll("textarea:not([aria-hidden]):not([disabled]):not([readonly])")) {
-        if (box.isConnected && box.getClientRects().length && box.checkVisibility({visibilityProperty: true})) {
-          bench.usable = performance.now()
-          return
-        }
-      }
+  // The text box is usable once it is on show and takes text, the conversation readable once its last word is, and the
+  // page live once the text box is not that of a first view any more. A first view's shadow roots come with its HTML,
+  // and nobody is told of them.
+  const LAST_WORD = "zuluword"
+  function* everywhere(root) {
+    yield root
+    for (const node of root.querySelectorAll("*")) {
+      if (node.shadowRoot) { yield* everywhere(node.shadowRoot) }
     }
-    requestAnimationFrame(ready)
+  }
+  const shown = (node) => node.getClientRects().length && node.checkVisibility({visibilityProperty: true})
+  function lookAt(root) {
+    const box = [...root.querySelectorAll("textarea:not([aria-hidden]):not([disabled]):not([readonly])")].find(shown)
+    if (box) {
+      bench.usable ??= performance.now()
+      if (!document.getElementById("first")) { bench.live ??= performance.now() }
+    }
+    if (!bench.readable && (root.documentElement || root).textContent.includes(LAST_WORD)) {
+      const last = [...root.querySelectorAll("p")].findLast((node) => node.textContent.includes(LAST_WORD))
+      if (last && shown(last)) { bench.readable = performance.now() }
+    }
+  }
+  function ready() {
+    for (const root of everywhere(document)) { lookAt(root) }
+    if (!bench.live) { requestAnimationFrame(ready) }
   }
   requestAnimationFrame(ready)
 

@@ -84,6 +84,12 @@ class Process:
         fields = stat.rpartition(")")[2].split()
         return sum(int(value) for value in fields[11:15]) / _TICKS
 
+    def memory_mb(self) -> float:
+        """Return the memory that it holds, as `VmRSS` of /proc."""
+        assert self.popen is not None
+        status = Path(f"/proc/{self.popen.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) * 1024 / 1e6
+
     def last_words(self) -> str:
         lines = (self.home / "log").read_text("utf-8", "replace").strip().splitlines()
         return lines[-1] if lines else "no output"

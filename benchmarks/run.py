@@ -1,6 +1,6 @@
 """Measure Panelist against its baselines and write benchmarks/results.md. See benchmarks/README.md.
 
-`python benchmarks/run.py [--quick] [--runs N] [--only NAME] [--out FILE]`
+`python benchmarks/run.py [--quick] [--runs N] [--only NAME] [--part PART] [--out FILE]`
 """
 
 from __future__ import annotations
@@ -8,35 +8,69 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from bars import bars_table
 from browser import chromium
+from crowd import measure_streams, measure_tabs
+from heavy import measure_heavy
+from loading import COLUMNS, measure_loading
 from playwright.sync_api import Browser
 from processes import BENCH
-from report import machine, table
-from subjects import SUBJECTS, Figures, Subject, measure
+from report import Runs, crowd_table, loading_table, machine, table
+from subjects import COMPARED, PANELIST, SUBJECTS, Figures, Subject, measure
+
+PARTS = ("loading", "reply", "crowd", "heavy")
 
 
 def main() -> None:
     options = _options()
+    parts = options.part or PARTS
     chosen = [s for s in SUBJECTS if not options.only or s.name in options.only]
     tokens = 500 if options.quick else 2000
     wanted = 1 if options.quick and options.runs is None else options.runs or 3
     load = os.getloadavg()[0]
-    runs: dict[str, list[Figures]] = {subject.name: [] for subject in chosen}
+    replies: dict[str, list[Figures]] = {subject.name: [] for subject in chosen}
+    loads: dict[str, list[Figures]] = {name: [] for name in COLUMNS}
+    others: dict[str, list[Figures]] = {name: [] for name in COMPARED}
     failures: list[str] = []
     with chromium() as browser, tempfile.TemporaryDirectory(prefix="panelist-bench-") as folder:
-        for number in range(wanted):
+        home = Path(folder)
+        if "loading" in parts:
+            with _noted("loading", failures):
+                for name, figures in measure_loading(browser, home / "loading").items():
+                    loads[name].append(figures)
+        for number in range(wanted if "reply" in parts else 0):
             # Interleaved, and in the other order every second time: what else the machine does hits all alike.
             for subject in chosen if number % 2 == 0 else chosen[::-1]:
                 print(f"run {number + 1} of {wanted}: {subject.name}", flush=True)
-                home = Path(folder) / str(number) / subject.name.replace(" ", "-")
-                runs[subject.name].append(_measure(subject, browser, home, tokens, failures))
+                at = home / str(number) / subject.name.replace(" ", "-")
+                replies[subject.name].append(_measure(subject, browser, at, tokens, failures))
+        for subject in [s for s in SUBJECTS if s.name in COMPARED] if "crowd" in parts else []:
+            with _noted(f"10 tabs, {subject.name}", failures):
+                others[subject.name].append(measure_tabs(subject, browser, home / f"tabs-{subject.name}"))
+            with _noted(f"streams, {subject.name}", failures):
+                others[subject.name].append(measure_streams(subject, home / f"streams-{subject.name}"))
+        if "heavy" in parts:
+            with _noted("heavy", failures):
+                most = 8 if options.quick else None
+                others[PANELIST].append(measure_heavy(browser, home / "heavy", most))
         about = machine(browser.version, load)
-    text = _text(runs, wanted, tokens, failures, about)
+    text = _text(replies, loads, others, wanted, tokens, failures, about)
     print("\n" + text)
     options.out.write_text(text, "utf-8")
+
+
+@contextmanager
+def _noted(what: str, failures: list[str]) -> Iterator[None]:
+    """Measure one part: one that fails must not cost the others' figures."""
+    print(what, flush=True)
+    try:
+        yield
+    except Exception as error:
+        failures.append(f"{what}: {type(error).__name__}: {error}")
 
 
 def _measure(subject: Subject, browser: Browser, home: Path, tokens: int, failures: list[str]) -> Figures:
@@ -47,13 +81,18 @@ def _measure(subject: Subject, browser: Browser, home: Path, tokens: int, failur
         return {}
 
 
-def _text(runs: dict[str, list[Figures]], wanted: int, tokens: int, failures: Sequence[str], about: str) -> str:
+def _text(
+    replies: Runs, loads: Runs, others: Runs, wanted: int, tokens: int, failures: Sequence[str], about: str
+) -> str:
     pages = [subject.name for subject in SUBJECTS if subject.page is not None]
     failed = "\nFailed:\n\n" + "\n".join(f"- {line.splitlines()[0]}" for line in failures) + "\n" if failures else ""
     return (
         f"# Results\n\nA reply of {tokens:,} tokens; medians of {wanted} interleaved "
         f"run{'s' if wanted > 1 else ''}. What each row means: [README](README.md).\n\n"
-        f"{table(runs, pages, wanted)}\n{failed}\n{about}\n"
+        f"## Promises\n\n{bars_table(replies, loads, others)}\n\n"
+        f"## One reply\n\n{table(replies, pages, wanted)}\n\n"
+        f"## Loading\n\n{loading_table(loads)}\n\n"
+        f"## Many at once, and hard replies\n\n{crowd_table(others)}\n{failed}\n{about}\n"
     )
 
 
@@ -62,6 +101,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="500 tokens and, unless --runs says more, one run")
     parser.add_argument("--runs", type=int, help="interleaved runs, of which medians are shown (3)")
     parser.add_argument("--only", action="append", metavar="NAME", help="this column alone; may be given again")
+    parser.add_argument("--part", action="append", choices=PARTS, help="this part alone; may be given again")
     parser.add_argument("--out", type=Path, default=BENCH / "results.md", help="where the table goes")
     return parser.parse_args()
 

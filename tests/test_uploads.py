@@ -152,7 +152,7 @@ async def test_names_are_cleaned_and_only_ones_own_are_sent(app: Runtime) -> Non
     for owner, sha256 in [("ben", one.sha256), (OWNER, "0" * 64), (OWNER, "../../etc/passwd"), (OWNER, "\ud800")]:
         with pytest.raises(InputError):
             await app.chat.send(owner, "Hi", attachments=[(sha256, "a")])
-        with pytest.raises(InputError):
+        with pytest.raises(NotFoundError):
             await app.chat.attachment(owner, sha256)
     with pytest.raises(InputError, match=f"{MAX_ATTACHMENTS} is the most"):
         await app.chat.send(OWNER, "Hi", attachments=named(one) * (MAX_ATTACHMENTS + 1))

@@ -10,7 +10,7 @@ import pytest
 
 from services.attachments import MAX_ATTACHMENTS
 from services.chat import ChatService
-from services.errors import InputError, StorageError
+from services.errors import InputError, NotFoundError, StorageError
 from services.messages import AttachmentPart
 from services.runtime import Runtime
 from services.uploads import MAX_PIECE, MAX_UPLOADS, Piece, Progress

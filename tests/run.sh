@@ -28,4 +28,16 @@ fi
 "$environment/bin/ruff" check .
 "$environment/bin/ruff" format --check .
 "$environment/bin/mypy"
-exec "$environment/bin/python" -m pytest "$@"
+if [ $# -gt 0 ]; then
+  exec "$environment/bin/python" -m pytest "$@"
+fi
+# Journeys in a browser wait more than they work, so everything else is tried meanwhile; what that says comes after them.
+said=$(mktemp)
+"$environment/bin/python" -m pytest -m "not browser" >"$said" 2>&1 &
+others=$!
+trap 'kill $others 2>/dev/null; rm -f "$said"' EXIT
+journeys=0 rest=0
+"$environment/bin/python" -m pytest -m browser || journeys=$?
+wait $others || rest=$?
+cat "$said"
+exit $((journeys > rest ? journeys : rest))

@@ -10,7 +10,7 @@ MOST_S = 0.16
 """While there is more to do than the event loop can; what is shown is then late by this and some."""
 _WEIGHT = 0.1
 """Of the newest look in the average of how late they are."""
-_PATIENCE = 5.0
+_PATIENCE = 3.0
 """Seconds of rest for each second that looks are late."""
 
 

@@ -113,7 +113,7 @@ export function render({model, el, view}) {
     if (view.html !== undefined && view.html !== entry.html) {
       entry.body.innerHTML = entry.html = view.html
       entry.tail = null
-      entry.tailHtml = ""
+      entry.tailHtml = entry.blocks = ""
       drawing.look(entry.body)
     }
     if (view.reasoning !== undefined) {
@@ -183,7 +183,7 @@ export function render({model, el, view}) {
     // To jump by; without text of its own, which would be part of the message's.
     const heading = element("h2", {class: "unseen", "aria-label": name})
     const node = element("article", {"aria-label": name, "data-message-id": view.id}, heading, body, foot)
-    const entry = {node, body, foot, view: null, html: null, tail: null, tailHtml: "", reasoning: null}
+    const entry = {node, body, foot, view: null, html: null, blocks: "", tail: null, tailHtml: "", reasoning: null}
     articles.set(view.id, entry)
     fill(entry, view)
     return entry
@@ -255,6 +255,35 @@ export function render({model, el, view}) {
     contents.update(count)
   }
 
+  // What comes before the next frame is painted in one go: a page that is late then catches up instead of falling back.
+  const unpainted = new Set()
+  function paintSoon(entry) {
+    if (document.hidden) { // which has no frames
+      unpainted.add(entry)
+      paint()
+    } else {
+      if (!unpainted.size) { requestAnimationFrame(paint) }
+      unpainted.add(entry)
+    }
+  }
+  function paint() {
+    for (const entry of unpainted) {
+      if (!entry.tail) {
+        entry.tail = element("div", {class: "tail"})
+        entry.body.append(entry.tail)
+      }
+      if (entry.blocks) {
+        const last = entry.tail.previousElementSibling
+        entry.tail.insertAdjacentHTML("beforebegin", entry.blocks)
+        entry.blocks = ""
+        voice.painted(entry.view.id, last, entry.tail, entry.body)
+        drawing.look(entry.body)
+      }
+      entry.tail.innerHTML = entry.tailHtml
+    }
+    unpainted.clear()
+  }
+
   const handlers = {
     show(msg) {
       scroll.leave()
@@ -284,19 +313,10 @@ export function render({model, el, view}) {
       if (r) { showReasoning(entry, r, true) }
       if (thought !== undefined) { showThought(entry, thought) }
       entry.html = null
-      if (!entry.tail) {
-        entry.tail = element("div", {class: "tail"})
-        entry.body.append(entry.tail)
-      }
-      if (blocks || held) {
-        const last = entry.tail.previousElementSibling
-        entry.tail.insertAdjacentHTML("beforebegin", entry.tailHtml.slice(0, held) + blocks)
-        voice.painted(id, last, entry.tail, entry.body)
-        drawing.look(entry.body)
-      }
+      if (blocks || held) { entry.blocks += entry.tailHtml.slice(0, held) + blocks }
       if (tail !== null) {
         entry.tailHtml = entry.tailHtml.slice(0, kept) + tail
-        entry.tail.innerHTML = entry.tailHtml
+        paintSoon(entry)
       }
     },
     // The last paint: nothing is open any more.
@@ -345,7 +365,12 @@ export function render({model, el, view}) {
   }
   model.on("msg:custom", (msg) => {
     hear()
-    if (Array.isArray(msg)) { handlers.live(...msg.slice(1)) } else { handlers[msg.type](msg) }
+    if (Array.isArray(msg)) {
+      handlers.live(...msg.slice(1))
+    } else {
+      paint() // nothing else finds the page as it was
+      handlers[msg.type](msg)
+    }
   })
 
   // --- the line to the server --------------------------------------------------------------------------------------

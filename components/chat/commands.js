@@ -141,7 +141,8 @@ function commanding({box, frame, commands, cannot, isLost, isLeaving, act, refus
         case "Enter":
           // What is typed whole is sent, and run where that ends.
           if (!chosen || chosen.name === box.value.trim() || parse(box.value)?.command === chosen) { return false }
-          choose(chosen)
+          // What takes something away is done by its whole word, or when it was chosen.
+          if (chosen.takes_away && !moved && !why(chosen)) { put(chosen.name) } else { choose(chosen) }
           return true
         default: return false
       }

@@ -8,6 +8,7 @@ from typing import Literal, TypedDict
 
 from components.chat.views import possible
 from components.state import ConversationState, Notice
+from services.conversation import MAX_TITLE, Draft
 from services.messages import Message
 
 NOTHING_OPEN = "No conversation is open yet."
@@ -24,6 +25,8 @@ class CommandView(TypedDict):
     takes: str
     """What follows the word, in [brackets] where it may be left out; empty when nothing does."""
     about: str
+    takes_away: bool
+    """Whether it is done only when typed whole or chosen, not by the first letters of its word."""
     where: Literal["server", "page", "box"]
     """Who does it: this module, the page's own scripts, or nobody: it is a text to send."""
 
@@ -38,6 +41,7 @@ class Command:
     """Does it, given what followed the word; None where the page's own scripts do."""
     takes: str = ""
     other: str = ""
+    takes_away: bool = False
     off: Callable[[], str] = lambda: ""
 
 
@@ -61,7 +65,13 @@ class Commands:
             Command(
                 name="model", takes="[name]", about="Choose the model, here or by its name", run=self._choose_model
             ),
-            Command(name="stop", about="Stop the answer", run=lambda _: state.stop(), off=self._nothing_to_stop),
+            Command(
+                name="stop",
+                about="Stop the answer",
+                run=lambda _: state.stop(),
+                takes_away=True,
+                off=self._nothing_to_stop,
+            ),
             Command(
                 name="retry",
                 other="regenerate",
@@ -84,7 +94,13 @@ class Commands:
             Command(
                 name="rename", takes="title", about="Give this conversation a title", run=self._rename, off=self._closed
             ),
-            Command(name="delete", about="Delete this conversation (with undo)", run=self._delete, off=self._closed),
+            Command(
+                name="delete",
+                about="Delete this conversation (with undo)",
+                run=self._delete,
+                takes_away=True,
+                off=self._closed,
+            ),
             Command(
                 name="theme", takes="[light or dark]", about="Change between light and dark", run=self._choose_theme
             ),
@@ -100,12 +116,13 @@ class Commands:
                 other=f"/{command.other}" if command.other else "",
                 takes=command.takes,
                 about=command.about,
+                takes_away=command.takes_away,
                 where="page" if command.run is None else "server",
             )
             for command in self._all
         ]
         return own + [
-            CommandView(name=text, other="", takes="", about=f"Demo: {about}", where="box")
+            CommandView(name=text, other="", takes="", about=f"Demo: {about}", takes_away=False, where="box")
             for text, about in self._state.known_questions
         ]
 
@@ -114,18 +131,26 @@ class Commands:
         return [[f"/{command.name}", why] for command in self._all if (why := command.off())]
 
     async def run(self, name: str, argument: str, conversation_id: str | None) -> None:
-        """Do what a command says, unless it cannot be done in the conversation it was typed in."""
+        """Do what a command says, unless it cannot be done in the conversation it was typed in.
+
+        What was typed behind it comes back into the text box when it was not done.
+        """
         command = next((command for command in self._all if f"/{command.name}" == name), None)
         if command is None or command.run is None:
             return
-        here = self._state.conversation.id if self._state.conversation else None
+        state = self._state
+        said = state.notice
+        here = state.conversation.id if state.conversation else None
         why = "The page was on its way to another conversation." if conversation_id != here else command.off()
         if why:
-            self._state.notice = Notice(f"{name} was not done. {why}", "error")
-            return
-        done = command.run(argument)
-        if done is not None:
+            self._refuse(name, why)
+        elif (done := command.run(argument)) is not None:
             await done
+        if argument and state.notice is not None and state.notice is not said and state.notice.kind == "error":
+            state.refill = Draft(f"{name} {argument}")
+
+    def _refuse(self, name: str, why: str) -> None:
+        self._state.notice = Notice(f"{name} was not done. {why}", "error")
 
     @property
     def _last(self) -> Message | None:
@@ -160,7 +185,9 @@ class Commands:
             await self._state.go_on(self._last.id)
 
     async def _rename(self, title: str) -> None:
-        if self._state.conversation is not None:
+        if len(title) > MAX_TITLE:
+            self._refuse("/rename", f"A title has at most {MAX_TITLE} characters.")
+        elif self._state.conversation is not None:
             await self._state.rename(self._state.conversation.id, title)
 
     async def _delete(self, _: str) -> None:
@@ -170,6 +197,9 @@ class Commands:
     async def _choose_model(self, name: str) -> None:
         if not name:
             self._on_choose_model()
+            return
+        if " " in name and not any(name in (known.label, known.model) for known in self._state.choices):
+            self._refuse("/model", "No model of that name is known. Type its name without spaces, or choose it above.")
             return
         await self._state.choose(name)
         chosen = self._state.choice
@@ -181,4 +211,4 @@ class Commands:
             case "" | "light" | "dark" as theme:
                 self._on_theme(theme)
             case _:
-                self._state.notice = Notice("A theme is light or dark, as in /theme dark.", "error")
+                self._refuse("/theme", "A theme is light or dark, as in /theme dark.")

@@ -132,6 +132,38 @@ async def test_commands_do_what_the_buttons_do(make: Make) -> None:
     assert [c.title for c in state.conversations] == ["A title"]
 
 
+async def test_what_takes_something_away_is_marked(make: Make) -> None:
+    box = await make()
+    assert {command["name"] for command in box.commands if command["takes_away"]} == {"/stop", "/delete"}
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [("/model", "trains are fun"), ("/model", "m" * 10_000), ("/rename", "word " * 500), ("/theme", "pink")],
+)
+async def test_what_was_typed_behind_a_refused_command_comes_back(make: Make, name: str, argument: str) -> None:
+    box = await make(answer("One"))
+    await asked(box, "Go")
+    await becomes(box._state, lambda: bool(box._state.conversations))
+    before, title = box._state.choice, box._state.conversations[0].title
+    await box.runs(name, argument)
+    assert box.told == [{"type": "fill", "text": f"{name} {argument}", "files": []}]
+    assert box._state.notice is not None
+    assert box._state.notice.kind == "error"
+    assert (box._state.choice, box._state.conversations[0].title) == (before, title)
+    box.told.clear()
+    await box.runs("/delete", conversation="another")
+    await box.runs("/rename", "Done")
+    assert not box.told, "a word alone is none to keep, nor what was done"
+
+
+async def test_a_title_for_a_conversation_that_was_left_comes_back(make: Make) -> None:
+    box = await make(answer("One"))
+    await asked(box, "Go")
+    await box.runs("/rename", "A title", conversation="another")
+    assert box.told == [{"type": "fill", "text": "/rename A title", "files": []}]
+
+
 async def test_a_command_is_for_the_conversation_it_was_typed_in(make: Make) -> None:
     box = await make(answer("One"))
     await asked(box, "Go")

@@ -10,6 +10,8 @@ MOST_S = 0.16
 """While there is more to do than the event loop can; what is shown is then late by this and some."""
 _WEIGHT = 0.1
 """Of the newest look in the average of how late they are."""
+_MOST_LATE_S = 1.0
+"""Seconds that one look may count as late: a machine that slept says nothing about how busy it is."""
 _PATIENCE = 3.0
 """Seconds of rest for each second that looks are late."""
 
@@ -33,4 +35,4 @@ class Pace:
         now = asyncio.get_running_loop().time
         due = now() + self.rest_s
         await asyncio.sleep(self.rest_s)
-        self._late_s += _WEIGHT * (max(0.0, now() - due) - self._late_s)
+        self._late_s += _WEIGHT * (min(_MOST_LATE_S, max(0.0, now() - due)) - self._late_s)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from services.pacing import LEAST_S, MOST_S, Pace
 
 
@@ -30,3 +32,15 @@ async def test_a_busy_loop_makes_all_rest_longer_and_a_calm_one_shorter_again() 
     for _ in range(20):
         await pace.rest()
     assert pace.rest_s < LEAST_S + 0.05
+
+
+async def test_a_machine_that_slept_is_not_a_busy_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    pace, loop = Pace(), asyncio.get_running_loop()
+    time_of_loop, slept = loop.time, 0
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "time", lambda: time_of_loop() + slept)
+        resting = asyncio.create_task(pace.rest())
+        await asyncio.sleep(0)
+        slept = 3600
+        await resting
+    assert pace._late_s == pytest.approx(0.1)

@@ -6,6 +6,7 @@ has been read, and the rest when the page has been built.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -29,6 +30,9 @@ log = logging.getLogger(__name__)
 
 MARK = f"<!-- {secrets.token_hex(16)} -->"
 """Where a page is cut in two; nothing that a conversation holds can be it."""
+
+PATIENCE_S = 1.0
+"""After which whoever does not read what was sent no longer holds up the page, which waits in the server's buffer."""
 
 _BROKEN = "<script>window.panelistBroken = true</script></body></html>"
 """What follows a first view whose page could not be built: `come_back.js` then asks once more."""
@@ -74,8 +78,9 @@ async def send(view: dict[str, Any]) -> None:
     handler.set_header("Content-Type", "text/html")
     handler.write(common.template.render(variables).partition(MARK)[0])
     answer.sent = True
-    with contextlib.suppress(StreamClosedError):  # whoever asked has left; the page notices as well
-        await handler.flush()
+    with contextlib.suppress(StreamClosedError, TimeoutError):  # whoever asked has left; the page notices as well
+        async with asyncio.timeout(PATIENCE_S):
+            await handler.flush()
 
 
 async def _answer(self: DocHandler, *args: Any, **kwargs: Any) -> None:

@@ -71,12 +71,15 @@ class Preload(Handler):
             try:
                 async with asyncio.timeout(PATIENCE_S):
                     await state.start(session.asked_for())
-            except TimeoutError:
-                state.close()
-            else:
                 view = first_view(
                     state, dark=session.dark(), chosen=session.chosen_dark() is not None, sidebar=not session.on_phone()
                 )
+            except TimeoutError:
+                state.close()
+            except BaseException:  # the page starts another state
+                state.close()
+                raise
+            else:
                 self._prepared[id] = Prepared(runtime, state, view)
                 await ahead.send(view)
 

@@ -33,6 +33,13 @@ class Handler:
         self.written.append("(flushed)")
 
 
+class Silent(Handler):
+    """Whose browser has stopped reading."""
+
+    async def flush(self) -> None:
+        await asyncio.Event().wait()
+
+
 def session(first: str) -> Any:
     document = SimpleNamespace(
         title="Panelist",
@@ -55,8 +62,8 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Any:
         ),
     )
 
-    async def answered(first: str, *, fails: bool = False) -> list[str]:
-        handler = Handler()
+    async def answered(first: str, *, fails: bool = False, handler: Handler | None = None) -> list[str]:
+        handler = handler or Handler()
 
         async def get(self: Handler) -> None:
             await ahead.send({"first": first})
@@ -100,3 +107,11 @@ async def test_a_page_that_cannot_be_built_says_so_behind_its_first_view(answeri
 async def test_a_page_that_fails_before_anything_was_sent_fails_as_ever(answering: Any) -> None:
     with pytest.raises(RuntimeError):
         await answering("one", fails=True)
+
+
+async def test_whoever_does_not_read_holds_nothing_up(answering: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead, "PATIENCE_S", 0.01)
+    await answering("one")
+    beginning, rest = await answering("two", handler=Silent())
+    assert beginning.startswith("<title>Panelist</title><p>two</p>")
+    assert rest == "<div>live</div>"

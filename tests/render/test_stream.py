@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it.rules_core import StateCore
 
+import services.render.stream as stream_module
 from services.messages import clean_text
 from services.render import MarkdownStream, Paint, render_markdown, render_pieces
 from services.render.tokens import CLEANER, MD
@@ -185,3 +186,16 @@ def test_pieces_are_the_whole() -> None:
     pieces = list(render_pieces(text))
     assert len(pieces) > 3
     assert "".join(pieces) == render_markdown(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["words of a paragraph\n\n" * 200, "# a\n\n- b\n- c\n\n|d|e|\n|-|-|\n|1|2|\n\n```\nf\n```\n" * 60]
+)
+@pytest.mark.parametrize("size", [1, 37, 900, 2_500])
+def test_the_limit_falls_into_the_same_place_however_it_comes(
+    monkeypatch: pytest.MonkeyPatch, text: str, size: int
+) -> None:
+    monkeypatch.setattr(stream_module, "MAX_CHARS", 1_000)
+    frozen, last = stream(text, [size])
+    assert frozen == last.html == render_markdown(text)
+    assert 'class="plain"' in last.html

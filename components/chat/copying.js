@@ -16,8 +16,16 @@ function bare(body) {
     picture.replaceWith(element("a", {href: picture.dataset.src}, picture.dataset.src))
   }
   for (const box of copy.querySelectorAll("input")) { box.replaceWith(box.hasAttribute("checked") ? "☑" : "☐") }
+  copy.querySelectorAll(".tail").forEach((node) => node.replaceWith(...node.childNodes))
+  for (const part of copy.querySelectorAll("[data-continued]")) { // of what was too long for one piece
+    const [into, more] = [part.previousElementSibling, part].map((node) => node.querySelector(":scope > .table-scroll > table > tbody") || node)
+    if (into.localName === more.localName) {
+      into.append(...more.childNodes)
+      part.remove()
+    }
+  }
   copy.querySelectorAll(OURS).forEach((node) => node.remove())
-  copy.querySelectorAll(".code-block, .table-block, .table-scroll, .tail, pre span").forEach((node) => node.replaceWith(...node.childNodes))
+  copy.querySelectorAll(".code-block, .table-block, .table-scroll, pre span").forEach((node) => node.replaceWith(...node.childNodes))
   copy.normalize()
   return copy
 }

@@ -34,17 +34,34 @@ function numbersOf(texts) {
   return values.some(Number.isNaN) ? null : texts.map((text) => NOTHING.test(text) ? null : values.shift())
 }
 
+// A long table comes in parts (services/render/parts.py), the last of which may still be written. Here they are one.
+function partsOf(table) {
+  const before = (block) => block.previousElementSibling || block.closest(".tail")?.previousElementSibling
+  const after = ({nextElementSibling: next}) => next?.matches(".tail") ? next.firstElementChild : next
+  let first = table.closest(".table-block")
+  while (first.matches("[data-continued]") && before(first)?.matches(".table-block")) { first = before(first) }
+  const parts = [first]
+  for (let next = after(first); next?.matches(".table-block[data-continued]"); next = after(next)) { parts.push(next) }
+  return parts.map((part) => part.querySelector("table"))
+}
+
+const rowsOf = (parts) => [parts[0].rows[0], ...parts.flatMap((table) => [...table.tBodies].flatMap(({rows}) => [...rows]))]
+
 function sortBy(head, say) {
-  const body = head.closest("table").tBodies[0]
-  if (!body || head.closest(".tail")) { return } // the next paint of what is being written would undo it
-  if (!written.has(body)) { written.set(body, [...body.childNodes]) }
+  const parts = partsOf(head)
+  const bodies = parts.flatMap(({tBodies}) => [...tBodies])
+  if (!bodies.length || parts.at(-1).closest(".tail")) { return } // the next paint of what is being written would undo it
+  for (const body of bodies) {
+    if (!written.has(body)) { written.set(body, [...body.childNodes]) }
+  }
   const next = {ascending: "descending", descending: null}
   const order = head.hasAttribute("aria-sort") ? next[head.getAttribute("aria-sort")] : "ascending"
-  for (const other of head.parentNode.cells) { other.removeAttribute("aria-sort") }
-  body.replaceChildren(...written.get(body))
-  const rows = [...body.rows]
+  for (const other of parts.flatMap(({rows}) => [...rows[0].cells])) {
+    if (order && other.cellIndex === head.cellIndex) { other.setAttribute("aria-sort", order) } else { other.removeAttribute("aria-sort") }
+  }
+  for (const body of bodies) { body.replaceChildren(...written.get(body)) }
+  const rows = bodies.flatMap((body) => [...body.rows])
   if (order) {
-    head.setAttribute("aria-sort", order)
     const texts = rows.map((row) => row.cells[head.cellIndex] ? words(row.cells[head.cellIndex]) : "")
     const numbers = numbersOf(texts)
     const keys = new Map(rows.map((row, i) => [row, numbers ? numbers[i] : NOTHING.test(texts[i]) ? null : texts[i]]))
@@ -54,20 +71,20 @@ function sortBy(head, say) {
       const [a, b] = [keys.get(one), keys.get(other)]
       return a === null || b === null ? (a === null) - (b === null) : sign * compare(a, b) // nothing comes last, both ways
     })
-    body.append(...rows)
+    const counts = bodies.map((body) => body.rows.length)
+    bodies.forEach((body, i) => body.append(...rows.splice(0, counts[i])))
   }
   const name = words(head) || `column ${head.cellIndex + 1}`
   say(order ? `Sorted by ${name}, ${order}.` : "In the order as written.")
 }
 
 // RFC 4180.
-function csvOf(table) {
+function csvOf(rows) {
   const field = (text) => /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
-  return [...table.rows].map((row) => [...row.cells].map((cell) => field(words(cell))).join(",")).join("\r\n") + "\r\n"
+  return rows.map((row) => [...row.cells].map((cell) => field(words(cell))).join(",")).join("\r\n") + "\r\n"
 }
 
-function markdownTable(table) {
-  const [head, ...rows] = table.rows
+function markdownTable([head, ...rows]) {
   const line = (cells) => `| ${cells.join(" | ")} |`
   const rules = {"align-left": ":---", "align-center": ":---:", "align-right": "---:"}
   const cells = (row) => [...row.cells].map((cell) => inlineMarkdown(cell).replace(/\s+/g, " ").trim())
@@ -104,11 +121,15 @@ function tables(list, say) {
     if (sort) { sortBy(sort.closest("th"), say) }
     const copy = event.target.closest("button.copy-table")
     if (!copy) { return }
-    const table = copy.closest(".table-block").querySelector("table")
+    const rows = rowsOf(partsOf(copy))
     const label = copy.textContent
     let said = "Copied"
-    try { await writeClipboard(copy.dataset.as === "csv" ? csvOf(table) : markdownTable(table)) } catch { said = "Could not copy" }
+    try { await writeClipboard(copy.dataset.as === "csv" ? csvOf(rows) : markdownTable(rows)) } catch { said = "Could not copy" }
     copy.textContent = said
     setTimeout(() => { copy.textContent = label }, 1600)
   })
+  list.addEventListener("scroll", ({target}) => {
+    if (!target.matches?.(".table-scroll")) { return }
+    for (const {parentNode: part} of partsOf(target)) { part.scrollLeft = target.scrollLeft }
+  }, true)
 }

@@ -57,10 +57,27 @@ def _cut(block: Block, certain: float) -> Cut | None:
     return Cut(block.end - len(left), f"{lines[0]}\n{lines[1]}\n" if is_table else "")
 
 
-def number_after(block: Block) -> int | None:
-    """Return the number of the item that would be next in an ordered list."""
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What is left of a block whose first part was cut off."""
+
+    opening: str
+    """The type of its first token."""
+    number: int | None
+    """That of its first item, in an ordered list."""
+
+    def mark(self, blocks: list[Block]) -> None:
+        """Say of the first of these blocks that it goes on with the one before, if it does."""
+        if blocks and (first := blocks[0].tokens[0]).type == self.opening:
+            first.attrSet("data-continued", "")
+            if self.number is not None:
+                first.attrSet("start", self.number)
+
+
+def rest_after(block: Block) -> Rest:
+    """Return what goes on behind the first part of a block."""
     opening = block.tokens[0]
     if opening.type != "ordered_list_open":
-        return None
+        return Rest(opening.type, None)
     items = sum(token.type == "list_item_open" and token.level == 1 for token in block.tokens)
-    return int(opening.attrs.get("start", 1)) + items
+    return Rest(opening.type, int(opening.attrs.get("start", 1)) + items)

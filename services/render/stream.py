@@ -14,7 +14,7 @@ from services.messages import clean_text
 from services.render.blocks import FENCE, MAX_BLOCK_PRICE, Block, affordable, block_html, price_of, split
 from services.render.calm import calm, completed, is_right, open_fence, spliced, without_half_line
 from services.render.code import MAX_COLOURED, plain
-from services.render.parts import first_cut, number_after
+from services.render.parts import Rest, first_cut, rest_after
 
 MAX_CHARS = 200_000
 """Blocks that begin after this many characters of a text are shown as escaped text."""
@@ -59,7 +59,7 @@ class MarkdownStream:
         self._offset = 0
         self._spent = 0.0
         self._overflow = False
-        self._number: int | None = None  # of the ordered list's item that is the next
+        self._rest: Rest | None = None  # of a block that was cut, with which the open source begins
         self._scanned = 0
         self._tail, self._tail_end, self._tail_price = "", 0, 0.0
 
@@ -118,7 +118,7 @@ class MarkdownStream:
                 yield self._freeze(done, env)
                 if cut and not self._overflow:
                     self._open, self._offset = cut.head + self._open, self._offset - len(cut.head)
-                    self._number = number_after(done[-1])
+                    self._rest = rest_after(done[-1])
             elif self._take_definitions(blocks, env):
                 limit = _FIRST_WINDOW
             elif last or (not final and end == self._open.rfind("\n") + 1):
@@ -157,8 +157,8 @@ class MarkdownStream:
         references = ChainMap[str, Any]({}, self._references)
         env: dict[str, Any] = {"references": references, "tex": self._tex, "undecided": inf}
         blocks = split(source, env)
-        if self._number is not None and blocks and blocks[0].tokens[0].type == "ordered_list_open":
-            blocks[0].tokens[0].attrSet("start", self._number)
+        if self._rest is not None:
+            self._rest.mark(blocks)
         self._defined = self._defined or bool(env["references"])
         return blocks, env
 
@@ -174,7 +174,7 @@ class MarkdownStream:
             self._ration_colours(block)
             out.append("" if self._dry else block_html(block, env))
             start, lines = block.end, block.lines
-        self._tex, self._number = env["tex"], None
+        self._tex, self._rest = env["tex"], None
         self._take(start, lines, env)
         return "".join(out)
 

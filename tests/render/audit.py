@@ -33,7 +33,7 @@ ATTRIBUTES = set(
     re.findall(
         r"\S+",
         """class dir tabindex role aria-label href title target rel type disabled checked start data-note data-src
-        data-lines data-as aria-pressed aria-expanded""",
+        data-lines data-as data-continued aria-pressed aria-expanded""",
     )
 )
 TOOLS = {"code-numbers", "code-wrap", "show-diagram", "show-source", "fold", "copy-table"}

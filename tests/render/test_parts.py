@@ -56,10 +56,33 @@ def test_nothing_is_lost_and_nothing_doubled(name: str, count: int) -> None:
 def test_numbers_go_on() -> None:
     for name, first in (("numbers", 7), ("all ones", 1)):
         html = render_markdown(BLOCKS[name])
-        begins = [int(start or 1) for start in re.findall(r"<ol(?: start=\"(\d+)\")?", html)]
+        begins = [int(start or 1) for start in re.findall(r"<ol(?:[^>]* start=\"(\d+)\")?", html)]
         counts = [part.count("<li") for part in html.split("</ol>")[:-1]]
         assert begins == [first + sum(counts[:n]) for n in range(len(counts))]
         assert len(counts) > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "tag"),
+    [
+        ("list", "ul"),
+        ("numbers", "ol"),
+        ("quote", "blockquote"),
+        ("table", 'div class="table-block"'),
+    ],
+)
+def test_parts_but_the_first_say_that_they_go_on(name: str, tag: str) -> None:
+    parts = [f"<{found}" for found in re.findall(rf"^<({tag}[^>]*)", render_markdown(BLOCKS[name]), re.M)]
+    assert ["data-continued" in part for part in parts] == [False] + [True] * (len(parts) - 1)
+    assert len(parts) > 1
+    apart = render_markdown(f"{BLOCKS[name]}\nWords.\n\n{BLOCKS[name]}")
+    assert apart.count("data-continued") == 2 * (len(parts) - 1), "what stands apart begins anew"
+
+
+def test_a_part_that_is_written_goes_on_as_well() -> None:
+    writer = MarkdownStream()
+    writer.feed(BLOCKS["table"].rstrip("\n"))
+    assert "data-continued" in writer.paint().tail
 
 
 def test_every_part_of_a_table_has_its_head() -> None:

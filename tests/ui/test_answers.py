@@ -220,6 +220,29 @@ def test_tables_sort_and_go_away_in_the_order_shown(page: Page, writing: Server,
 
 
 @LONG_FORM
+def test_a_long_table_is_one_for_its_reader(page: Page, writing: Server, writer: Writer) -> None:
+    numbers = random.Random(1).sample(range(1000), 500)
+    lines = [f"| {number} | row {number} |" for number in numbers]
+    table = "\n".join(["| Number | Words |", "| ---: | --- |", *lines])
+    answer = answer_with(page, writing, writer, f"{table}\n\nEnd.")
+    assert answer.get_by_role("table").count() > 2
+    expect(answer.get_by_role("button", name="Number")).to_have_count(1)
+    assert copies(answer, "Copy as Markdown") == table + "\n"
+    sort = answer.get_by_role("button", name="Number")
+    for order in (sorted(numbers), sorted(numbers, reverse=True)):
+        sort.click()
+        assert column(answer) == [str(number) for number in order]
+    assert answer.locator("[aria-sort=descending]").count() == answer.locator("table").count()
+    assert copies(answer, "Copy as CSV").splitlines()[1] == f"{max(numbers)},row {max(numbers)}"
+    sort.click()
+    assert column(answer) == [str(number) for number in numbers]
+    edges = "tables => tables.map(table => table.rows[1].cells[1].getBoundingClientRect().left)"
+    assert len(set(answer.locator("table").evaluate_all(edges))) == 1, "columns go on"
+    gap = "tables => tables[1].getBoundingClientRect().top - tables[0].getBoundingClientRect().bottom"
+    assert abs(answer.locator("table").evaluate_all(gap)) < 1
+
+
+@LONG_FORM
 def test_a_table_is_sorted_while_the_rest_is_written(page: Page, writing: Server, writer: Writer) -> None:
     writer.text = f"{TABLE}\n" + "words and more words\n\n" * 400
     open_new(page, writing)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from services.changes import Changes
 from services.connect import Connections
-from services.context import build_request
+from services.context import build_request, within_limit
 from services.conversation import Conversation, Draft, Options, Queued, title_from
 from services.errors import NotFoundError, PanelistError, StorageError
 from services.messages import Message, TextPart, new_id
@@ -169,7 +169,7 @@ class Answering:
         async def prepare() -> ModelRequest:
             endpoint = self._connections.get(asked.endpoint)
             model = asked.model or await self._connections.default_model(endpoint)
-            path = known or await self._store.path(owner, conversation_id, answer_id)
+            path = within_limit(known or await self._store.path(owner, conversation_id, answer_id))
             files = await self._files_of(owner, path)
             build = partial(build_request, path, endpoint=endpoint, model=model, files=files)
             prompt = self._settings.system_prompt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
+from collections.abc import Iterable
 
 from services.errors import InputError
 from services.messages import AttachmentPart, clean_text
@@ -15,6 +16,9 @@ MAX_ATTACHMENTS = 10
 MAX_IMAGE = 20_000_000
 MAX_TEXT_FILE = 5_000_000
 """Bytes of one attachment."""
+
+MAX_TOGETHER = 40_000_000
+"""Bytes of all attachments of one message, and of all that one request takes to a model."""
 
 MAX_NAME = 120
 """Characters of a name; the middle of a longer one is left out."""
@@ -75,6 +79,16 @@ def check_size(name: str, media_type: str, size: int) -> None:
     if size > most:
         raise InputError(
             f"“{name}” has {size_words(size)}, and {size_words(most)} is the most for a {what}. Attach a smaller one."
+        )
+
+
+def check_together(sizes: Iterable[int]) -> None:
+    """Raise InputError when the attachments of a message are too much together."""
+    size = sum(sizes)
+    if size > MAX_TOGETHER:
+        raise InputError(
+            f"The attachments have {size_words(size)} together, and {size_words(MAX_TOGETHER)} is the most of one "
+            "message. Send them in parts."
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from services.answering import Answering, new_conversation
-from services.attachments import MAX_ATTACHMENTS, clean_name
+from services.attachments import MAX_ATTACHMENTS, check_together, clean_name
 from services.changes import Changes
 from services.connect import Connections
 from services.conversation import Conversation, Draft, Options, Queued, Versions
@@ -207,9 +207,11 @@ class ChatService:
             )
         clean = [(sha256, clean_name(name)) for sha256, name in named]
         try:
-            return tuple(await self._store.attachments(owner, clean)) if clean else ()
+            attached = tuple(await self._store.attachments(owner, clean)) if clean else ()
         except NotFoundError as error:  # which would mean that the conversation is gone
             raise InputError(str(error)) from error
+        check_together(one.size for one in attached)
+        return attached
 
     async def send_now(self, owner: str, conversation_id: str, queued_id: str) -> Opened:
         """Send a waiting message before the others; an answer that is being written is stopped for it.

@@ -6,7 +6,7 @@ import dataclasses
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 
-from services.attachments import not_shown, pictured, quoted, text_of
+from services.attachments import MAX_TOGETHER, not_shown, pictured, quoted, text_of
 from services.endpoints import Endpoint, profile_of
 from services.errors import Failure, ModelError, NextStep
 from services.messages import AttachmentPart, Message, Part, TextPart
@@ -17,6 +17,26 @@ GO_ON = (
     "need be. Repeat nothing, and say nothing about having been cut off."
 )
 """Asks for the rest of an answer: no endpoint's own way of continuing is common to all of them."""
+
+
+def within_limit(path: Sequence[Message]) -> list[Message]:
+    """Return a path with as many of its files as one request takes: the last question's, then the newest of earlier.
+
+    Words stand for the others, which need not even be read. A file that was sent twice counts twice, as it is sent so.
+    """
+    room, asked = MAX_TOGETHER, False
+    told: list[Message] = []
+    for message in reversed(path):
+        parts: list[Part] = []
+        for part in reversed(message.parts):
+            if isinstance(part, AttachmentPart):
+                room -= part.size  # below zero it stays: what is older than one that is left out is left out, too
+                if asked and room < 0:
+                    part = TextPart(not_shown(part))  # noqa: PLW2901 - it stands for it
+            parts.append(part)
+        told.append(dataclasses.replace(message, parts=tuple(reversed(parts))) if message.attachments else message)
+        asked = asked or message.role == "user"
+    return told[::-1]
 
 
 def build_request(

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from services.context import build_request
+from services.attachments import MAX_TOGETHER, not_shown
+from services.context import build_request, within_limit
 from services.endpoints import Endpoint, ProfileName
 from services.errors import ModelError
 from services.messages import AttachmentPart, TextPart
@@ -66,3 +67,14 @@ def test_messages_without_files_are_left_as_they_are() -> None:
     one = message("user", "Hi")
     assert request(one, files={}).messages == (one,)
     assert told(request(message("user", TextPart("a\x00"), TextPart("b")))) == [["ab"]]
+
+
+def test_one_request_takes_so_many_files_and_the_newest_first() -> None:
+    third = replace(MAP, size=MAX_TOGETHER // 3)
+    turns = [message("user", MAP), *(message("user", third, "Again") for _ in range(4)), message("assistant")]
+    told = within_limit(turns)
+    assert [one.attachments for one in told] == [(), (), *[(third,)] * 3, ()], "what is sent twice counts twice"
+    assert told[1].text == not_shown(third) + "Again"
+    large = message("user", *(replace(MAP, size=MAX_TOGETHER) for _ in range(2)))
+    assert within_limit([turns[0], large])[1] == large, "the question itself was taken, or refused, before"
+    assert within_limit([turns[0], large])[0].attachments == ()

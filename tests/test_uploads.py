@@ -158,6 +158,25 @@ async def test_names_are_cleaned_and_only_ones_own_are_sent(app: Runtime) -> Non
         await app.chat.send(OWNER, "Hi", attachments=named(one) * (MAX_ATTACHMENTS + 1))
 
 
+async def test_a_message_has_so_much_together_and_older_files_are_not_read(
+    open_app: OpenRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.attachments.MAX_TOGETHER", 3_000)
+    monkeypatch.setattr("services.context.MAX_TOGETHER", 3_000)
+    provider = ScriptedProvider(answer("One"), answer("Two"))
+    app = await open_app(provider)
+    old, new = await attached(app.chat, PNG, "old.png"), await attached(app.chat, b"x" * 2_500, "new.txt")
+    with pytest.raises(InputError, match=r"3 KB is the most of one message\. Send them in parts"):
+        await app.chat.send(OWNER, "Hi", attachments=named(old, new))
+    opened = await whole_run(app.chat, await app.chat.send(OWNER, "Hi", attachments=named(old)))
+    read: list[str] = []
+    monkeypatch.setattr(app.chat._store._files, "read", lambda sha256: read.append(sha256) or b"x" * 2_500)
+    here = opened.conversation.id
+    await whole_run(app.chat, await app.chat.send(OWNER, "And?", attachments=named(new), conversation_id=here))
+    assert read == [new.sha256]
+    assert "“old.png”, was attached here. You cannot see it" in provider.requests[1].messages[0].text
+
+
 async def test_what_is_sent_twice_is_stored_once(app: Runtime) -> None:
     one = await attached(app.chat, b"x")
     first = await app.chat.send(OWNER, "", attachments=named(one), request_key="k")

@@ -130,6 +130,11 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
         refused = `${limits.count} files are the most in one message, so “${name}” was not attached. Send it with the next one.`
         break
       }
+      const together = entries.reduce((sum, {size, error}) => error ? sum : sum + size, file.size)
+      if (file.size <= limits.image && together > limits.together) {
+        refused = `${sizeWords(limits.together)} together are the most in one message, so “${name}” was not attached. Send it with the next one.`
+        break
+      }
       const most = Math.max(limits.image, limits.text)
       const error = file.size === 0 ? `“${name}” is empty or a folder. Choose another file.`
         : file.size > most ? `“${name}” has ${sizeWords(file.size)}; ${sizeWords(limits.image)} is the most for a picture, ${sizeWords(limits.text)} for a text file. Attach a smaller one.`

@@ -10,6 +10,9 @@ from services.endpoints import Endpoint
 from services.events import RunEvent
 from services.messages import AttachmentPart, Message, TextPart, clean_text
 
+_LARGE = 200_000
+"""Characters that a request is large from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -29,6 +32,12 @@ class ModelRequest:
     system_prompt: str | None = None
     images: Mapping[str, str] = field(default_factory=dict)
     """Of the pictures in the messages, by hash: `data:` URLs. All other attachments are text by now."""
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it takes long enough to put it into a dialect that nothing else should have to wait for it."""
+        texts = (part.text for message in self.messages for part in message.parts if isinstance(part, TextPart))
+        return bool(self.images) or sum(map(len, texts)) > _LARGE
 
     def pieces(self, message: Message) -> list[str | Image]:
         """Return what a message says: its text, with pictures where they stand in it; nothing if it says nothing."""

@@ -66,12 +66,13 @@ async def provider(
     key: str | None = KEY,
     tail_timeout_s: float = 5.0,
     pace: Pace | None = None,
+    transport: httpx2.AsyncBaseTransport | None = None,
 ) -> AsyncIterator[OpenAIProvider]:
     async def key_of(endpoint: Endpoint) -> str | None:
         return key
 
     def transport_for(endpoint: Endpoint) -> httpx2.AsyncBaseTransport | None:
-        return httpx2.MockTransport(handler) if handler else None
+        return httpx2.MockTransport(handler) if handler else transport
 
     made = OpenAIProvider(key_of, transport_for=transport_for, tail_timeout_s=tail_timeout_s, pace=pace)
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -69,6 +71,39 @@ class TestRequest:
         assert json.loads(seen[0].content) == encode(asked)
         assert seen[0].headers["content-type"] == "application/json"
         assert seen[0].headers["authorization"] == f"Bearer {KEY}"
+
+    @pytest.mark.parametrize("api", ["chat", "responses"])
+    async def test_a_large_request_gives_way(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        threads, turns, sent_in = set[threading.Thread](), 0, list[int]()
+
+        def noted(text: str) -> str:
+            threads.add(threading.current_thread())
+            return text
+
+        async def ticking() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0)
+                turns += 1
+
+        class Unread(httpx2.AsyncBaseTransport):
+            async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+                before = turns
+                assert int(request.headers["content-length"]) == len(await request.aread()) > 4_000_000
+                assert "transfer-encoding" not in request.headers
+                sent_in.append(turns - before)
+                return httpx2.Response(200, headers=SSE, text=ANSWER)
+
+        monkeypatch.setattr("services.providers.base.clean_text", noted)
+        asked = request("https://api.acme.test/v1", api=api)
+        asked = replace(asked, messages=(replace(asked.messages[0], parts=(TextPart("é" * 2_000_000),)),))
+        ticker = asyncio.create_task(ticking())
+        async with provider(transport=Unread()) as made:
+            _, failure = await ask(made, asked)
+        ticker.cancel()
+        assert failure is None
+        assert threading.main_thread() not in threads != set()
+        assert sent_in[0] >= 4_000_000 // 65_536
 
     async def test_the_environment_of_the_sdk_goes_nowhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("API_KEY", "ADMIN_KEY", "ORG_ID", "PROJECT_ID", "BASE_URL"):

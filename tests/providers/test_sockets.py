@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
 from services.errors import ModelError
 from services.events import TextDelta
+from services.messages import TextPart
 from services.pacing import Pace
+from services.providers import chat
 from tests.providers.asking import ANSWER, KEY, ask, data, finished, provider, request, text
 from tests.providers.sockets import CHUNKED, chunk, hanging, head, reset, sending, serving, stay
 
@@ -26,6 +30,20 @@ async def test_a_good_answer_leaves_the_connection_for_the_next() -> None:
     assert len(server.requests) == 3
     assert server.connections == 1
     assert b"authorization: Bearer " + KEY.encode() in server.requests[0]
+
+
+async def test_a_large_request_comes_whole_and_leaves_the_connection() -> None:
+    async with serving(sending(*GOOD, then=stay)) as server, provider() as made:
+        asked = request(server.url)
+        asked = replace(asked, messages=(replace(asked.messages[0], parts=(TextPart("é\n" * 1_000_000),)),))
+        for _ in range(2):
+            events, failure = await ask(made, asked)
+            assert failure is None
+            assert (text(events), finished(events)) == ("Hello", True)
+    assert server.connections == 1
+    sent_head, _, body = server.requests[1].partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in sent_head.lower()
+    assert json.loads(body) == chat.encode(asked)
 
 
 class Patient(Pace):

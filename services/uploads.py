@@ -61,6 +61,8 @@ class Uploads:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._uploads: dict[tuple[str, str], _Upload] = {}
+        self._beginning: set[tuple[str, str]] = set()
+        """They count already, though they have no file yet."""
         self._done: dict[tuple[str, str], Progress] = {}
         """Of late: the word that a file is kept may be lost, and asked for again."""
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
@@ -88,7 +90,7 @@ class Uploads:
         if upload is None:
             if piece.offset != 0:  # the server has begun anew meanwhile
                 return Progress(0)
-            upload = self._uploads[key] = await self._begin(owner, piece)
+            upload = self._uploads[key] = await self._begin(key, piece)
         if (piece.size, clean_name(piece.name)) != (upload.size, upload.name) or len(piece.data) > MAX_PIECE:
             raise _garbled(upload.name)
         upload.touched = time.monotonic()
@@ -106,20 +108,22 @@ class Uploads:
             del self._done[next(iter(self._done))]
         return done
 
-    async def _begin(self, owner: str, piece: Piece) -> _Upload:
+    async def _begin(self, key: tuple[str, str], piece: Piece) -> _Upload:
         name = clean_name(piece.name)
         if piece.size and len(piece.data) < min(BEGINNING, piece.size):
             raise _garbled(name)
         media_type = media_type_of(name, piece.data)
         check_size(name, media_type, piece.size)
-        now = time.monotonic()
-        for key in [key for key, upload in self._uploads.items() if now - upload.touched > IDLE_S]:
-            await self._drop(key)
-        if sum(who == owner for who, _ in self._uploads) >= MAX_UPLOADS:
+        await self._drop_idle()
+        if sum(owner == key[0] for owner, _ in (*self._uploads, *self._beginning)) >= MAX_UPLOADS:
             raise InputError(
                 f"{MAX_UPLOADS} files are on their way already. Wait for them, then attach “{name}” again."
             )
-        return _Upload(await self._store.begin_upload(), name, piece.size, media_type)
+        self._beginning.add(key)
+        try:
+            return _Upload(await self._store.begin_upload(), name, piece.size, media_type)
+        finally:
+            self._beginning.discard(key)
 
     async def _keep(self, owner: str, upload: _Upload) -> AttachmentPart:
         data = await self._store.read_upload(upload.path)
@@ -128,6 +132,15 @@ class Uploads:
         if upload.media_type == TEXT:  # kept in UTF-8, whatever it came in
             data = await asyncio.to_thread(lambda: text_of(upload.name, data).encode())
         return await self._store.add_attachment(owner, upload.name, upload.media_type, data)
+
+    async def _drop_idle(self) -> None:
+        before = time.monotonic() - IDLE_S
+        for key, upload in list(self._uploads.items()):
+            turn = self._turns.get(key)
+            busy = turn is not None and turn.locked()
+            # It may have gone on, or begun anew, while the one before it was removed.
+            if upload.touched < before and not busy and self._uploads.get(key) is upload:
+                await self._drop(key)
 
     async def _drop(self, key: tuple[str, str]) -> None:
         upload = self._uploads.pop(key, None)

@@ -123,6 +123,38 @@ async def test_only_so_many_at_once(app: Runtime, tmp_path: Path) -> None:
     assert on_the_way(tmp_path) == MAX_UPLOADS + 1
 
 
+async def test_only_so_many_begin_at_the_same_moment(app: Runtime, tmp_path: Path) -> None:
+    begun = [app.chat.attach(OWNER, piece(b"x" * 100, 0, 50, id=str(n))) for n in range(5 * MAX_UPLOADS)]
+    ends = await asyncio.gather(*begun, return_exceptions=True)
+    assert ends.count(Progress(50)) == on_the_way(tmp_path) == MAX_UPLOADS
+    assert {type(end) for end in ends} == {Progress, InputError}
+
+
+async def test_what_is_idle_makes_room_unless_a_piece_of_it_is_being_taken(
+    app: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, store, data = app.chat.attach, app.chat._store, b"x" * 100
+    for id in ("busy", "idle"):
+        await take(OWNER, piece(data, 0, 50, id=id))
+    gate, write, began = asyncio.Event(), store.write_upload, asyncio.Event()
+
+    async def slow(path: Path, offset: int, data: bytes) -> None:
+        if offset == 50:
+            began.set()
+            await gate.wait()
+        await write(path, offset, data)
+
+    monkeypatch.setattr(store, "write_upload", slow)
+    last = asyncio.create_task(take(OWNER, piece(data, 50, id="busy")))
+    await began.wait()
+    monkeypatch.setattr("services.uploads.IDLE_S", -1.0)
+    await take(OWNER, piece(data, 0, 50, id="new"))
+    assert on_the_way(tmp_path) == 2
+    gate.set()
+    assert (await last).attachment is not None
+    assert await take(OWNER, piece(data, 50, id="idle")) == Progress(0)
+
+
 async def test_where_it_cannot_be_written_it_is_told_and_begins_again(app: Runtime, tmp_path: Path) -> None:
     data = b"x" * 1000
     await app.chat.attach(OWNER, piece(data, 0, 500))

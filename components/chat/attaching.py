@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,12 +39,18 @@ async def take(state: ConversationState, data: object) -> dict[str, Any] | None:
         case {"id": str(id), "name": str(name), "size": int(size), "offset": int(offset), "data": str(text)}:
             answer: dict[str, Any] = {"id": id, "offset": offset}
             try:
-                piece = Piece(id=id, name=name, size=size, offset=offset, data=base64.b64decode(text, validate=True))
+                piece = Piece(id=id, name=name, size=size, offset=offset, data=_bytes_of(text))
                 progress = await state.attach(piece)
-            except (PanelistError, binascii.Error) as error:
-                said = str(error) if isinstance(error, PanelistError) else "The file was garbled on its way."
-                return {"type": "unattached", **answer, "text": said, "again": not isinstance(error, InputError)}
+            except PanelistError as error:
+                return {"type": "unattached", **answer, "text": str(error), "again": not isinstance(error, InputError)}
             if progress.attachment is None:
                 return {"type": "received", **answer, "received": progress.received}
             return {"type": "attached", **answer, "file": as_given([progress.attachment])[0]}
     return None
+
+
+def _bytes_of(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise PanelistError("The file was garbled on its way. Try again.") from error

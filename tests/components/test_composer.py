@@ -247,3 +247,15 @@ async def test_a_preview_that_fails_says_so(make: Make, monkeypatch: pytest.Monk
     monkeypatch.setattr("components.chat.composer.render_markdown", broken)
     await box.says(type="preview", number=1, text="x", style=False)
     assert box.told == [{"type": "preview", "number": 1, "html": None}]
+
+
+async def test_a_piece_that_is_garbled_is_answered_and_may_come_again(make: Make) -> None:
+    box = await make()
+    piece = {"type": "piece", "id": "u", "name": "a.txt", "size": 3, "offset": 0}
+    for garbled in ("é", "\ud800", "YQ", "a b=", "\0"):
+        await box.says(**piece, data=garbled)
+        told = box.told[-1]
+        assert (told["type"], told["id"], told["again"]) == ("unattached", "u", True)
+        assert "garbled" in told["text"]
+    await box.says(**piece, data="YWJj")
+    assert box.told[-1]["type"] == "attached"

@@ -197,8 +197,8 @@ class ChatService:
             NotFoundError: this owner has none of that hash.
             StorageError: it is damaged, or cannot be read.
         """
-        [found] = await self._store.attachments(owner, [(sha256, "The attached file")])
-        return found.media_type, await self._store.attachment_bytes(owner, sha256)
+        found, data = await self._store.attachment(owner, sha256)
+        return found.media_type, data
 
     async def _attached(self, owner: str, named: Sequence[Named]) -> tuple[AttachmentPart, ...]:
         if len(named) > MAX_ATTACHMENTS:

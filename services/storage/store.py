@@ -219,8 +219,13 @@ class Store:
 
     async def attachment_bytes(self, owner: str, sha256: str) -> bytes:
         """Return what an attachment of the owner's holds; StorageError when it is damaged."""
-        await self.attachments(owner, [(sha256, "The attached file")])
-        return await asyncio.to_thread(self._files.read, sha256)
+        _, data = await self.attachment(owner, sha256)
+        return data
+
+    async def attachment(self, owner: str, sha256: str) -> tuple[AttachmentPart, bytes]:
+        """Return an attachment of the owner's, without its name, and what it holds; StorageError when it is damaged."""
+        [found] = await self.attachments(owner, [(sha256, "The attached file")])
+        return found, await asyncio.to_thread(self._files.read, sha256)
 
     async def remove_orphans(self) -> int:
         """Remove files that were never sent, once they are a week old; for the start, before any can come.

@@ -99,6 +99,17 @@ async def test_what_is_not_ones_own_or_not_there_is_not_found(app: Runtime, brow
         assert (await browser.get(path)).status_code == 418
 
 
+async def test_whose_it_is_is_looked_up_once(
+    app: Runtime, browser: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = await attached(app.chat, PNG, "a.png", LOCAL_OWNER)
+    store, asked = app.chat._store, list[object]()
+    look_up = store.attachments
+    monkeypatch.setattr(store, "attachments", lambda *given: asked.append(given) or look_up(*given))
+    assert (await browser.get(address_of(one))).content == PNG
+    assert len(asked) == 1
+
+
 def test_a_message_shows_its_files_and_their_names_are_text() -> None:
     hostile = AttachmentPart("a" * 64, "<img src=x onerror=alert(1)>.png", "image/png", 1_048_576)
     view = message_view(message("user", hostile), None)

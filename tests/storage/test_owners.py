@@ -39,6 +39,7 @@ CALLS: dict[str, Call] = {
     "enqueue": lambda s, who, x: s.enqueue(who, x.conversation.id, Queued(id=new_id(), text="x", created_at=make.WHEN)),
     "unqueue": lambda s, who, x: s.unqueue(who, x.conversation.id, WAITS.id),
     "attachments": lambda s, who, x: s.attachments(who, [(SHA256, "a.txt")]),
+    "attachment": lambda s, who, x: s.attachment(who, SHA256),
     "attachment_bytes": lambda s, who, x: s.attachment_bytes(who, SHA256),
     "events": lambda s, who, x: s.events(who, x.run_id),
     "run": lambda s, who, x: s.run(who, x.run_id),

@@ -25,6 +25,7 @@ from panel.io.server import DocHandler
 from tornado.iostream import StreamClosedError
 
 from components import resources
+from components.files import serve_on
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ async def send(view: dict[str, Any]) -> None:
 async def _answer(self: DocHandler, *args: Any, **kwargs: Any) -> None:
     answer = _Answer(self)
     _answering.set(answer)
+    serve_on(self.application)  # before the page asks for the files of its draft
     try:
         if (working := _get(self, *args, **kwargs)) is not None:
             await working

@@ -79,7 +79,8 @@ class AttachmentHandler(RequestHandler):
 def serve_here() -> None:
     """Let the server of the current session give out attachments.
 
-    `panel serve` takes no handlers of an app's own; a session's open socket is the way to the server that has it.
+    `panel serve` takes no handlers of an app's own; a session's open socket is the way to the server that has it, for
+    one whose page this server has not given out.
     """
     context = pn.state.curdoc.session_context if pn.state.curdoc else None
     for connection in getattr(getattr(context, "session", None), "_subscribed_connections", ()):

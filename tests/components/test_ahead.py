@@ -8,12 +8,18 @@ from typing import Any
 
 import pytest
 from jinja2 import Template
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
+from tornado.web import Application
 
 from components import ahead
+from components.files import AttachmentHandler
 
 TEMPLATE = Template(
     "<title>{{ title }}</title><p>{{ first }}</p>{{ fetched | default('') }}" + ahead.MARK + "<div>{{ rest }}</div>"
 )
+
+
+APPLICATION = Application()
 
 
 class Handler:
@@ -22,6 +28,7 @@ class Handler:
     def __init__(self) -> None:
         self.written: list[str] = []
         self.headers: dict[str, str] = {}
+        self.application = APPLICATION
 
     def set_header(self, name: str, value: str) -> None:
         self.headers[name] = value
@@ -115,3 +122,15 @@ async def test_whoever_does_not_read_holds_nothing_up(answering: Any, monkeypatc
     beginning, rest = await answering("two", handler=Silent())
     assert beginning.startswith("<title>Panelist</title><p>two</p>")
     assert rest == "<div>live</div>"
+
+
+async def test_the_server_of_a_page_gives_out_files_from_the_beginning(
+    answering: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application = Application()
+    monkeypatch.setattr("tests.components.test_ahead.APPLICATION", application)
+    await answering("one")
+    line = RequestStartLine("GET", f"/attachments/{'0' * 64}", "HTTP/1.1")
+    headers = HTTPHeaders({"Host": "localhost"})
+    request = HTTPServerRequest(start_line=line, headers=headers, connection=SimpleNamespace())  # type: ignore[arg-type]
+    assert application.find_handler(request).handler_class is AttachmentHandler

@@ -150,8 +150,8 @@ export function render({model, el}) {
   }
   function showQueue() {
     const act = (label, path, type, id) => [label, path, () => model.send_msg({type, id})]
-    showMessages(queue, model.held || "Sent when the answer ends:", model.queue.map(({id, text}) => ({
-      text,
+    showMessages(queue, model.held || "Sent when the answer ends:", model.queue.map(({id, text, files: names}) => ({
+      text: text || names,
       acts: [
         act("Send now", "send", "send_now", id),
         act("Edit queued message", "edit", "edit", id),

@@ -60,7 +60,7 @@ class Composer(ScriptComponent):
     conversation: str | None = param.String(default=None, allow_None=True, doc="Whose draft is shown.")  # type: ignore[assignment]
     writing: bool = param.Boolean(default=False, doc="Whether a reply is being written.")  # type: ignore[assignment]
     placeholder: str = param.String(default="Ask anything")  # type: ignore[assignment]
-    queue: list[dict[str, str]] = param.List(default=[], doc="Messages that wait: id, and the beginning of the text.")  # type: ignore[assignment]
+    queue: list[dict[str, str]] = param.List(default=[], doc="Messages that wait: id, a text's beginning, file names.")  # type: ignore[assignment]
     held: str = param.String(default="", doc="Why they wait for a person, if they do.")  # type: ignore[assignment]
     limit: int = param.Integer(default=MAX_TEXT, doc="Characters of one message, at most.")  # type: ignore[assignment]
     commands: list[CommandView] = param.List(default=[], doc="What a slash and a word do.")  # type: ignore[assignment]
@@ -109,7 +109,7 @@ class Composer(ScriptComponent):
             conversation=state.conversation.id if state.conversation else None,
             writing=state.run_id is not None,
             queue=[
-                {"id": queued.id, "text": said_in(queued.text, queued.attachments)[:PREVIEW]}
+                {"id": queued.id, "text": queued.text[:PREVIEW], "files": said_in("", queued.attachments)[:PREVIEW]}
                 for queued in state.waiting.messages
             ],
             held=held_because(state),

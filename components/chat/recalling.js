@@ -29,12 +29,14 @@ function recalling({box, questions, ask, isLost, put, say}) {
     const texts = questions()
     total = texts.length
     if (!total) { return false }
-    const to = (recalled() ? at : total) + by
+    let to = (recalled() ? at : total) + by
+    while (texts[to] === "") { to += by } // there was nothing but files
+    if (to < 0 && !recalled()) { return false }
     if (to >= total) {
       giveBack()
       return true
     }
-    at = Math.max(0, to)
+    at = to < 0 ? at : to
     shown = box.value
     if (texts[at] !== null) { show(texts[at]) }
     else if (isLost()) { say("That question can be read when the connection is back.") }

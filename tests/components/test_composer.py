@@ -259,3 +259,15 @@ async def test_a_piece_that_is_garbled_is_answered_and_may_come_again(make: Make
         assert "garbled" in told["text"]
     await box.says(**piece, data="YWJj")
     assert box.told[-1]["type"] == "attached"
+
+
+async def test_a_waiting_message_of_nothing_but_files_has_no_text_to_recall(make: Make) -> None:
+    gate = asyncio.Event()
+    box = await make([gate, *answer("One")], answer("Two"))
+    await box._state.send("First")
+    await box.says(type="piece", id="u", name="a.txt", size=3, offset=0, data="YWJj")
+    file = box.told[-1]["file"]
+    await box._state.send("", attachments=[(file["id"], "a.txt")])
+    [waiting] = box.queue
+    assert (waiting["text"], waiting["files"]) == ("", "a.txt")
+    gate.set()

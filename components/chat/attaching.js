@@ -109,13 +109,24 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
     box.focus()
     pump()
   }
+  function keptIn(entry) { // what all tabs keep for the chat of an entry, as it is now
+    const [where] = [...chats].find(([, entries]) => entries.includes(entry)) || []
+    try { return JSON.parse(drafts.shared(where) || "[]") } catch { return [] }
+  }
   async function recall(entry) { // after a reload
     const blob = await blobs.get(entry.uid)
     if (blob) {
       bytes.set(entry.uid, {blob, received: 0})
       show()
       pump()
-    } else if (!entry.id && !entry.error) {
+      return
+    }
+    if (entry.id || entry.error) { return }
+    const done = keptIn(entry).find(({uid, id}) => uid === entry.uid && id)
+    if (done) { // by another tab, which has dropped it since
+      const {id, name, size, kind} = done
+      update(entry, {id, name, size, kind})
+    } else {
       update(entry, {error: `“${entry.name}” was still on its way when the page was closed. Remove it and attach it again.`})
     }
   }
@@ -212,6 +223,7 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
     const own = bytes.get(entry.uid)
     try {
       const text = await (own ? own.blob.text() : fetch(`attachments/${entry.id}`).then((answer) => answer.ok ? answer.text() : Promise.reject(answer)))
+      if (!of(chat()).includes(entry)) { return } // removed, or another chat was opened meanwhile
       remove(entry)
       const {value, selectionStart: start, selectionEnd: end} = box
       box.dir = "ltr" // until its direction is looked for in its beginning alone: see `fit` in composer.js

@@ -48,6 +48,7 @@ function makeDrafts(prefix = "panelist.draft.") {
       seen.set(name, text)
       return text
     },
+    shared: (chat) => read(SHARED, nameOf(chat)),
   }
 }
 

@@ -7,7 +7,7 @@ import struct
 import zlib
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.ui.acts import answers, ask, box, live, loses, lost, open_new, outgoing, questions, queue, settled
 from tests.ui.conftest import LONG_FORM, Server
@@ -183,6 +183,10 @@ def test_a_message_that_waits_can_be_edited_with_its_files(page: Page, server: S
     expect(outgoing(page)).to_be_hidden()
     expect(queue(page).get_by_role("listitem")).to_contain_text("a.txt")
     expect(chips(page)).to_have_count(0)
+    box(page).press("ArrowUp")
+    expect(box(page)).to_have_value("/long 3000")
+    box(page).press("ArrowDown")
+    expect(box(page)).to_have_value("")
     page.keyboard.type("a draft")
     queue(page).get_by_role("button", name="Edit queued message").click()
     expect(queue(page)).to_be_hidden()
@@ -223,3 +227,65 @@ def test_nothing_in_a_name_or_a_file_runs(page: Page, server: Server) -> None:
         live(page)
     assert page.evaluate("window.canary") is None
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@LONG_FORM
+def test_a_pasted_text_comes_into_no_other_chat(page: Page, server: Server) -> None:
+    open_new(page, server)
+    ask(page, "Hello")
+    settled(answers(page).last)
+    bring(page, "paste", text="A line of a long text.\n" * 5_000)
+    arrived(page)
+    page.reload()
+    live(page)
+    held: list[Route] = []
+    page.route("**/attachments/*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks it
+    with page.expect_request("**/attachments/*"):
+        chips(page).get_by_role("button", name="Put it into the message instead").click()
+    page.keyboard.press("Control+Shift+O")
+    expect(chips(page)).to_have_count(0)
+    with page.expect_response("**/attachments/*") as response:
+        held[0].continue_()
+    response.value.finished()
+    page.unroute("**/attachments/*")
+    page.go_back()
+    expect(chips(page)).to_contain_text("Pasted text")
+    chips(page).get_by_role("button", name="Put it into the message instead").click()
+    expect(box(page)).to_have_js_property("value", "A line of a long text.\n" * 5_000)
+    page.keyboard.press("Control+Shift+O")
+    expect(box(page)).to_have_value("")
+
+
+@LONG_FORM
+def test_what_another_tab_has_sent_to_its_end_is_not_lost(page: Page, server: Server) -> None:
+    open_new(page, server)
+    bring(page, "drop", ("a.txt", "text/plain", b"a file"))
+    arrived(page)
+    page.evaluate("""() => {
+        const kept = JSON.parse(localStorage.getItem("panelist.files.new"))
+        sessionStorage.setItem("panelist.files.new", JSON.stringify(kept.map(({id, ...entry}) => entry)))
+    }""")  # as this tab would have read it while the other was still sending
+    page.reload()
+    live(page)
+    expect(chips(page)).to_have_count(1)
+    expect(page.get_by_role("button", name="Send")).to_be_enabled()
+    expect(chips(page).get_by_role("alert")).to_have_count(0)
+    page.get_by_role("button", name="Send").click()
+    expect(sent_files(page)).to_contain_text("a.txt")
+
+
+@LONG_FORM
+def test_files_that_are_too_much_together_are_refused_before_they_are_sent(page: Page, server: Server) -> None:
+    open_new(page, server)
+    page.evaluate("""() => {
+        const transfer = new DataTransfer()
+        const start = Uint8Array.from([137, 80, 78, 71, 13, 10, 26, 10])
+        for (const name of ["1.png", "2.png", "3.png"]) {
+            transfer.items.add(new File([start, new Uint8Array(15e6)], name, {type: "image/png"}))
+        }
+        document.body.dispatchEvent(new DragEvent("drop", {bubbles: true, cancelable: true, dataTransfer: transfer}))
+    }""")
+    expect(page.get_by_role("alert").filter(has_text="40.0 MB together are the most")).to_contain_text(
+        "“3.png” was not"
+    )
+    expect(chips(page)).to_have_count(2)

@@ -35,7 +35,7 @@ fi
 said=$(mktemp)
 "$environment/bin/python" -m pytest -m "not browser" >"$said" 2>&1 &
 others=$!
-trap 'kill $others 2>/dev/null; rm -f "$said"' EXIT
+trap 'kill $others 2>/dev/null || true; rm -f "$said"' EXIT
 journeys=0 rest=0
 "$environment/bin/python" -m pytest -m browser || journeys=$?
 wait $others || rest=$?

@@ -35,7 +35,7 @@ def measure_heavy(browser: Browser, home: Path, most: int | None) -> Figures:
     with ExitStack() as stack:
         model = stack.enter_context(model_server(home / "model", texts))
         port = free_port()
-        arguments = [str(BENCH / "watched.py"), str(blocks), "serve", "app.py", *AT]
+        arguments = [str(BENCH / "watched.py"), str(blocks), "serve", "app.py", *AT, "--warm"]
         process = Process([one.format(port=port) for one in arguments], home / "subject", settings_of(model, home))
         stack.callback(process.end)
         process.start()

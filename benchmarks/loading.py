@@ -44,7 +44,9 @@ def measure_loading(browser: Browser, home: Path) -> dict[str, Figures]:
             capture_output=True,
             text=True,
         )
-        panelist, at = stack.enter_context(_serving((*PANEL, "app.py", *AT), "/app", home / "panelist", model))
+        panelist, at = stack.enter_context(
+            _serving((*PANEL, "app.py", *AT, "--warm"), "/app", home / "panelist", model)
+        )
         urls = {name_of(length): f"{at}?c={id}" for length, id in zip(LENGTHS, told.stdout.split(), strict=True)}
         for _ in range(WARM_UP):
             _load(browser, at)

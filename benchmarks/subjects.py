@@ -34,7 +34,7 @@ PANEL = ("-m", "panel", "serve")
 AT = ("--port", "{port}", "--address", "localhost", "--log-level", "warning")
 
 SUBJECTS = (
-    Subject("Panelist", (*PANEL, "app.py", *AT), "/app"),
+    Subject("Panelist", (*PANEL, "app.py", *AT, "--warm"), "/app"),  # as the README starts it
     Subject("stock ChatInterface", (*PANEL, str(BENCH / "baselines/chat_interface.py"), *AT), "/chat_interface"),
     Subject("SSE page", (str(BENCH / "baselines/sse_page.py"), "{port}"), "/"),
     Subject("SDK alone", (str(BENCH / "baselines/sdk_alone.py"),)),

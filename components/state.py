@@ -451,10 +451,12 @@ class ConversationState(param.Parameterized):
     async def _follow(self, conversation_id: str, run_id: str, message_id: str) -> None:
         """Show a run as it goes on, then its end as storage has it."""
         try:
+            now = asyncio.get_running_loop().time
             async for batch in self._chat.follow(self._owner, run_id):
+                began = now()
                 # Only text comes fast enough to be gathered; the rest is shown at once.
                 if await self._apply(message_id, batch) and not isinstance(batch[-1].event, RunFinished):
-                    await self._chat.pace.rest()
+                    await self._chat.pace.rest(began)
             opened = await self._chat.open(self._owner, conversation_id)
         except NotFoundError:
             await self._leave(conversation_id)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-LEAST_S = 0.04
-"""Seconds between two looks while there is little to do: 25 pictures a second read as one movement."""
+LEAST_S = 0.05
+"""Seconds between two looks while there is little to do: 20 pictures a second read as one movement."""
 MOST_S = 0.16
 """While there is more to do than the event loop can; what is shown is then late by this and some."""
 _WEIGHT = 0.1
@@ -30,9 +30,14 @@ class Pace:
         """Seconds that a rest takes now."""
         return min(MOST_S, LEAST_S + _PATIENCE * self._late_s)
 
-    async def rest(self) -> None:
-        """Wait until it is time for the next look."""
+    async def rest(self, since: float | None = None) -> None:
+        """Wait until it is time for the next look.
+
+        `since`: when the last one began, by the loop's clock, where its own time is to be part of the rest. Whoever
+        looks at what another one gathers does so, or would look ever later behind it.
+        """
         now = asyncio.get_running_loop().time
-        due = now() + self.rest_s
-        await asyncio.sleep(self.rest_s)
-        self._late_s += _WEIGHT * (min(_MOST_LATE_S, max(0.0, now() - due)) - self._late_s)
+        due = max(now(), (now() if since is None else since) + self.rest_s)
+        await asyncio.sleep(due - now())
+        late_s = min(_MOST_LATE_S, max(0.0, now() - due))
+        self._late_s += _WEIGHT * (late_s - self._late_s)

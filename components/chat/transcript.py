@@ -16,6 +16,7 @@ from components.diagrams import ADDRESSES
 from components.files import serve_here
 from components.scripts import ScriptComponent, joined
 from components.state import ConversationState, Delta, Notice
+from components.wire import say
 from services.conversation import Draft, Versions
 from services.messages import Message
 
@@ -97,7 +98,9 @@ class Transcript(ScriptComponent):
         state.prepare = self._prepare
 
     def _tell(self, message: dict[str, Any] | list[Any]) -> None:
-        if self._ready:
+        if self._ready and isinstance(message, list):
+            say(self, message)
+        elif self._ready:
             self._send_msg(message)
 
     def _on_path(self, *_: object) -> None:

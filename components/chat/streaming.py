@@ -17,10 +17,12 @@ class StreamingMarkdown:
         self._stream = MarkdownStream()
         self._tail = ""
         self._thought_s = 0.0
+        self._named = False
 
     def paint(self, delta: Delta) -> list[Any]:
         """Take a delta in and return what the page has to do: ["live", id, kept, tail, blocks, kept, more].
 
+        The id comes with the first paint; 0 is for the same message as before.
         The tail's HTML is what it was, up to `kept`, and then `tail`; None leaves it. `blocks` are finished, and come
         before it: their HTML is that of the tail before this paint, up to their `kept`, and then `blocks`. `more` is
         about reasoning. Lists take half the room of maps on Bokeh's wire, and what is absent at the end none.
@@ -34,7 +36,7 @@ class StreamingMarkdown:
         if delta.reasoning:
             more["r"] = delta.reasoning
         if not delta.text:
-            return ["live", self.message_id, 0, None, "", 0, more]
+            return ["live", self._id(), 0, None, "", 0, more]
         self._fed.append(delta.text)
         self._stream.feed(delta.text)
         paint = self._stream.paint()
@@ -48,9 +50,13 @@ class StreamingMarkdown:
         paint = self._stream.finish()
         return self._message(paint.frozen, "", {}), not paint.changed and "".join(self._fed) == text
 
+    def _id(self) -> str | int:
+        named, self._named = self._named, True
+        return 0 if named else self.message_id
+
     def _message(self, frozen: str, tail: str, more: dict[str, Any]) -> list[Any]:
         before, self._tail = self._tail, tail
-        message: list[Any] = ["live", self.message_id, *_change(before, tail)]
+        message: list[Any] = ["live", self._id(), *_change(before, tail)]
         if frozen or more:
             kept, rest = _change(before, frozen)
             message += [rest, kept]

@@ -257,6 +257,7 @@ export function render({model, el, view}) {
 
   // What comes before the next frame is painted in one go: a page that is late then catches up instead of falling back.
   const unpainted = new Set()
+  let written = null // the message of the last paint
   function paintSoon(entry) {
     if (document.hidden) { // which has no frames
       unpainted.add(entry)
@@ -307,7 +308,8 @@ export function render({model, el, view}) {
     outline({items}) { contents.told(items) },
     // A paint of the reply being written (streaming.py): finished blocks, its open tail, and what it thinks.
     live(id, kept, tail, blocks = "", held = 0, {r, thinking, thought} = {}) {
-      const entry = articles.get(id)
+      written = id || written
+      const entry = articles.get(written)
       if (!entry) { return }
       if (thinking !== undefined) { showThinking(entry, thinking) }
       if (r) { showReasoning(entry, r, true) }

@@ -36,6 +36,7 @@ class Browser:
         self.empty: dict[str, Any] | None = None
         self.others: list[dict[str, Any]] = []
         self.painted: list[str] = []
+        self.written = ""
         self.live: list[dict[str, Any]] = []
 
     def tell(self, message: dict[str, Any] | list[Any]) -> None:
@@ -62,10 +63,17 @@ class Browser:
                 self.others.append(message)
 
     def paint(
-        self, id: str, kept: int, tail: str | None, blocks: str = "", held: int = 0, more: dict[str, Any] | None = None
+        self,
+        id: str | int,
+        kept: int,
+        tail: str | None,
+        blocks: str = "",
+        held: int = 0,
+        more: dict[str, Any] | None = None,
     ) -> None:
         """Do what transcript.js does."""
         more = more or {}
+        id = self.written = str(id or self.written)
         self.live.append({"id": id, **more})
         before = self.tail.get(id, "").encode("utf-16-le")
         self.html[id] += before[: 2 * held].decode("utf-16-le") + blocks
@@ -170,7 +178,7 @@ def test_a_finished_block_is_not_sent_twice() -> None:
     stream.paint(Delta("m", "", "An 😀 that is **done** and"))
     painted = stream.paint(Delta("m", "", " closed.\n\nNext\n"))
     before = '<p dir="auto">An 😀 that is <strong>done</strong> and'
-    assert painted == ["live", "m", 14, "Next</p>\n", " closed.</p>\n", len(before) + 1]
+    assert painted == ["live", 0, 14, "Next</p>\n", " closed.</p>\n", len(before) + 1]
 
 
 async def test_a_whole_answer_replaces_a_reply_that_was_never_painted(make: Make) -> None:

@@ -7,6 +7,7 @@ content, each a frame).
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from bokeh.util.serialization import make_id
 from panel.custom import ReactiveESM
 from panel.io import document
 from panel.io.state import state
+from tornado.websocket import WebSocketClosedError
 
 _HEAD = '{"events":[{"kind":"MessageSent","msg_type":"bokeh_event","msg_data":{"type":"event","name":"esm_event",'
 _TAIL = "]]}}}]}"
@@ -47,8 +49,10 @@ def say(component: ReactiveESM, data: list[Any]) -> None:
         header = f'{{"msgid":"{make_id()}","msgtype":"PATCH-DOC","num_buffers":0}}'
         message = _Message(header, "{}", f"{_HEAD}{values}{_TAIL}")
         for connection in _connections(doc):
-            for written in document.dispatch_tornado(connection, msg=cast("Message[Any]", message)):
-                written.add_done_callback(lambda future: future.cancelled() or future.exception())
+            # A page that has just gone is told everything when it comes back.
+            with contextlib.suppress(WebSocketClosedError):
+                for written in document.dispatch_tornado(connection, msg=cast("Message[Any]", message)):
+                    written.add_done_callback(lambda future: future.cancelled() or future.exception())
 
 
 def _is_free(doc: Document) -> bool:

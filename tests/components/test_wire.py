@@ -13,6 +13,7 @@ from bokeh.model import Model
 from bokeh.models import Div
 from bokeh.protocol import Protocol
 from panel.models.esm import ESMEvent
+from tornado.websocket import WebSocketClosedError
 
 from components import wire
 
@@ -73,3 +74,16 @@ def test_what_would_overtake_or_has_a_map_goes_the_long_way(
     monkeypatch.setattr(wire.state, "_unblocked", lambda _: False)
     wire.say(component, DATA)  # type: ignore[arg-type]
     assert (component.long, written) == ([with_map, DATA, DATA, DATA], [])
+
+
+def test_a_page_that_has_just_gone_is_no_failure(
+    told: tuple[Component, list[Any], Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    component, _, _ = told
+
+    def closed(connection: object, msg: object) -> list[object]:
+        raise WebSocketClosedError
+
+    monkeypatch.setattr(wire.document, "dispatch_tornado", closed)
+    wire.say(component, DATA)  # type: ignore[arg-type]
+    assert component.long == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,4 +28,10 @@ class ScriptComponent(JSComponent):
 
     def _get_properties(self, doc: Document | None) -> dict[str, Any]:
         properties: dict[str, Any] = super()._get_properties(doc)
-        return {**properties, "bundle": hashlib.sha256(str(self._esm).encode()).hexdigest()}
+        return {**properties, "bundle": _name_of(str(self._esm))}
+
+
+@cache
+def _name_of(script: str) -> str:
+    """Return what tells a script from others; found out once, not for each page."""
+    return hashlib.sha256(script.encode()).hexdigest()

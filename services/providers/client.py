@@ -172,9 +172,7 @@ class OpenAIProvider(Provider):
     async def stream(self, request: ModelRequest) -> AsyncGenerator[RunEvent, None]:
         """Call the model and yield what comes back as it comes; see `Provider.stream`."""
         dialect = _DIALECTS[request.endpoint.speaks]
-        large = (
-            request.is_large
-        )  # then nothing of it is made, or sent, without giving way to all that goes on meanwhile
+        large = request.is_large  # then it is made and sent without holding up all that goes on meanwhile
         body = await asyncio.to_thread(dialect.encode, request) if large else dialect.encode(request)
         asked = await self._asked(request.endpoint, request.model, frozenset(body))
         content = await asyncio.to_thread(_json_of, body) if large else None

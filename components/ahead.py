@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import secrets
 from collections.abc import Callable
@@ -73,8 +72,7 @@ async def send(view: dict[str, Any]) -> None:
     if answer is None or answer.handler is None or not _common:
         return
     common = _common[0]
-    fetched = [["preload", address] for address in resources.scripts()] + [["modulepreload", common.kit]]
-    variables = {**common.variables, **view, "fetched": json.dumps(fetched)}
+    variables = {**common.variables, **view, "common": {"scripts": resources.scripts(), "kit": common.kit}}
     handler = answer.handler
     handler.set_header("Content-Type", "text/html")
     handler.write(common.template.render(variables).partition(MARK)[0])

@@ -1,17 +1,4 @@
 // The text box of a page whose scripts are still on their way: what is typed, and even sent, is kept and handed over.
-// As the kit's own page has it, for `come_back.js`.
-let _wsError = false
-window.WebSocket = class extends WebSocket {
-  constructor(...args) {
-    super(...args)
-    const fail = () => {
-      _wsError = true
-      document.dispatchEvent(new Event("panelist:unreachable"))
-    }
-    this.addEventListener("error", fail)
-    this.addEventListener("close", (event) => { if (event.code !== 1000) { fail() } })
-  }
-};
 (() => {
   const root = document.getElementById("first")
   const inside = (name) => root.querySelector(name).shadowRoot
@@ -32,14 +19,11 @@ window.WebSocket = class extends WebSocket {
   remember("panelist_narrow", narrow ? 1 : 0)
   remember("panelist_system", dark ? "dark" : "light")
   const wrong = narrow === Boolean(root.querySelector("aside")) || (!("chosen" in root.dataset) && dark !== (root.dataset.theme === "dark"))
-  try {
-    if (wrong && !sessionStorage.getItem("panelist.asked")) {
-      sessionStorage.setItem("panelist.asked", "1")
-      location.reload()
-      return
-    }
-    sessionStorage.removeItem("panelist.asked")
-  } catch { /* then they change when the page is live */ }
+  if (wrong && !read(OWN, "panelist.asked") && put(OWN, "panelist.asked", "1")) { // else they change when the page is live
+    location.reload()
+    return
+  }
+  put(OWN, "panelist.asked", "")
 
   let sent = null // the live text box sends it, under a key of its own, as if Enter had been pressed there
   let composing = false
@@ -50,9 +34,7 @@ window.WebSocket = class extends WebSocket {
   addEventListener("drop", stay)
   function keep() {
     const text = sent === null ? box.value : box.value.trim() ? `${sent}\n\n${box.value}` : sent
-    for (const name of ["sessionStorage", "localStorage"]) {
-      try { window[name].setItem(draft, text) } catch { /* no drafts then */ }
-    }
+    for (const storage of [OWN, SHARED]) { put(storage, draft, text) }
   }
   function update() {
     send.disabled = sent !== null || !box.value.trim()
@@ -75,7 +57,7 @@ window.WebSocket = class extends WebSocket {
     submit(text)
   }
   // Somebody may have typed before this ran.
-  try { box.value ||= sessionStorage.getItem(draft) || localStorage.getItem(draft) || "" } catch { /* no drafts then */ }
+  box.value ||= read(OWN, draft) || read(SHARED, draft)
   update()
   box.addEventListener("input", () => { keep(); update() })
   box.addEventListener("compositionstart", () => { composing = true })
@@ -115,14 +97,20 @@ window.WebSocket = class extends WebSocket {
   setTimeout(() => {
     if (root.isConnected) { activity.textContent = "Panelist does not answer yet. What you type is kept; reload the page if this goes on." }
   }, 15000)
-  // What can be seen comes first: all else would only delay it. The rest of the page is built meanwhile; its scripts
-  // are fetched side by side, and run each when those before it have.
+  // What can be seen comes first: all else would only delay it. The rest of the page is built meanwhile; what all pages
+  // have in common is taken before it has come, and its document asked for as soon as it has.
   const painted = new Promise((resolve) => document.hidden ? resolve() : requestAnimationFrame(() => setTimeout(resolve)))
   const arrived = new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve, {once: true}))
-  function fetchAll() {
-    for (const [rel, href] of JSON.parse(root.dataset.fetched)) {
-      document.head.append(Object.assign(document.createElement("link"), {rel, href}, rel === "preload" ? {as: "script"} : {}))
-    }
+  const begun = new Map() // by the address of a script: when it has run
+  function begin(script, address) {
+    script.async = false // one after the other, however they come
+    begun.set(address, new Promise((resolve, reject) => { Object.assign(script, {src: address, onload: resolve, onerror: reject}) }))
+    document.head.append(script)
+  }
+  function beginAll() {
+    const {scripts, kit} = JSON.parse(root.dataset.common)
+    for (const address of scripts) { begin(document.createElement("script"), address) }
+    if (kit) { importShim(kit).catch(() => {}) } // whoever needs it takes it from here, or says what is wrong
   }
   async function run() {
     for (const node of [...document.getElementById("live").content.children]) {
@@ -132,15 +120,20 @@ window.WebSocket = class extends WebSocket {
       }
       const script = document.createElement("script")
       for (const {name, value} of node.attributes) { script.setAttribute(name, value) }
-      script.textContent = node.textContent
-      script.async = false
-      const loaded = script.src && new Promise((resolve, reject) => { Object.assign(script, {onload: resolve, onerror: reject}) })
-      document.body.append(script)
-      await loaded
+      const address = node.getAttribute("src")
+      if (!address) {
+        script.textContent = node.textContent
+        document.body.append(script)
+        continue
+      }
+      if (!begun.has(address)) { begin(script, address) }
+      await begun.get(address)
     }
   }
-  painted.then(fetchAll)
-  Promise.all([painted, arrived]).then(run).catch(() => { window.panelistBroken = true })
+  const fail = () => { window.panelistBroken = true }
+  painted.then(beginAll)
+  arrived.then(() => panelistConnect(document.getElementById("live").dataset.token)).catch(fail)
+  Promise.all([painted, arrived]).then(run).catch(fail)
 
   // Where the reader left off; else at the end, also while what is above gets its height, until the reader goes up.
   const list = log.querySelector(".messages")

@@ -14,6 +14,7 @@ from typing import Any
 from components import ahead, theme
 from components.chat import composer, transcript
 from components.chat.views import Empty, empty_view, message_view
+from components.scripts import ICONS, STORAGE
 from components.state import ConversationState
 from services.render import escape
 
@@ -27,11 +28,15 @@ _ACTIONS = '<div class="actions"><span class="icon-button"></span></div>'
 
 _PICTURE = '<span class="picture"></span>'
 
+
+def _read(name: str) -> str:
+    return (_HERE / name).read_text("utf-8")
+
+
 TEMPLATE = (
-    (_HERE / "first.html")
-    .read_text("utf-8")
+    _read("first.html")
     .replace("{{ mark }}", ahead.MARK)
-    .replace("{{ come_back }}", f"{{% raw %}}{(_HERE / 'assets' / 'come_back.js').read_text('utf-8')}{{% endraw %}}")
+    .replace("{{ come_back }}", f"{{% raw %}}{_read('assets/come_back.js')}{{% endraw %}}")
 )
 
 
@@ -61,13 +66,14 @@ def first_view(state: ConversationState, *, dark: bool, chosen: bool, sidebar: b
 
 
 @cache
-def _constant() -> dict[str, str]:
+def _constant() -> dict[str, Any]:
     """What is the same on every page."""
     return {
-        "styles": theme.static_css() + (_HERE / "first.css").read_text("utf-8"),
+        "styles": theme.static_css() + _read("first.css"),
         "transcript_css": "\n".join(transcript.STYLES),
         "composer_css": composer.STYLE,
-        "script": transcript.PLACES + (_HERE / "first.js").read_text("utf-8"),
+        "script": STORAGE + transcript.PLACES + _read("socket.js") + _read("first.js"),
+        "icons": ICONS,
     }
 
 

@@ -15,7 +15,7 @@ import param
 from panel.util.parameters import edit_readonly
 from panel_material_ui.template.base import Page
 
-from components import ahead, early, resources, session, theme
+from components import ahead, collecting, early, resources, session, theme, wire
 from components.chat.commands import Commands
 from components.chat.composer import Composer
 from components.chat.transcript import Transcript
@@ -35,8 +35,13 @@ log = logging.getLogger(__name__)
 resources.install()
 early.install()
 ahead.install()
+wire.install()
+collecting.install()
 
 _ICON = Path(__file__).parent / "assets" / "icon.svg"
+
+_PLUG = _ICON.with_name("plug.svg").read_text("utf-8")
+"""Drawn by us: by its name it would take the kit's font of 130 KB, and be a word until that has come."""
 
 RETRY_S = 3.0
 """Between two tries to open a database that cannot be opened."""
@@ -91,6 +96,7 @@ def build_page(app_dir: Path) -> Page:
         # What is loaded now stays: 300,000 objects, and each full collection stopped everything for 90 ms to see so.
         gc.freeze()
         return page
+    pn.state.on_session_destroyed(lambda _: collecting.process.page_went())
     if not session.is_local(visitor):
         page.main = [_sentence("Panelist has no login yet, so it answers only on the machine it runs on.")]
         return page
@@ -136,6 +142,7 @@ async def _patiently(page: Page, app_dir: Path) -> Runtime:
 
 
 def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
+    collecting.process.is_busy = lambda: runtime.chat.busy
     picker = ModelPicker(state)
     shelf = pn.Column(margin=0)
 
@@ -174,6 +181,7 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         page.dark_theme = dark
         if narrow:
             close_sidebar()
+        collecting.process.page_came()
 
     def choose_theme(name: str) -> None:
         page.dark_theme = name == "dark" if name else not page.dark_theme
@@ -205,10 +213,12 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
 
     page.param.watch(update_theme, "dark_theme")
     update_theme()
-    plug = pmui.IconButton(icon="power", description="Connect a model", on_click=show_connect, margin=0)
+    plug = pmui.IconButton(
+        icon=_PLUG, description="Connect a model", on_click=show_connect, align="center", margin=(0, 16, 0, 0)
+    )
     page.param.update(
         sidebar=[conversations],
-        header=[pn.Row(picker, plug, sizing_mode="stretch_width", max_width=440, align="center", margin=(0, 16))],
+        header=[picker, plug],  # no Row around them: they are drawn with the page then, not each by itself after it
         main=[pn.Column(transcript, composer, shelf, sizing_mode="stretch_both", margin=0)],
     )
 

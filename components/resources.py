@@ -6,14 +6,37 @@ rest of the page; and it loads the libraries of widgets that no page of ours sho
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 from bokeh.resources import Resources
 from panel.io import server, state
-from panel.io.resources import Bundle, bundle_resources
+from panel.io.resources import COMPONENT_PATH, Bundle, bundle_resources
 
 _UNUSED = ("tabulator", "luxon", "bokeh-gl", "es-module-shims")
 """Parts of the names of files for tables, their dates, WebGL, and import maps (see first.html)."""
+
+_TABLES = "bokeh-tables"
+"""Likewise of Bokeh's own tables, without which Panel's scripts do not run."""
+
+
+class InPlace:
+    """Panel's server gives out what a class lists like this, and nothing beside it, under an address made of its name.
+
+    It is `panel.io.server.ComponentResourceHandler` that does; so no flag is needed to serve a file of ours.
+    """
+
+    _resources = {"tables": ("assets/no_tables.js",)}  # noqa: RUF012
+
+
+def address_of(owner: type, kind: str) -> str:
+    """Return where this server has the file that a class of this folder lists, relative to the page."""
+    resources: dict[str, tuple[str]] = owner._resources  # type: ignore[attr-defined]
+    [path] = resources[kind]
+    version = hashlib.sha256((Path(__file__).parent / path).read_bytes()).hexdigest()[:16]
+    return f"{COMPONENT_PATH}{owner.__module__}/{owner.__name__}/_resources/{kind}/{path}?v={version}"  # kept for ever
+
 
 _bundles: dict[tuple[object, ...], Bundle] = {}
 
@@ -24,6 +47,9 @@ def _bundle_once(roots: object, resources: Resources, *args: Any, **more: Any) -
         bundle = bundle_resources(roots, resources, *args, **more)
         for files in (bundle.js_files, bundle.css_files):
             files[:] = [file for file in files if not any(name in str(file) for name in _UNUSED)]
+        bundle.js_files[:] = [
+            address_of(InPlace, "tables") if _TABLES in str(file) else file for file in bundle.js_files
+        ]
         _bundles[key] = bundle
     return _bundles[key]
 

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bokeh.document import Document
+from bokeh.events import Event
 from panel.custom import JSComponent
+from panel.io.state import set_curdoc
 
-_DOM = Path(__file__).parent / "assets" / "dom.js"
+_ASSETS = Path(__file__).parent / "assets"
+
+ICONS: dict[str, str] = json.loads((_ASSETS / "icons.json").read_text("utf-8"))
+"""What is drawn in a square of 24, by the icon's name."""
+
+STORAGE = (_ASSETS / "storage.js").read_text("utf-8")
+
+_SHARED = (f"const ICONS = {json.dumps(ICONS)}", (_ASSETS / "dom.js").read_text("utf-8"), STORAGE)
 
 
 def joined(folder: Path, *parts: str) -> str:
-    """Return the module made of `dom.js` and the named files of a component's folder, the component's own last."""
-    return "\n".join(file.read_text("utf-8") for file in (_DOM, *(folder / f"{part}.js" for part in parts)))
+    """Return the module of what all share and the named files of a component's folder, the component's own last."""
+    return "\n".join((*_SHARED, *((folder / f"{part}.js").read_text("utf-8") for part in parts)))
 
 
 class ScriptComponent(JSComponent):
@@ -29,6 +39,11 @@ class ScriptComponent(JSComponent):
     def _get_properties(self, doc: Document | None) -> dict[str, Any]:
         properties: dict[str, Any] = super()._get_properties(doc)
         return {**properties, "bundle": _name_of(str(self._esm))}
+
+    def _process_bokeh_event(self, doc: Document, event: Event) -> None:
+        """Do without Panel's count of the events under way: no page here shows it, and it takes a millisecond each."""
+        with set_curdoc(doc):
+            self._process_event(event)
 
 
 @cache

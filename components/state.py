@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import param
 
@@ -41,10 +41,6 @@ PAGE = 200
 
 PORTION = 4_000
 """Characters that are painted at once: some milliseconds of Markdown."""
-
-
-LOOK_AFTER_S = 0.05
-"""Seconds between a change and the look at it: what somebody waits for comes first, and one look does for several."""
 
 
 LOOK_AGAIN_S = 1.0
@@ -118,7 +114,7 @@ class ConversationState(param.Parameterized):
         self._connections = connections
         self._owner = owner
         self._following: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
         self._choosing = Options()
         self._latest = self._looked = 0  # number of the last intent, and of the one during which was looked last
         self._sending = asyncio.Lock()  # what a tab sends is stored in the order in which it was sent
@@ -128,15 +124,19 @@ class ConversationState(param.Parameterized):
         self._closed = False
         self._unread: str | None = None  # the conversation that could not be read; it is tried again
         self.prepare: Prepare = _nothing_to_prepare
+        self.drain: Drain = _nothing_to_drain
 
     async def start(self, conversation_id: str | None = None) -> None:
         """Show the list and a conversation, and keep both current until `close`."""
-        self._spawn(self._listen(self._chat.changes.listen(self._owner)))
+        self._spawn(self._listen(self._chat.changes.listen(self._owner, lambda: self._chat.pace.aside_s)))
         self._spawn(self.refresh_models())
         self.trouble = self._chat.trouble
-        with self._telling():
-            await self._refresh_list()
-        await self.open(conversation_id)
+
+        async def list_all() -> None:
+            with self._telling():
+                await self._refresh_list()
+
+        await asyncio.gather(list_all(), self.open(conversation_id))
 
     def close(self) -> None:
         """End everything that belongs to the tab. Runs go on: they belong to the process."""
@@ -452,11 +452,13 @@ class ConversationState(param.Parameterized):
         """Show a run as it goes on, then its end as storage has it."""
         try:
             now = asyncio.get_running_loop().time
+            await self.drain()
             async for batch in self._chat.follow(self._owner, run_id):
                 began = now()
                 # Only text comes fast enough to be gathered; the rest is shown at once.
                 if await self._apply(message_id, batch) and not isinstance(batch[-1].event, RunFinished):
                     await self._chat.pace.rest(began)
+            await self.drain(final=True)
             opened = await self._chat.open(self._owner, conversation_id)
         except NotFoundError:
             await self._leave(conversation_id)
@@ -506,7 +508,7 @@ class ConversationState(param.Parameterized):
         if text or reasoning or thinking_s is not None or thought_s is not None:
             for portion in _portions(Delta(message_id, "".join(reasoning), "".join(text), thinking_s, thought_s)):
                 self.delta = portion
-                await asyncio.sleep(0)  # to paint all that a page missed which comes late would hold up the others
+                await self.drain()
         return bool(text or reasoning)
 
     async def _count_down(self, retry: RetryScheduled) -> None:
@@ -517,33 +519,42 @@ class ConversationState(param.Parameterized):
             if self.activity == said:
                 said = self.activity = retry_activity(retry)
 
-    async def _listen(self, changes: AsyncGenerator[None, None]) -> None:
-        async for _ in changes:
-            await asyncio.sleep(LOOK_AFTER_S)
+    async def _listen(self, changes: AsyncGenerator[frozenset[str] | None]) -> None:
+        seen = True
+        async for changed in changes:  # a little later: what somebody waits for comes first
             try:
-                await self._look()
+                seen = await self._look(changed if seen else None)  # what was missed is looked for with the next one
             except Exception:  # the last wall: a tab that hears nothing any more would be dead
                 log.exception("a change could not be shown")
+                seen = False
+            if not seen:
+                self._spawn(self._look_again())
 
     async def _look_again(self) -> None:
         """Look once more a little later: the end of trouble that was over before it was noticed rings for nobody."""
         await asyncio.sleep(LOOK_AGAIN_S)
         await self._look()
 
-    async def _look(self) -> None:
+    async def _look(self, changed: frozenset[str] | None = None) -> bool:
+        """Show what happened elsewhere, and say whether it could be read.
+
+        `changed`: the conversations in which something did; None for all.
+        """
         async with self._looking:
             self._looked = self._latest
-            self.param.update(trouble=self._chat.trouble, ending=self._chat.ending)
+            self.trouble, self.ending = self._chat.trouble, self._chat.ending
             with self._telling():
                 await self._refresh_list()
                 if self._unread is not None and self.trouble is None:
                     await self.open(self._unread)
                 here = self.conversation
-                try:
-                    await self._catch_up()
-                except NotFoundError:
-                    assert here is not None
-                    await self._leave(here.id)
+                if here is not None and (changed is None or here.id in changed):
+                    try:
+                        await self._catch_up()
+                    except NotFoundError:
+                        await self._leave(here.id)
+                return True
+        return False
 
     async def _refresh_list(self) -> None:
         self._asked = asked = self._asked + 1
@@ -551,10 +562,10 @@ class ConversationState(param.Parameterized):
         if asked < self._listed:
             return  # a later one has overtaken it
         self._listed = asked
-        self.conversations = tuple(conversations)
+        self.conversations = conversations
         here = self.conversation
         listed = next((c for c in conversations if here is not None and c.id == here.id), None)
-        if here is not None and listed is not None:
+        if here is not None and listed is not None and here.title != listed.title:
             self.conversation = dataclasses.replace(here, title=listed.title, title_source=listed.title_source)
 
     async def _catch_up(self) -> None:
@@ -569,7 +580,7 @@ class ConversationState(param.Parameterized):
             await self._chat.waiting(self._owner, here.id)
         if here is None or listed is None or not self.path or self._sending.locked():
             return
-        unfollowed = self.run_id is None and (
+        unfollowed = (self.run_id is None or self._following is None) and (
             self.path[-1].status == "streaming"
             or listed.updated_at != here.updated_at  # it may have been gone on with, and have ended, since
             or self._chat.writing(self._owner, listed.id) is not None
@@ -590,7 +601,7 @@ class ConversationState(param.Parameterized):
         model = options.model or self._connections.known_default_model(endpoint)
         self.choice = Choice(endpoint, model) if model else None
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
         if self._closed:
             work.close()
             return
@@ -637,3 +648,14 @@ Prepare = Callable[[Sequence[Message]], Awaitable[None]]
 
 async def _nothing_to_prepare(path: Sequence[Message]) -> None:
     """Stand in until a view says what it wants done, off the event loop, before a path is shown."""
+
+
+class Drain(Protocol):
+    """Ends what a view has begun to show of a reply; `final`: there is no more of it."""
+
+    async def __call__(self, *, final: bool = False) -> None: ...
+
+
+async def _nothing_to_drain(*, final: bool = False) -> None:
+    """Stand in until a view shows what a reply grows by."""
+    await asyncio.sleep(0)

@@ -13,7 +13,7 @@ from services.changes import Changes
 from services.connect import Connections
 from services.context import build_request, within_limit
 from services.conversation import Conversation, Draft, Options, Queued, title_from
-from services.errors import NotFoundError, PanelistError, StorageError
+from services.errors import NO_IMAGES, NotFoundError, PanelistError, StorageError
 from services.messages import Message, TextPart, new_id
 from services.providers.base import ModelRequest, Provider
 from services.runner import RunLog, RunManager, RunSpec
@@ -47,15 +47,25 @@ class Answering:
         self._titling: dict[str, asyncio.Task[None]] = {}
         self._untitled: set[str] = set()
         """Conversations whose title gave way to the next question."""
+        self._blind: set[tuple[str, str]] = set()
+        """Endpoints with their models that refused pictures: without those of earlier questions the talk can go on."""
         self.on_end: Callable[[RunLog], None] = lambda _: None
         """Called with each run whose end is stored."""
 
     async def ask(
-        self, owner: str, conversation: Conversation, draft: Draft, request_key: str | None
+        self,
+        owner: str,
+        conversation: Conversation,
+        draft: Draft,
+        request_key: str | None,
+        before: Sequence[Message],
     ) -> tuple[Begun, tuple[Message, ...]]:
-        """Store a question behind the conversation's head and begin to answer it; return the new messages too."""
+        """Store a question behind the conversation's head and begin to answer it; return the new messages too.
+
+        `before` is the path to the head.
+        """
         question = _message(conversation.id, conversation.head_id, "user", draft)
-        return await self._begin(owner, conversation, question, question.id, request_key=request_key)
+        return await self._begin(owner, conversation, question, question.id, request_key=request_key, before=before)
 
     async def ask_queued(
         self, owner: str, conversation: Conversation, queued: Queued
@@ -93,6 +103,7 @@ class Answering:
         *,
         request_key: str | None = None,
         waited: bool = False,
+        before: Sequence[Message] | None = None,
     ) -> tuple[Begun, tuple[Message, ...]]:
         self._runs.check_open()
         asked = self._asked(conversation)
@@ -113,7 +124,7 @@ class Answering:
             raise
         new = (answer,) if question is None else (question, answer)
         if begun.fresh:
-            known = new if new[0].parent_id is None else None  # the first question: there is nothing else to read
+            known = None if before is None else (*before, *new)
             self._start(owner, begun.conversation.id, run_id, answer.id, asked, known)
         elif begun.run_id is not None:  # its commit may have seemed to fail the first time
             await self._start_stored(owner, begun.conversation.id, begun.run_id, asked)
@@ -166,23 +177,30 @@ class Answering:
             self._titling[conversation_id].cancel()
             self._untitled.add(conversation_id)
 
+        sent_to: tuple[str, str] | None = None
+
         async def prepare() -> ModelRequest:
+            nonlocal sent_to
             endpoint = self._connections.get(asked.endpoint)
             model = asked.model or await self._connections.default_model(endpoint)
+            sent_to = (endpoint.name, model)
             path = within_limit(known or await self._store.path(owner, conversation_id, answer_id))
             files = await self._files_of(owner, path)
-            build = partial(build_request, path, endpoint=endpoint, model=model, files=files)
+            blind = sent_to in self._blind
+            build = partial(build_request, path, endpoint=endpoint, model=model, files=files, blind=blind)
             prompt = self._settings.system_prompt
             return await asyncio.to_thread(build, system_prompt=prompt) if files else build(system_prompt=prompt)
 
         def on_end(run: RunLog) -> None:
+            if sent_to and run.reply.failure and run.reply.failure.parameter == NO_IMAGES:
+                self._blind.add(sent_to)
             self._name(run, asked)
             self.on_end(run)
-            self._changes.ring(owner)
+            self._changes.ring(owner, conversation_id)
 
         spec = RunSpec(id=run_id, owner=owner, conversation_id=conversation_id, message_id=answer_id, prepare=prepare)
         self._runs.start(spec, on_end)
-        self._changes.ring(owner)
+        self._changes.ring(owner, conversation_id)
 
     async def _files_of(self, owner: str, path: Sequence[Message]) -> dict[str, bytes]:
         """Return what the attachments of a path hold, by hash, as far as it can be read."""
@@ -216,7 +234,7 @@ class Answering:
             title = await ask_for_title(self._provider, endpoint, model, _subject(path[0]))
             if title is not None:
                 await self._store.rename(spec.owner, spec.conversation_id, title, "model")
-                self._changes.ring(spec.owner)
+                self._changes.ring(spec.owner, spec.conversation_id)
         except PanelistError as error:
             log.info("no title for conversation %s: %s", spec.conversation_id, error)
 

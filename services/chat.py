@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
@@ -24,7 +24,7 @@ from services.pacing import Pace
 from services.providers.base import Provider
 from services.runner import RunLog, RunManager
 from services.settings import Settings
-from services.storage.store import Begun, Named, Store
+from services.storage.store import Begun, Named, Snapshot, Store
 from services.trouble import StorageTrouble
 from services.uploads import Piece, Progress, Uploads
 
@@ -94,15 +94,30 @@ class ChatService:
         """By conversation: sees after the end of an answer whether a message waits."""
         self._hurried: dict[str, str] = {}
         """By conversation: the waiting message that a person wants sent, once the answer has been stopped."""
+        self._listing: dict[tuple[str, int, int], asyncio.Task[tuple[Conversation, ...]]] = {}
+        """Reads of the list that are under way, by owner, limit and the version of what the owner was told."""
         self._uploads = Uploads(store)
         self.changes = Changes()
         self._answering = Answering(settings, store, runs, connections, provider, self.changes)
         self._answering.on_end = self._on_end
         trouble.on_change = self.changes.ring_all
 
-    async def conversations(self, owner: str, limit: int = 200) -> list[Conversation]:
-        """Return the owner's conversations, last used first, at most `limit` of them."""
-        return await self._store.conversations(owner, limit=limit)
+    async def conversations(self, owner: str, limit: int = 200) -> tuple[Conversation, ...]:
+        """Return the owner's conversations, last used first, at most `limit` of them.
+
+        Tabs that hear of the same change ask at the same moment, and get what one read found.
+        """
+        asked = (owner, limit, self.changes.version(owner))
+        if asked not in self._listing:
+
+            async def listed() -> tuple[Conversation, ...]:
+                try:
+                    return tuple(await self._store.conversations(owner, limit=limit))
+                finally:
+                    del self._listing[asked]
+
+            self._listing[asked] = self._begin(listed())
+        return await asyncio.shield(self._listing[asked])
 
     @property
     def trouble(self) -> str | None:
@@ -113,6 +128,11 @@ class ChatService:
     def ending(self) -> bool:
         """Whether the process is about to end; `changes` rings when it is."""
         return self._runs.closing
+
+    @property
+    def busy(self) -> bool:
+        """Whether any answer is being written at the moment, whoever's."""
+        return self._runs.busy
 
     def end(self) -> None:
         """Take no more questions, and tell every page: the process is about to end."""
@@ -133,12 +153,15 @@ class ChatService:
         writing = (
             live is not None and last is not None and (live.spec.message_id, "streaming") == (last.id, last.status)
         )
+        return self._opened(shown, live.spec.id if live is not None and writing else None)
+
+    def _opened(self, shown: Snapshot, run_id: str | None) -> Opened:
         return Opened(
             shown.conversation,
             shown.path,
             {message.id: shown.versions[message.id] for message in shown.path if message.id in shown.versions},
-            live.spec.id if live is not None and writing else None,
-            self._waiting(conversation_id, shown.queue),
+            run_id,
+            self._waiting(shown.conversation.id, shown.queue),
         )
 
     def writing(self, owner: str, conversation_id: str) -> str | None:
@@ -183,7 +206,8 @@ class ChatService:
         draft = Draft(_checked(text, empty=bool(attachments)), await self._attached(owner, attachments))
         if conversation_id is None:
             conversation = new_conversation(draft, options or Options())
-            return await self._through(self._ask(owner, conversation, draft, request_key))
+            here = Snapshot(conversation, (), {}, ())
+            return await self._through(self._ask(owner, here, draft, request_key))
         return await self._through(self._send(owner, draft, conversation_id, request_key, now))
 
     async def attach(self, owner: str, piece: Piece) -> Progress:
@@ -227,7 +251,9 @@ class ChatService:
         Raises:
             NotFoundError: it was sent or removed already, or there is no such conversation for this owner.
         """
-        await self._through(self._changed(owner, self._store.unqueue(owner, conversation_id, queued_id)))
+        await self._through(
+            self._changed(owner, conversation_id, self._store.unqueue(owner, conversation_id, queued_id))
+        )
 
     async def retry(self, owner: str, conversation_id: str, message_id: str) -> Opened:
         """Answer the question of `message_id`, an answer, once more; the new answer is its sibling.
@@ -275,7 +301,9 @@ class ChatService:
         title = " ".join(clean_text(title).split())
         if not title:
             raise InputError("A title needs at least one character.")
-        await self._through(self._changed(owner, self._store.rename(owner, conversation_id, title, "user")))
+        await self._through(
+            self._changed(owner, conversation_id, self._store.rename(owner, conversation_id, title, "user"))
+        )
 
     async def delete(self, owner: str, conversation_id: str) -> None:
         """Take a conversation out of the list; `restore` brings it back. A run in it is stopped."""
@@ -283,7 +311,7 @@ class ChatService:
 
     async def restore(self, owner: str, conversation_id: str) -> None:
         """Undo `delete`."""
-        await self._through(self._changed(owner, self._store.restore(owner, conversation_id)))
+        await self._through(self._changed(owner, conversation_id, self._store.restore(owner, conversation_id)))
 
     async def set_options(self, owner: str, conversation_id: str, options: Options) -> None:
         """Change the parameters that the conversation's next answers are asked with."""
@@ -306,10 +334,13 @@ class ChatService:
 
     async def _through(self, work: Coroutine[Any, Any, T]) -> T:
         """Carry an intent through although its sender may leave: what storage holds is then always worked on."""
+        return await asyncio.shield(self._begin(work))
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._intents.add(task)
         task.add_done_callback(self._carried)
-        return await asyncio.shield(task)
+        return task
 
     def _carried(self, task: asyncio.Task[Any]) -> None:
         self._intents.discard(task)
@@ -318,18 +349,28 @@ class ChatService:
 
     async def _send(self, owner: str, draft: Draft, conversation_id: str, request_key: str | None, now: bool) -> Opened:
         async with self._turn(conversation_id):
-            conversation = await self._store.conversation(owner, conversation_id)
-            if self._runs.live_in(conversation_id) is None and conversation_id not in self._advancing:
-                return await self._ask(owner, conversation, draft, request_key)
+            if self._occupied(conversation_id):
+                conversation = await self._store.conversation(owner, conversation_id)
+            if not self._occupied(conversation_id):  # or not any more
+                here = await self._store.snapshot(owner, conversation_id)
+                return await self._ask(owner, here, draft, request_key)
             queued = Queued(id=new_id(), text=draft.text, created_at=datetime.now(UTC), attachments=draft.attachments)
             fresh = await self._store.enqueue(owner, conversation_id, queued, request_key=request_key)
             if now and fresh:
                 self._hurry(owner, conversation_id, queued.id)
-        self.changes.ring(owner)
+        self.changes.ring(owner, conversation_id)
         return await self._read_back(owner, Opened(conversation, (), {}, None, whole=False))
 
-    async def _ask(self, owner: str, conversation: Conversation, draft: Draft, request_key: str | None) -> Opened:
-        return await self._shown(owner, *await self._answering.ask(owner, conversation, draft, request_key))
+    def _occupied(self, conversation_id: str) -> bool:
+        """Whether an answer is being written, or a waiting message is about to be sent."""
+        return self._runs.live_in(conversation_id) is not None or conversation_id in self._advancing
+
+    async def _ask(self, owner: str, here: Snapshot, draft: Draft, request_key: str | None) -> Opened:
+        begun, new = await self._answering.ask(owner, here.conversation, draft, request_key, here.path)
+        if not new:
+            return await self._shown(owner, begun, new)
+        # It was the conversation's turn, so nothing else has come into it: there is nothing to read back.
+        return self._opened(replace(here, conversation=begun.conversation, path=(*here.path, *new)), begun.run_id)
 
     async def _send_now(self, owner: str, conversation_id: str, queued_id: str) -> Opened:
         async with self._turn(conversation_id):
@@ -376,7 +417,7 @@ class ChatService:
         finally:
             if self._advancing.get(conversation_id) is asyncio.current_task():
                 del self._advancing[conversation_id]
-            self.changes.ring(owner)
+            self.changes.ring(owner, conversation_id)
 
     async def _advanced(self, owner: str, conversation_id: str) -> bool:
         """Send the next waiting message, if there is one; False when storage failed and it is to be tried again."""
@@ -395,23 +436,23 @@ class ChatService:
                 return False
         return True
 
-    async def _changed(self, owner: str, work: Coroutine[Any, Any, object]) -> None:
+    async def _changed(self, owner: str, conversation_id: str, work: Coroutine[Any, Any, object]) -> None:
         await work
-        self.changes.ring(owner)
+        self.changes.ring(owner, conversation_id)
 
     async def _delete(self, owner: str, conversation_id: str) -> None:
         await self._store.delete(owner, conversation_id)
         live = self._runs.live_in(conversation_id)
         if live is not None:
             self._runs.stop(live.spec.id)
-        self.changes.ring(owner)
+        self.changes.ring(owner, conversation_id)
 
     async def _show_version(self, owner: str, conversation_id: str, message_id: str) -> Opened:
         async with self._turn(conversation_id):
             leaf = await self._store.newest_leaf(owner, conversation_id, message_id)
             self._check_idle(conversation_id)
             await self._store.set_head(owner, conversation_id, leaf)
-        self.changes.ring(owner)
+        self.changes.ring(owner, conversation_id)
         return await self.open(owner, conversation_id)
 
     async def _retry(self, owner: str, conversation_id: str, message_id: str) -> Opened:
@@ -432,8 +473,6 @@ class ChatService:
         return await self.open(owner, conversation_id)
 
     async def _shown(self, owner: str, begun: Begun, new: tuple[Message, ...]) -> Opened:
-        if new and new[0].parent_id is None:  # the conversation's first question: this is all there is
-            return Opened(begun.conversation, new, {}, begun.run_id)
         return await self._read_back(owner, Opened(begun.conversation, new, {}, begun.run_id, whole=False))
 
     async def _read_back(self, owner: str, known: Opened) -> Opened:

@@ -46,9 +46,11 @@ def build_request(
     model: str,
     system_prompt: str | None,
     files: Mapping[str, bytes] | None = None,
+    blind: bool = False,
 ) -> ModelRequest:
     """Return the request that fills the last answer of `path`; `files` are what its attachments hold, by hash.
 
+    With `blind` the model has refused pictures before: it gets those of the last question alone, to say so again.
     An answer that has text already is to be gone on with: it is sent, followed by `GO_ON`. Earlier answers without a
     word in them (failed, stopped before the first token) say nothing to a model and are left out.
 
@@ -58,7 +60,11 @@ def build_request(
     """
     files = files or {}
     question = next((m.id for m in reversed(path) if m.role == "user"), None)
-    messages = [_told(m, endpoint, files, last=m.id == question) for m in path if m.role == "user" or m.text.strip()]
+    messages = [
+        _told(m, endpoint, files, last=m.id == question, blind=blind)
+        for m in path
+        if m.role == "user" or m.text.strip()
+    ]
     if messages and messages[-1].role == "assistant":
         last = messages[-1]
         messages.append(dataclasses.replace(last, role="user", parts=(TextPart(GO_ON),), status="complete"))
@@ -68,7 +74,7 @@ def build_request(
     )
 
 
-def _told(message: Message, endpoint: Endpoint, files: Mapping[str, bytes], *, last: bool) -> Message:
+def _told(message: Message, endpoint: Endpoint, files: Mapping[str, bytes], *, last: bool, blind: bool) -> Message:
     """Return a message with its files as text, where they are text; pictures stay, with their name before them."""
     if not message.attachments:
         return message
@@ -83,6 +89,8 @@ def _told(message: Message, endpoint: Endpoint, files: Mapping[str, bytes], *, l
                 if last:
                     said = f"{endpoint.name} takes no images. Choose another model, or ask again without the picture."
                     raise _refused(said, "choose_model")
+                parts.append(TextPart(not_shown(part)))
+            case AttachmentPart(is_image=True) if blind and not last:
                 parts.append(TextPart(not_shown(part)))
             case AttachmentPart(is_image=True):
                 parts += [TextPart(pictured(part)), part]

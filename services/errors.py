@@ -26,6 +26,9 @@ FailureKind = Literal[
 NextStep = Literal["add_key", "retry", "choose_model", "shorten", "drop_parameter", "check_endpoint", "none"]
 """What the button beside a failure does. Views map each to one action; `none` shows no button."""
 
+NO_IMAGES = "images"
+"""What stands in `Failure.parameter` when a model takes no pictures."""
+
 _KEY_SHAPES = re.compile(
     r"""(?xi)
     \b(?:sk|rk|pk|gsk|xai|hf|pplx|fw|key|api)[-_][A-Za-z0-9_*\-.]{6,}   # provider prefixes; '*' because some mask half
@@ -65,7 +68,7 @@ class Failure:
     retry_after_s: float | None = None
     """Seconds after which a retry makes sense, where the server said so."""
     parameter: str | None = None
-    """The request field that the endpoint refused; set with the step `drop_parameter`."""
+    """The request field that the endpoint refused, with the step `drop_parameter`; `NO_IMAGES` for pictures."""
     status_code: int | None = None
     request_id: str | None = None
     """The server's own id of the request: what its support asks for."""

@@ -6,6 +6,7 @@ are all folds of the same events.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
@@ -146,6 +147,32 @@ class Numbered:
 
     seq: int
     event: RunEvent
+
+
+def merged(events: Iterable[RunEvent]) -> Iterator[RunEvent]:
+    """Yield the events, those that only add text joined with the next: what came together need not be told in pieces.
+
+    Whatever the events themselves raise comes after what was before it.
+    """
+    held: RunEvent | None = None
+    try:
+        for event in events:
+            match held, event:
+                case TextDelta(text=before), TextDelta(text=text):
+                    held = TextDelta(before + text)
+                case ReasoningDelta(text=before, provider_metadata=None), ReasoningDelta(text=text):
+                    held = ReasoningDelta(before + text, event.provider_metadata)
+                case None, _:
+                    held = event
+                case _:
+                    yield held
+                    held = event
+    except Exception:
+        if held is not None:
+            yield held
+        raise
+    if held is not None:
+        yield held
 
 
 class Reply:

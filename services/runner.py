@@ -131,6 +131,11 @@ class RunManager:
         """Whether the process is about to end, so that no run can begin any more."""
         return self._closing
 
+    @property
+    def busy(self) -> bool:
+        """Whether any run is being worked on."""
+        return bool(self._logs)
+
     def refuse(self) -> None:
         """Take no more runs: the process is about to end."""
         self._closing = True

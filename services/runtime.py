@@ -7,6 +7,7 @@ import contextvars
 import logging
 import os
 import signal
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -182,6 +183,10 @@ def _close_at_sigterm(runtime: Runtime) -> None:
                 await asyncio.sleep(_TELL_S)
         except TimeoutError:
             log.warning("not everything was stored within %s s; the next start marks it as interrupted", _CLOSE_S)
+            # A thread that waits for a database which is gone would keep the process; one that only takes long ends.
+            last = threading.Timer(_CLOSE_S, os._exit, [0])
+            last.daemon = True
+            last.start()
         finally:
             loop.stop()
 

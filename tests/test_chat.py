@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from services.conversation import Options
-from services.errors import InputError, NotFoundError
+from services.errors import InputError, NotFoundError, StorageError
 from services.events import RunEvent, RunFinished, TextDelta
 from services.messages import ErrorPart, TextPart
 from services.providers.base import ModelRequest
@@ -146,7 +146,7 @@ async def test_nothing_is_sent_for_nothing(open_app: OpenRuntime, text: str) -> 
     app = await open_app(ScriptedProvider())
     with pytest.raises(InputError, match="empty"):
         await app.chat.send(OWNER, text)
-    assert await app.chat.conversations(OWNER) == []
+    assert await app.chat.conversations(OWNER) == ()
 
 
 async def test_a_megabyte_goes_through_and_more_is_refused_in_words(open_app: OpenRuntime) -> None:
@@ -236,7 +236,7 @@ async def test_nobody_sees_or_changes_what_is_anothers(open_app: OpenRuntime) ->
             await intrusion
     assert [batch async for batch in app.chat.follow("eve", run_id)] == []
     app.chat.stop("eve", run_id)
-    assert await app.chat.conversations("eve") == []
+    assert await app.chat.conversations("eve") == ()
     gate.set()
     done = await whole_run(app.chat, opened)
     assert (done.path[1].text, done.conversation.title) == ("secret!", "Mine")
@@ -251,7 +251,7 @@ async def test_rename_delete_restore(open_app: OpenRuntime) -> None:
     with pytest.raises(InputError):
         await app.chat.rename(OWNER, here, " \n ")
     await app.chat.delete(OWNER, here)
-    assert await app.chat.conversations(OWNER) == []
+    assert await app.chat.conversations(OWNER) == ()
     with pytest.raises(NotFoundError):
         await app.chat.open(OWNER, here)
     await app.chat.restore(OWNER, here)
@@ -376,7 +376,7 @@ async def test_an_answer_that_was_cut_off_goes_on_in_place(open_app: OpenRuntime
 
 
 async def test_an_answer_that_was_deleted_before_it_was_asked_for_is_stopped(open_app: OpenRuntime) -> None:
-    app = await open_app(ScriptedProvider(answer("Hi")))
+    app = await open_app(ScriptedProvider(answer("Half", reason="length")))
     first = await whole_run(app.chat, await app.chat.send(OWNER, "First"))
     path = app.store.path
 
@@ -385,12 +385,12 @@ async def test_an_answer_that_was_deleted_before_it_was_asked_for_is_stopped(ope
         return await path(owner, conversation_id, *args)
 
     app.store.path = too_late
-    opened = await app.chat.send(OWNER, "Hello", conversation_id=first.conversation.id)
+    opened = await app.chat.go_on(OWNER, first.conversation.id, first.path[1].id)
     async for _ in app.chat.follow(OWNER, opened.run_id or ""):
         pass
     app.store.path = path
     await app.chat.restore(OWNER, opened.conversation.id)
-    assert (await app.chat.open(OWNER, opened.conversation.id)).path[3].status == "stopped"
+    assert (await app.chat.open(OWNER, opened.conversation.id)).path[1].status == "stopped"
 
 
 @pytest.mark.parametrize("what", ["unqueue", "delete", "restore"])
@@ -455,3 +455,65 @@ async def test_a_damaged_line_of_a_run_does_not_stop_the_start(tmp_path: Path) -
         await app.close()
     assert answer.status == "interrupted"
     assert "Kept" in answer.text
+
+
+async def test_who_asks_for_the_list_together_is_given_one_read_of_it(
+    open_app: OpenRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = await open_app(ScriptedProvider(answer("One"), answer("Two")))
+    first = await whole_run(app.chat, await app.chat.send(OWNER, "First"))
+    read, reads = app.store.conversations, 0
+
+    async def counted(*args: object, **more: object) -> object:
+        nonlocal reads
+        reads += 1
+        return await read(*args, **more)
+
+    monkeypatch.setattr(app.store, "conversations", counted)
+    lists = await asyncio.gather(*(app.chat.conversations(OWNER) for _ in range(20)))
+    assert reads == 1
+    assert all(one is lists[0] for one in lists)
+    await asyncio.gather(*(app.chat.conversations(owner, n) for owner in (OWNER, "ben") for n in (1, 2)))
+    assert reads == 5, "another owner's, or one of another length, is another list"
+
+    early = asyncio.create_task(app.chat.conversations(OWNER))
+    await asyncio.sleep(0)
+    await app.chat.rename(OWNER, first.conversation.id, "Renamed")
+    late = await app.chat.conversations(OWNER)
+    assert late[0].title == "Renamed", "a read that began before a change is not for who asks after it"
+    await early
+
+    async def fails(*args: object, **more: object) -> object:
+        await asyncio.sleep(0)
+        raise StorageError("The disk is full.")
+
+    monkeypatch.setattr(app.store, "conversations", fails)
+    told = await asyncio.gather(*(app.chat.conversations(OWNER) for _ in range(3)), return_exceptions=True)
+    assert [type(error) for error in told] == [StorageError] * 3
+    monkeypatch.setattr(app.store, "conversations", read)
+    assert await app.chat.conversations(OWNER) == late, "and the next one who asks is given an answer"
+
+
+async def test_a_question_and_its_request_need_one_read_and_one_write(
+    open_app: OpenRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = ScriptedProvider(answer("One"), answer("Two"), answer("Three"))
+    app = await open_app(provider)
+    first = await whole_run(app.chat, await app.chat.send(OWNER, "First"))
+    here = first.conversation.id
+    await whole_run(app.chat, await app.chat.retry(OWNER, here, first.path[1].id))
+    database, done = app.store._database, []
+    for kind in ("read", "write"):
+        work = getattr(database, kind)
+        monkeypatch.setattr(
+            database, kind, lambda *args, kind=kind, work=work, **more: done.append(kind) or work(*args, **more)
+        )
+    opened = await app.chat.send(OWNER, "Second", conversation_id=here)
+    assert done[:2] == ["read", "write"]
+    assert done.count("read") == 1, "the rest is known; what is written after that is the answer"
+    assert [message.text for message in opened.path] == ["First", "Two", "Second", ""]
+    monkeypatch.undo()
+    shown = await app.chat.open(OWNER, here)
+    assert (opened.path[:3], opened.versions, opened.conversation.id) == (shown.path[:3], shown.versions, here)
+    await whole_run(app.chat, opened)
+    assert [message.text for message in provider.requests[-1].messages] == ["First", "Two", "Second"]

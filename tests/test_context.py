@@ -21,10 +21,12 @@ QUOTED = "Attached file “notes.md” (9 bytes):\n````\n```\nhé\n````\n\n"
 PICTURED = "Attached picture “map.png” (image/png, 3 bytes)\n\n"
 
 
-def request(*path, profile: ProfileName = "generic", files: dict[str, bytes] = FILES) -> ModelRequest:
+def request(
+    *path, profile: ProfileName = "generic", files: dict[str, bytes] = FILES, blind: bool = False
+) -> ModelRequest:
     endpoint = Endpoint(name="there", base_url="http://x/v1", profile=profile)
     messages = [one if not isinstance(one, tuple) else replace(message(*one), id=str(n)) for n, one in enumerate(path)]
-    return build_request(messages, endpoint=endpoint, model="m", system_prompt=None, files=files)
+    return build_request(messages, endpoint=endpoint, model="m", system_prompt=None, files=files, blind=blind)
 
 
 def told(of: ModelRequest) -> list[list[str | Image]]:
@@ -54,6 +56,12 @@ def test_an_endpoint_that_takes_no_pictures_is_not_asked() -> None:
     earlier = request(("user", MAP, "One"), ("assistant", "Yes."), ("user", "Two"), profile="deepseek")
     assert told(earlier)[0] == ["(A file, “map.png”, was attached here. You cannot see it.)\n\nOne"]
     assert told(request(("user", NOTES), profile="deepseek")) == [[QUOTED]]
+
+
+def test_a_model_that_refused_pictures_gets_those_of_the_question_alone() -> None:
+    earlier = request(("user", MAP, "One"), ("assistant",), ("user", "Two"), blind=True)
+    assert told(earlier)[0] == ["(A file, “map.png”, was attached here. You cannot see it.)\n\nOne"]
+    assert Image("data:image/png;base64,YWJj") in told(request(("user", MAP, "One"), ("assistant",), blind=True))[0]
 
 
 def test_a_file_that_is_gone_holds_up_only_the_question_it_came_with() -> None:

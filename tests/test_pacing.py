@@ -7,11 +7,28 @@ import time
 
 import pytest
 
-from services.pacing import LEAST_S, MOST_S, Pace
+from services.pacing import LEAST_S, MOST_S, THIN_S, Pace
 
 
 async def test_rests_are_short_while_there_is_little_to_do() -> None:
     assert Pace().rest_s == LEAST_S
+
+
+async def test_little_is_waited_for_longer_but_never_longer_than_a_busy_loop_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr("services.pacing.asyncio.sleep", sleep)
+    pace = Pace()
+    await pace.rest(thin=True)
+    await pace.rest()
+    pace._late_s = 10.0
+    await pace.rest(thin=True)
+    assert slept == pytest.approx([THIN_S, LEAST_S, MOST_S], abs=0.01)
 
 
 async def test_a_busy_loop_makes_all_rest_longer_and_a_calm_one_shorter_again() -> None:

@@ -56,7 +56,7 @@ class Choir(ScriptedProvider):
 def count_commits(app: Runtime) -> list[str]:
     """Return a list that grows with each transaction that is committed from now on."""
     commits: list[str] = []
-    event.listen(app.store._database.writer.sync_engine, "commit", lambda _: commits.append("commit"))
+    event.listen(app.store._database.writer, "commit", lambda _: commits.append("commit"))
     return commits
 
 

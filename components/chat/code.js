@@ -86,7 +86,26 @@ function codeBlocks(list, log, hold) {
     pre.scrollTop = 0
     log.scrollTop += found
   }, true)
+  // What was written on this page folds as it would have when opened, but not under its reader: once it is out of view.
+  const away = new IntersectionObserver((seen) => {
+    for (const {target: block, isIntersecting} of seen) {
+      if (isIntersecting || block.matches(":focus-within")) { continue }
+      away.unobserve(block)
+      delete block.dataset.streamed
+    }
+  }, {root: log})
+  function written(body) {
+    for (const block of body.querySelectorAll(".code-block[data-lines]")) {
+      block.dataset.streamed = ""
+      away.observe(block)
+    }
+    delete body.dataset.streamed
+  }
   const renumber = () => list.querySelectorAll(".code-block:has(> pre[data-numbers])").forEach(numberLines)
   window.addEventListener("resize", renumber)
-  return () => window.removeEventListener("resize", renumber)
+  function leave() {
+    away.disconnect()
+    window.removeEventListener("resize", renumber)
+  }
+  return {written, leave}
 }

@@ -112,7 +112,7 @@ export function render({model, el}) {
       else { model.send_msg({type: "command", name, argument, conversation: isNew(here) ? null : here}) }
     },
   })
-  const preview = previewing({box, isLost, ask: (msg) => model.send_msg(msg)})
+  const preview = previewing({box, most: model.esm_constants.most_previewed, isLost, ask: (msg) => model.send_msg(msg)})
   frame.before(preview.panel)
   frame.append(commands.panel)
   box.after(preview.toggle)

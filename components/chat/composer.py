@@ -34,7 +34,7 @@ _INERT = "button:not(.sort) { display: none !important; } .sort { pointer-events
 """Nothing is clicked in a preview."""
 
 PREVIEW_CHARS = 50_000
-"""Characters of a draft that are rendered, as in previewing.js."""
+"""Characters of a draft that are rendered."""
 
 PREVIEW_STYLE = (_HERE.parent / "assets" / "markdown.css").read_text("utf-8") + _INERT
 
@@ -69,7 +69,7 @@ class Composer(ScriptComponent):
 
     _esm = joined(_HERE, "kept", "attaching", "recalling", "commands", "previewing", "screen", "composer")
     _stylesheets = [STYLE, *((_HERE / f"{part}.css").read_text("utf-8") for part in ("commands", "previewing"))]  # noqa: RUF012 - Panel's own class attribute
-    _constants: ClassVar[dict[str, Any]] = {"limits": LIMITS}
+    _constants: ClassVar[dict[str, Any]] = {"limits": LIMITS, "most_previewed": PREVIEW_CHARS}
 
     def __init__(
         self,

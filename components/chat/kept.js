@@ -3,20 +3,7 @@
 const MOST_KEPT = 200_000 // characters of a draft that are kept for all visits; a longer one only for this tab's
 const LEFT_MS = 60_000 // after which the outbox of a tab is another one's, where nobody can say whether it lives
 
-// The browser's storage for all tabs and for this one, as far as they may be used.
-const [SHARED, OWN] = ["localStorage", "sessionStorage"].map((name) => {
-  try { return window[name] } catch { return null }
-})
 const randomKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("")
-function put(storage, name, text) {
-  try {
-    if (text) { storage.setItem(name, text) } else { storage.removeItem(name) }
-    return true
-  } catch { return false } // too long, or forbidden
-}
-function read(storage, name) {
-  try { return storage.getItem(name) || "" } catch { return "" }
-}
 
 // Texts, or what is kept as one, by chat: the id of a conversation, "new", or "new:" and a key for one whose first
 // message is on its way.

@@ -65,25 +65,25 @@ function goToPlace(log, list, {m, p, d}) {
   return true
 }
 
+function placesIn(storage) {
+  try { return Object(JSON.parse(read(storage, PLACES))) } catch { return {} } // none, or damaged
+}
+
 // Each tab goes back to where it was itself; a new one to where the last of them was. Nothing kept: at the end.
 function keptPlace(conversation) {
-  for (const name of ["sessionStorage", "localStorage"]) {
-    try {
-      const place = JSON.parse(window[name].getItem(PLACES) || "{}")[conversation]
-      if (place === null || typeof place?.m === "string") { return place }
-    } catch { /* no places then */ }
+  for (const storage of [OWN, SHARED]) {
+    const place = placesIn(storage)[conversation]
+    if (place === null || typeof place?.m === "string") { return place }
   }
   return null
 }
 
 function keepPlace(conversation, place) {
-  for (const name of ["sessionStorage", "localStorage"]) {
-    try {
-      const places = JSON.parse(window[name].getItem(PLACES) || "{}")
-      delete places[conversation] // the last one used stands last
-      places[conversation] = place
-      for (const old of Object.keys(places).slice(0, -KEPT_PLACES)) { delete places[old] }
-      window[name].setItem(PLACES, JSON.stringify(places))
-    } catch { /* no places then */ }
+  for (const storage of [OWN, SHARED]) {
+    const places = placesIn(storage)
+    delete places[conversation] // the last one used stands last
+    places[conversation] = place
+    for (const old of Object.keys(places).slice(0, -KEPT_PLACES)) { delete places[old] }
+    put(storage, PLACES, JSON.stringify(places))
   }
 }

@@ -1,9 +1,9 @@
 // The draft as it will look, in a part of its own above the text box. The server renders it, only while it is open.
 
 const PREVIEW_MS = 300
-const PREVIEW_CHARS = 50_000
 
-function previewing({box, isLost, ask}) {
+// `most` characters of it are asked for.
+function previewing({box, most, isLost, ask}) {
   const body = element("div", {class: "markdown", dir: "auto"})
   const note = element("p", {role: "status", hidden: ""})
   const inside = element("div")
@@ -15,7 +15,7 @@ function previewing({box, isLost, ask}) {
   // Styles of rendered text stay in there, and those of the text box outside; they come with the first preview.
   const style = element("style")
   inside.attachShadow({mode: "open"}).append(style, body)
-  const text = () => box.value.slice(0, PREVIEW_CHARS)
+  const text = () => box.value.slice(0, most)
   let asked = null // the text that was asked for last
   let number = 0
   let onItsWay = false
@@ -70,8 +70,7 @@ function previewing({box, isLost, ask}) {
       if (html === null) {
         explain("The preview could not be made. Your text is as it was; type on, or send it.")
       } else {
-        const most = PREVIEW_CHARS.toLocaleString("en")
-        explain(box.value.length > PREVIEW_CHARS ? `The first ${most} characters:` : "")
+        explain(box.value.length > most ? `The first ${most.toLocaleString("en")} characters:` : "")
         body.innerHTML = html
         for (const table of body.querySelectorAll(".table-scroll")) { // landmarks are for what was said
           table.removeAttribute("role")

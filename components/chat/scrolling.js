@@ -18,8 +18,7 @@ function scrolling({log, list, older, room, jump, ask}) {
   let asking = false
   let kept = ""
   let keeping = null
-  let pinning = false
-  try { pinning = localStorage.getItem(PIN) === "1" } catch { /* not remembered then */ }
+  let pinning = read(SHARED, PIN) === "1"
 
   const left = () => log.scrollHeight - log.scrollTop - log.clientHeight - room.offsetHeight
   const atEnd = () => left() < 24
@@ -170,7 +169,7 @@ function scrolling({log, list, older, room, jump, ask}) {
     get pinning() { return pinning },
     choose(on) {
       pinning = on
-      try { localStorage.setItem(PIN, on ? "1" : "0") } catch { /* not remembered then */ }
+      put(SHARED, PIN, on ? "1" : "0")
     },
     // Show a message, or a heading in one, at the top.
     show(node) {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from components.chat.views import answer_html
 from components.state import Delta
 from services.render import MarkdownStream
 
@@ -18,9 +20,13 @@ class StreamingMarkdown:
         self._tail = ""
         self._thought_s = 0.0
         self._named = False
+        self.finished = False
 
-    def paint(self, delta: Delta) -> list[Any]:
-        """Take a delta in and return what the page has to do: ["live", id, kept, tail, blocks, kept, more].
+    def paint(self, delta: Delta) -> Iterator[list[Any]]:
+        """Take a delta in and yield what the page has to do: ["live", id, kept, tail, blocks, kept, more].
+
+        Before that comes an empty list wherever others may have their turn: a paint is cut into steps of some
+        milliseconds. Nothing else may be painted before its end.
 
         The id comes with the first paint; 0 is for the same message as before.
         The tail's HTML is what it was, up to `kept`, and then `tail`; None leaves it. `blocks` are finished, and come
@@ -36,19 +42,35 @@ class StreamingMarkdown:
         if delta.reasoning:
             more["r"] = delta.reasoning
         if not delta.text:
-            return ["live", self._id(), 0, None, "", 0, more]
+            yield ["live", self._id(), 0, None, "", 0, more]
+            return
         self._fed.append(delta.text)
         self._stream.feed(delta.text)
-        paint = self._stream.paint()
-        return self._message(paint.frozen, paint.tail, more)
+        for paint in self._stream.painting():
+            yield self._message(paint.frozen, paint.tail, more) if paint else []
 
-    def finish(self, text: str) -> tuple[list[Any], bool]:
-        """Return the last paint, and whether the page then shows `text`, the whole answer, as a fresh render would.
+    def finish(self) -> Iterator[list[Any]]:
+        """Yield the last paint, in steps as well; nothing may be painted after it."""
+        self.finished = True
+        for paint in self._stream.finishing():
+            yield self._message(paint.frozen, "", {}) if paint else []
+
+    @property
+    def text(self) -> str:
+        """What was painted."""
+        return "".join(self._fed)
+
+    @property
+    def defines(self) -> bool:
+        """Whether links are defined in it: its end may have changed its beginning."""
+        return self._stream.defined
+
+    def shows(self, text: str) -> bool:
+        """Return whether a page that was given the last paint shows `text`, the whole answer, as a fresh render would.
 
         It does not when a run ended before anybody could follow it, or when the text's end changed its beginning.
         """
-        paint = self._stream.finish()
-        return self._message(paint.frozen, "", {}), not paint.changed and "".join(self._fed) == text
+        return self.text == text and (not self.defines or self._stream.shown == answer_html(text))
 
     def _id(self) -> str | int:
         named, self._named = self._named, True

@@ -106,14 +106,15 @@ export function render({model, el, view}) {
     entry.view = view
     node.className = `message ${view.role}`
     node.dataset.status = view.status
-    // What was written on this page is never folded under its reader.
+    // What is written on this page is not folded under its reader.
     if (view.status === "streaming") { entry.body.dataset.streamed = "" }
     // `html` is absent when what is on the page is already right, as after the last paint of a reply:
     // a selection in it then survives its end.
     if (view.html !== undefined && view.html !== entry.html) {
       entry.body.innerHTML = entry.html = view.html
       entry.tail = null
-      entry.tailHtml = entry.blocks = ""
+      entry.tailHtml = ""
+      entry.blocks = []
       drawing.look(entry.body)
     }
     if (view.reasoning !== undefined) {
@@ -121,6 +122,7 @@ export function render({model, el, view}) {
       if (view.status !== "streaming") { showThought(entry, view.thought_s) }
     }
     if (was === "streaming" && view.status !== "streaming") {
+      code.written(entry.body)
       voice.ended(view.status === "complete" ? "The answer is complete." : "The answer has ended.")
     }
     if (view.files && !entry.files) {
@@ -183,7 +185,7 @@ export function render({model, el, view}) {
     // To jump by; without text of its own, which would be part of the message's.
     const heading = element("h2", {class: "unseen", "aria-label": name})
     const node = element("article", {"aria-label": name, "data-message-id": view.id}, heading, body, foot)
-    const entry = {node, body, foot, view: null, html: null, blocks: "", tail: null, tailHtml: "", reasoning: null}
+    const entry = {node, body, foot, view: null, html: null, blocks: [], tail: null, tailHtml: "", reasoning: null}
     articles.set(view.id, entry)
     fill(entry, view)
     return entry
@@ -263,27 +265,48 @@ export function render({model, el, view}) {
       unpainted.add(entry)
       paint()
     } else {
-      if (!unpainted.size) { requestAnimationFrame(paint) }
+      if (!unpainted.size) { requestAnimationFrame(goOn) }
       unpainted.add(entry)
     }
   }
+  // Much at once is laid out over several frames; what the server says next waits for the last of them.
+  const FRAME_HTML = 24000 // characters of finished blocks
+  const waiting = []
   function paint() {
+    let left = document.hidden ? Infinity : FRAME_HTML
     for (const entry of unpainted) {
       if (!entry.tail) {
         entry.tail = element("div", {class: "tail"})
         entry.body.append(entry.tail)
       }
-      if (entry.blocks) {
-        const last = entry.tail.previousElementSibling
-        entry.tail.insertAdjacentHTML("beforebegin", entry.blocks)
-        entry.blocks = ""
+      unpainted.delete(entry)
+      const last = entry.tail.previousElementSibling
+      let now = ""
+      while (entry.blocks.length && (!now || now.length + entry.blocks[0].length <= left)) { now += entry.blocks.shift() }
+      if (now) {
+        left -= now.length
+        entry.tail.insertAdjacentHTML("beforebegin", now)
         voice.painted(entry.view.id, last, entry.tail, entry.body)
         drawing.look(entry.body)
       }
+      if (entry.blocks.length) {
+        entry.tail.replaceChildren() // its place is behind what is still to come
+        unpainted.add(entry)
+        requestAnimationFrame(goOn)
+        return
+      }
       entry.tail.innerHTML = entry.tailHtml
     }
-    unpainted.clear()
   }
+  function goOn() {
+    try {
+      paint()
+      while (waiting.length && !behind()) { handle(waiting.shift()) }
+    } finally { // what fails must not keep what comes after it
+      if (waiting.length && !document.hidden) { requestAnimationFrame(goOn) }
+    }
+  }
+  const behind = () => [...unpainted].some(({blocks}) => blocks.length > 1)
 
   const handlers = {
     show(msg) {
@@ -315,7 +338,7 @@ export function render({model, el, view}) {
       if (r) { showReasoning(entry, r, true) }
       if (thought !== undefined) { showThought(entry, thought) }
       entry.html = null
-      if (blocks || held) { entry.blocks += entry.tailHtml.slice(0, held) + blocks }
+      if (blocks || held) { entry.blocks.push(entry.tailHtml.slice(0, held) + blocks) }
       if (tail !== null) {
         entry.tailHtml = entry.tailHtml.slice(0, kept) + tail
         paintSoon(entry)
@@ -341,7 +364,6 @@ export function render({model, el, view}) {
       showBanner()
     },
     activity({text}) { activity.textContent = text },
-    pong() {},
     copied({id, text}) {
       const resolve = copies.get(id)
       copies.delete(id)
@@ -367,13 +389,18 @@ export function render({model, el, view}) {
   }
   model.on("msg:custom", (msg) => {
     hear()
+    if (msg.type === "pong") { return }
+    if (waiting.length || (!Array.isArray(msg) && behind())) { waiting.push(msg) } else { handle(msg) }
+    if (waiting.length && document.hidden) { goOn() }
+  })
+  function handle(msg) {
     if (Array.isArray(msg)) {
       handlers.live(...msg.slice(1))
     } else {
       paint() // nothing else finds the page as it was
       handlers[msg.type](msg)
     }
-  })
+  }
 
   // --- the line to the server --------------------------------------------------------------------------------------
   const PING_MS = 1000
@@ -439,7 +466,7 @@ export function render({model, el, view}) {
     if (picture && /^https?:/.test(picture.dataset.src)) { window.open(picture.dataset.src, "_blank", "noopener,noreferrer") }
   })
   const drawing = diagrams({list, log, frame, files: model.esm_constants.diagrams, isDark: () => model.dark})
-  const leaveCode = codeBlocks(list, log, () => scroll.follow(false))
+  const code = codeBlocks(list, log, () => scroll.follow(false))
   tables(list, (text) => voice.now(text))
 
   const back = () => model.send_msg({type: "open", id: new URL(location.href).searchParams.get("c"), back: ++asked})
@@ -459,7 +486,7 @@ export function render({model, el, view}) {
     document.removeEventListener("panelist:command", obey)
     scroll.end()
     voice.end()
-    leaveCode()
+    code.leave()
     drawing.leave()
     timers.forEach(clearInterval)
     window.removeEventListener("popstate", back)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -88,6 +88,7 @@ class Transcript(ScriptComponent):
         self._sent: dict[str, tuple[Message, Versions | None]] = {}
         self._first = 0  # index in the path of the first message that is on the page
         self._reply: StreamingMarkdown | None = None
+        self._paint: Iterator[list[Any]] = iter(())  # that which is under way, in steps
         self._earlier = ""
         state.param.watch(self._on_path, ["path", "versions", "first_run"])
         state.param.watch(self._on_address, "conversation")
@@ -96,6 +97,7 @@ class Transcript(ScriptComponent):
         state.param.watch(self._on_notice, "notice", onlychanged=False)
         state.param.watch(self._on_trouble, ["trouble", "ending"])
         state.prepare = self._prepare
+        state.drain = self._drain
 
     def _tell(self, message: dict[str, Any] | list[Any]) -> None:
         if self._ready and isinstance(message, list):
@@ -117,6 +119,7 @@ class Transcript(ScriptComponent):
         self._shown = self._state.conversation.id if self._state.conversation else None
         self._sent = {}
         self._reply = None
+        self._paint = iter(())
         self._first = max(0, len(self._state.path) - WINDOW)
         self._patch("show")
 
@@ -150,23 +153,54 @@ class Transcript(ScriptComponent):
             }
         )
         if self._reply is not None and self._earlier:
-            self._tell(self._reply.paint(Delta(self._reply.message_id, "", self._earlier)))
+            self._begin(self._reply.paint(Delta(self._reply.message_id, "", self._earlier)))
 
     def _view(self, message: Message, versions: Versions | None) -> dict[str, Any]:
         reply = self._reply
         if reply is not None and reply.message_id == message.id and message.status != "streaming":
             self._reply = None
-            last, right = reply.finish(message.text)
-            self._tell(last)
+            if not reply.finished:
+                self._begin(reply.finish())
+            self._end()
             self._tell({"type": "settle", "id": message.id})
-            return message_view(message, versions, painted=right)
+            return message_view(message, versions, painted=reply.shows(message.text))
         view = message_view(message, versions, painted=message.status == "streaming")
         if message.status == "streaming":
             # A run is followed from its first word; what an earlier one wrote into this message comes before it.
             view["html"] = ""
             self._reply = StreamingMarkdown(message.id)
+            self._paint = iter(())
             self._earlier = message.text
         return view
+
+    def _begin(self, paint: Iterator[list[Any]]) -> None:
+        """Do the first step of a paint, which mostly is the only one; `_drain` does the others."""
+        self._end()
+        self._paint = paint
+        self._step()
+
+    def _step(self) -> bool:
+        """Do one step of the paint that is under way; say whether there was any."""
+        done = next(self._paint, None)
+        if done:
+            self._tell(done)
+        return done is not None
+
+    def _end(self) -> None:
+        while self._step():
+            pass
+
+    async def _drain(self, *, final: bool = False) -> None:
+        """End the paint that is under way, others having their turn between its steps; with `final` the last one."""
+        await asyncio.sleep(0)  # to paint all that a page missed which comes late would hold up the others
+        for _ in iter(self._step, False):
+            await asyncio.sleep(0)
+        reply = self._reply
+        if final and reply is not None and not reply.finished:
+            self._begin(reply.finish())
+            await self._drain()
+            if reply.defines:
+                await asyncio.to_thread(answer_html, reply.text)
 
     def _on_address(self, *_: object, **more: int) -> None:
         here = self._state.conversation
@@ -174,8 +208,10 @@ class Transcript(ScriptComponent):
 
     def _on_delta(self, event: param.parameterized.Event) -> None:
         reply = self._reply
-        if event.new is not None and reply is not None and reply.message_id == event.new.message_id:
-            self._tell(reply.paint(event.new))
+        if reply is None or reply.finished or event.new is None:
+            return
+        if reply.message_id == event.new.message_id:
+            self._begin(reply.paint(event.new))
 
     def _on_notice(self, event: param.parameterized.Event) -> None:
         if event.new is not None:

@@ -9,6 +9,8 @@ function group(time) {
   return time >= midnight - 30 * DAY ? "Last 30 days" : "Older"
 }
 
+let rows = null // what came last, also for a view that is made again; the model has what the page began with
+
 export function render({model, el}) {
   const host = el.getRootNode().host
   const list = element("div", {class: "rows"})
@@ -16,6 +18,8 @@ export function render({model, el}) {
   const end = element("div", {class: "end"})
   const nav = element("nav", {"aria-label": "Conversations"}, list, end)
   el.replaceChildren(element("div", {class: "sidebar"}, fresh, nav))
+  rows ||= {items: JSON.parse(model.items), current: model.current}
+  let {items, current} = rows
   let renaming = null
   const narrow = () => window.innerWidth < 600
   // The text box goes there at once and takes the page along.
@@ -38,7 +42,7 @@ export function render({model, el}) {
       open(id)
     }}, title)
     link.dir = "auto"
-    if (id === model.current) { link.setAttribute("aria-current", "page") }
+    if (id === current) { link.setAttribute("aria-current", "page") }
     const rename = () => { renaming = id; draw() }
     const remove = () => model.send_msg({type: "delete", id})
     link.addEventListener("keydown", (event) => {
@@ -89,10 +93,10 @@ export function render({model, el}) {
     const nodes = new Map()
     const put = (key, looks, build) => nodes.set(key, place(key, looks, build))
     let name = null
-    for (const item of model.items) {
+    for (const item of items) {
       const heading = group(item.time)
       if (heading !== name) { put(name = heading, "", () => element("h2", {}, heading)) }
-      const looks = renaming === item.id ? "editor" : JSON.stringify([item.title, item.id === model.current])
+      const looks = renaming === item.id ? "editor" : JSON.stringify([item.title, item.id === current])
       put(item.id, looks, () => row(item))
     }
     if (!nodes.size) { put("none", "", () => element("p", {class: "none"}, "Your conversations appear here.")) }
@@ -114,8 +118,8 @@ export function render({model, el}) {
   model.on("remove", () => near.disconnect())
   let asked = 0
   function more() {
-    if (asked === model.items.length) { return } // asked already, and there was nothing more
-    asked = model.items.length
+    if (asked === items.length) { return } // asked already, and there was nothing more
+    asked = items.length
     model.send_msg({type: "more"})
   }
   const links = () => [...list.querySelectorAll("a")]
@@ -134,10 +138,15 @@ export function render({model, el}) {
     all[Math.max(0, Math.min(to, all.length - 1))].focus()
   })
 
-  model.on("items", draw)
-  model.on("current", draw)
+  model.on("msg:custom", (said) => {
+    if (said[0] !== "rows") { return }
+    rows = {items: JSON.parse(said[1]), current: said[2]};
+    ({items, current} = rows)
+    draw()
+  })
   const theme = () => { host.dataset.theme = model.dark ? "dark" : "light" }
   model.on("dark", theme)
   theme()
   draw()
+  setTimeout(() => model.send_msg({type: "ready"})) // Bokeh would send this component's entire state along
 }

@@ -29,8 +29,10 @@ class ModelPicker(Viewer):
             case_sensitive=False,
             size="small",
             sizing_mode="stretch_width",
+            max_width=400,
+            align="center",
             placeholder="Type a model's name",
-            margin=0,
+            margin=(0, 0, 0, 16),
             sx={"& .MuiInputBase-input": {"color": "var(--panelist-text) !important"}},
         )
         self._input.param.watch(self._on_value, "value")

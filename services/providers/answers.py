@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from services.errors import ModelError
-from services.events import RunEvent
+from services.events import RunEvent, merged
 from services.messages import clean_text
 from services.providers.accumulator import Accumulator
 from services.providers.dialects import is_error, parse_body
@@ -46,9 +46,8 @@ async def read_answer(
     ended = False
     tail_ends: float | None = None
     while not acc.done and not ended:
-        for said in decoder.feed(data):
-            for event in acc.feed(said.data, said.event):
-                yield event
+        for event in merged(event for said in decoder.feed(data) for event in acc.feed(said.data, said.event)):
+            yield event
         if not acc.done:
             tail_ends = _tail_end(acc, tail_ends, tail_timeout_s)
             try:

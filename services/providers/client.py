@@ -36,6 +36,8 @@ _LIST_TIMEOUT_S = 10.0
 _MAX_ERROR_BYTES = 64 * 1024
 _LARGE_PIECE = 8 * 1024
 """So much in one rest says that the model is faster than anybody can read, and nothing is gained by waiting."""
+_THIN_PIECE = 1024
+"""Up to five tokens, as most servers wrap them."""
 _SENT_PIECE = 64 * 1024
 _MOST_TAKEN = 64 * 1024
 """Bytes that wait to be read; a server that is faster than that has to wait itself."""
@@ -122,7 +124,7 @@ class _Flow:
                 if piece:
                     yield piece
                     if self.began and len(piece) < _LARGE_PIECE and not taking.done():
-                        await self._pace.rest()
+                        await self._pace.rest(thin=len(piece) < _THIN_PIECE)
             await taking
         finally:
             taking.cancel()

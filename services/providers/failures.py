@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from services.endpoints import Endpoint
-from services.errors import Failure, FailureKind, NextStep, mask_keys
+from services.errors import NO_IMAGES, Failure, FailureKind, NextStep, mask_keys
 from services.providers.dialects import Said, read_error, status_in_words
 from services.providers.waits import retry_after_s
 
@@ -102,6 +102,7 @@ def classify_status(asked: Asked, status: int, body: object, headers: Mapping[st
             f"{what} takes no images. Choose another model, or ask again without the picture.",
             "choose_model",
         )
+        parameter = NO_IMAGES
     return Failure(
         kind=kind,
         message=message,

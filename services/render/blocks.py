@@ -18,14 +18,19 @@ _log = logging.getLogger(__name__)
 
 MAX_BLOCK_PRICE = 20_000
 """A block dearer than this (µs), and 0.3 for each of its characters, is shown as escaped text."""
+MAX_BLOCK_CHARS, MAX_CODE_LINES = 32_000, 20_000
+"""So is a block, other than one of code, that is longer than the first (characters), and code of more lines."""
 FENCE = re.compile(r"(?:[ \t]*\n)*( {0,3})(`{3,}(?=[^`\n]*\n)|~{3,})([^\n]*)\n")
 """The first line of a code block, and blank lines before it; groups: its indent, its marker, its info."""
-_MARKERS = re.compile(r"(?:[ \t]+|>|[-+*](?=[ \t])|\d{1,9}[.)](?=[ \t]))*")
-"""What a line of nested lists and quotes begins with."""
+_MARKERS = re.compile(r"(?:[ \t]+|>|[-+*:](?=[ \t])|\d{1,9}[.)](?=[ \t]))*")
+"""What a line of nested lists, definitions and quotes begins with."""
+_AUTOLINK = re.compile(r"<[A-Za-z][^<>\s]{0,40}[:@]")
 PRICES = {
     "[": 14,
     "![": 18,
+    "](": 20,
     "]": 3,
+    "!": 4,
     "*": 6,
     "_": 5,
     "`": 5,
@@ -67,6 +72,12 @@ class Block:
         return MAX_BLOCK_PRICE + 0.3 * len(self.source)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it is shown as escaped text: it is too dear, too long, or deeper than the parser goes."""
+        too_long = len(self.source) > MAX_BLOCK_CHARS and self.tokens[0].type != "fence"
+        return too_long or self.is_cut or self.price > self.max_price
+
+    @property
     def is_cut(self) -> bool:
         """Whether the parser reached its nesting limit in it: it drops what is deeper without a word."""
         deepest = MD.options.maxNesting - 1
@@ -77,16 +88,18 @@ def affordable(source: str, limit: float) -> tuple[int, float]:
     """Return how many characters of `source`, in whole lines, the block parser gets for `limit` µs, and their price.
 
     Deep nesting and wide tables make each line dearer. The price only grows with each line, so a text that is cut
-    elsewhere is not priced otherwise.
+    elsewhere is not priced otherwise. A line that is longer than any block may be is never afforded.
     """
     end, total, depth, pipes = 0, 0.0, 0, 0
     while end < len(source):
         stop = source.find("\n", end) + 1 or len(source)
+        if stop - end > MAX_BLOCK_CHARS:
+            break
         prefix = _MARKERS.match(source, end, min(stop, end + 200))
         marks = prefix.group() if prefix else ""
         depth = max(depth, min(10, len(marks) - marks.count(" ") - marks.count("\t")))
         pipes = max(pipes, source.count("|", end, stop))
-        total += 12 + 4 * depth + min(len(marks), 20) + 12 * pipes
+        total += 12 + 0.1 * (stop - end) + 4 * depth + min(len(marks), 20) + 12 * pipes
         if total > limit and end:
             return end, total
         end = stop
@@ -97,7 +110,8 @@ def price_of(source: str) -> float:
     """Return the estimated µs of rendering one block, the colours of code aside."""
     if FENCE.match(source):
         return 40 + len(source) * 0.1
-    return 20 + affordable(source, float("inf"))[1] + sum(source.count(mark) * cost for mark, cost in PRICES.items())
+    marks = sum(source.count(mark) * cost for mark, cost in PRICES.items())
+    return 20 + affordable(source, float("inf"))[1] + marks + 40 * len(_AUTOLINK.findall(source))
 
 
 def split(source: str, env: dict[str, Any]) -> list[Block]:
@@ -122,7 +136,7 @@ def split(source: str, env: dict[str, Any]) -> list[Block]:
 
 def block_html(block: Block, env: dict[str, Any]) -> str:
     """Return the block's HTML; escaped text when it is too dear, too deep, or more than the parser can take."""
-    if block.is_cut or block.price > block.max_price:
+    if block.is_plain:
         return plain(block.source)
     state = StateCore("", MD, env, block.tokens)
     env["block_tex"] = 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 import html
 import re
 import time
-from functools import lru_cache
+from collections.abc import Iterator
 from itertools import groupby
+from threading import Lock
 from typing import Any
 
 from pygments.lexers import get_lexer_by_name
@@ -16,6 +17,12 @@ from services.messages import clean_text
 
 MAX_CODE, _MAX_CODE_LINE, _MAX_LEX_S = 12_000, 500, 0.15
 """Code longer or wider than this (characters), or that keeps the lexer busy for longer (s), is not coloured."""
+_lock = Lock()
+_known: dict[tuple[str, str], str] = {}
+"""What was coloured last: several tabs show the same code."""
+_MOST_KNOWN = 128
+_STEP_TOKENS = 250
+"""Runs of one colour after which others have their turn."""
 LONG = 30
 """A block of code with more lines is folded by the page."""
 _NUMBERED, _WIDE = 3, 40
@@ -85,21 +92,49 @@ def _css_class(token: tuple[Any, str]) -> str:
     return "" if token[0] in _UNCOLOURED else str(STANDARD_TYPES.get(token[0], ""))
 
 
-@lru_cache(maxsize=128)
 def highlight(code: str, language: str) -> str:
     """Return `code` as HTML with Pygments' classes; plain when the language is unknown or colouring costs too much."""
+    *_, coloured = colouring(code, language)
+    return coloured
+
+
+def colouring(code: str, language: str) -> Iterator[str]:
+    """Do what `highlight` does in steps of some milliseconds, each of which yields nothing but the last, the HTML."""
+    key = (language.lower(), code)
+    with _lock:  # threads render, too
+        if found := _known.pop(key, ""):
+            _known[key] = found  # now the newest
+    if found:
+        yield found
+        return
+    for coloured in _colouring(code, language.lower()):
+        yield coloured
+    with _lock:
+        _known[key] = coloured
+        if len(_known) > _MOST_KNOWN:
+            del _known[next(iter(_known))]
+
+
+def _colouring(code: str, language: str) -> Iterator[str]:
     longest = max(map(len, code.split("\n")))
     if language not in LANGUAGES or len(code) > MAX_CODE or longest > _MAX_CODE_LINE or _DEAD_CODE.search(code):
-        return html.escape(code)
+        yield html.escape(code)
+        return
     out: list[str] = []
-    stop = time.thread_time() + _MAX_LEX_S
+    spent = 0.0
+    began = time.thread_time()
     try:
         tokens = get_lexer_by_name(language, stripnl=False, ensurenl=False).get_tokens(code)
-        for css, group in groupby(tokens, _css_class):
+        for number, (css, group) in enumerate(groupby(tokens, _css_class)):
             text = html.escape("".join(value for _, value in group))
             out.append(f'<span class="{css}">{text}</span>' if css else text)
-            if time.thread_time() > stop:
-                return html.escape(code)
+            if spent + time.thread_time() - began > _MAX_LEX_S:
+                yield html.escape(code)
+                return
+            if number % _STEP_TOKENS == _STEP_TOKENS - 1:
+                spent += time.thread_time() - began
+                yield ""
+                began = time.thread_time()
     except (ValueError, RecursionError):
-        return html.escape(code)
-    return "".join(out)
+        out = [html.escape(code)]
+    yield "".join(out)

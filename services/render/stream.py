@@ -11,21 +11,33 @@ from math import inf
 from typing import Any
 
 from services.messages import clean_text
-from services.render.blocks import FENCE, MAX_BLOCK_PRICE, Block, affordable, block_html, price_of, split
+from services.render.blocks import (
+    FENCE,
+    MAX_BLOCK_CHARS,
+    MAX_CODE_LINES,
+    Block,
+    affordable,
+    block_html,
+    price_of,
+    split,
+)
 from services.render.calm import calm, completed, is_right, open_fence, spliced, without_half_line
-from services.render.code import MAX_COLOURED, plain
+from services.render.code import MAX_COLOURED, colouring, plain
 from services.render.parts import Rest, first_cut, rest_after
+from services.render.tokens import language_of
 
 MAX_CHARS = 200_000
 """Blocks that begin after this many characters of a text are shown as escaped text."""
-_SAVINGS, _RATE = 30_000, 2.0
-"""A text may cost `_SAVINGS` µs plus `_RATE` µs for each character; prose costs 0.5, dense lists 2, bombs 4 to 30."""
-_FIRST_WINDOW = 4_000
-"""µs of source that is given to the block parser at first; five times more when no block ends in it."""
+_SAVINGS, _RATE = 30_000, 2.5
+"""A text may cost `_SAVINGS` µs plus `_RATE` µs for each character; prose costs 0.6, dense lists 2, bombs 4 to 30."""
+_FIRST_WINDOW, _LAST_WINDOW = 4_000, 12_000
+"""µs of source that is given to the block parser at first, and when no block ends in that."""
 _REPAINT_FREE, _REPAINT_SHARE = 4_000, 32
 """A tail dearer than the first (µs) is parsed again only after one more character per so many µs of its price."""
 DEFINITION_PRICE = 60
 """µs that a link definition costs."""
+STEP_PRICE = 5_000
+"""µs after which others have their turn; what is begun, a block or the parsing of a window, is ended first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +61,8 @@ class MarkdownStream:
         self.parsed = 0
         """Characters given to the parser so far: the work done."""
         self._references = {} if references is None else references
-        self._defined = False
+        self.defined = False
+        """Whether links are defined in it, which may have been used before."""
         self._dry = dry
         self._coloured = self._tex = 0
         self._source: list[str] = []
@@ -57,7 +70,7 @@ class MarkdownStream:
         self._cut = self._return = ""
         self._open = ""
         self._offset = 0
-        self._spent = 0.0
+        self._spent = self._busy = 0.0
         self._overflow = False
         self._rest: Rest | None = None  # of a block that was cut, with which the open source begins
         self._scanned = 0
@@ -72,19 +85,52 @@ class MarkdownStream:
 
     def paint(self) -> Paint:
         """Return what is new. Costs as much as the unfinished block does, less when that one is large."""
+        *_, paint = self.painting()
+        assert paint is not None
+        return paint
+
+    def painting(self) -> Iterator[Paint | None]:
+        """Do what `paint` does in steps of some milliseconds, each of which yields nothing but the last, the paint.
+
+        Nothing may be fed before the last one.
+        """
         grown = len(self._open) - self._tail_end
         if self._tail_price > _REPAINT_FREE and 0 <= grown < self._tail_price / _REPAINT_SHARE:
-            return Paint("", spliced(self._tail, html.escape(self._open[self._tail_end :])))
-        frozen = "".join(self._close(final=False))
-        self._frozen.append(frozen)
-        return Paint(frozen, self._paint_tail())
+            yield Paint("", spliced(self._tail, html.escape(self._open[self._tail_end :])))
+            return
+        pieces: list[str] = []
+        self._busy = 0.0
+        for piece in self._close(final=False):
+            pieces.append(piece)
+            if not piece:
+                yield None
+        self._frozen += pieces
+        for _ in self._paint_tail():
+            yield None
+        yield Paint("".join(pieces), self._tail)
 
     def finish(self) -> Paint:
         """Return the last paint. Nothing may be fed afterwards."""
-        frozen = "".join(self.close())
-        shown = "".join([*self._frozen, frozen])
-        whole = render_markdown("".join(self._source)) if self._defined else shown
-        return Paint(frozen, "", whole, whole != shown)
+        *_, paint = self.finishing()
+        assert paint is not None
+        whole = render_markdown("".join(self._source)) if self.defined else self.shown
+        return Paint(paint.frozen, "", whole, whole != self.shown)
+
+    def finishing(self) -> Iterator[Paint | None]:
+        """Do what `finish` does in steps, without looking whether the end of the text has changed its beginning."""
+        pieces: list[str] = []
+        self._busy = 0.0
+        for piece in self.close():
+            pieces.append(piece)
+            if not piece:
+                yield None
+        self._frozen += pieces
+        yield Paint("".join(pieces), "")
+
+    @property
+    def shown(self) -> str:
+        """The HTML of all blocks that are finished."""
+        return "".join(self._frozen)
 
     def close(self) -> Iterator[str]:
         """Yield the HTML of all that is left, in pieces between which others may have their turn."""
@@ -106,51 +152,65 @@ class MarkdownStream:
         """Yield the HTML of the blocks that end in the open source, piece by piece, and take them out of it."""
         limit = float(_FIRST_WINDOW)
         while self._open and not self._overflow:
-            end, last = self._window(limit, final=final)
+            end, last, price = self._window(limit, final=final)
             if not end:
                 break
+            yield from self._turn(price)
             blocks, env = self._parse(self._open[:end])
             done = blocks if last else [block for block in blocks[:-1] if block.lines <= env["undecided"]]
             if cut := first_cut(done or blocks[:1], env["undecided"]):
+                yield from self._turn(price)
                 done, env = self._parse(self._open[: cut.end])
             if done:
-                limit = _FIRST_WINDOW
-                yield self._freeze(done, env)
+                limit = float(_FIRST_WINDOW)
+                yield from self._freeze(done, env)
                 if cut and not self._overflow:
                     self._open, self._offset = cut.head + self._open, self._offset - len(cut.head)
                     self._rest = rest_after(done[-1])
             elif self._take_definitions(blocks, env):
-                limit = _FIRST_WINDOW
+                limit = float(_FIRST_WINDOW)
             elif last or (not final and end == self._open.rfind("\n") + 1):
                 if final:  # nothing but blank lines and link definitions is left
                     self._open = ""
                 return
-            elif limit >= MAX_BLOCK_PRICE:
+            elif limit == _LAST_WINDOW:
                 self._overflow = True
             else:
-                limit *= 5
+                limit = _LAST_WINDOW
         if final and (rest := self._open.lstrip("\n")):
+            self._open = ""
             yield plain(rest)
 
-    def _window(self, limit: float, *, final: bool) -> tuple[int, bool]:
-        """Return how much of the open source to parse next, and whether no block of it can go on after that.
+    def _turn(self, price: float) -> Iterator[str]:
+        """Note work of so many µs that comes next; yield nothing where others have their turn before it."""
+        if self._busy > 0 and self._busy + price > STEP_PRICE:
+            self._busy = 0.0
+            yield ""
+        self._busy += price
+
+    def _window(self, limit: float, *, final: bool) -> tuple[int, bool, float]:
+        """Return how much of the open source to parse next, whether no block of it can go on after that, its price.
 
         A code block at the start is looked through for its end alone: it may be long, and it is cheap.
         """
         self._overflow = self._offset >= MAX_CHARS
         if self._overflow:
-            return 0, False
+            return 0, False, 0.0
         fence = FENCE.match(self._open)
         if fence is None:
             whole = len(self._open) if final else self._open.rfind("\n") + 1
-            end = affordable(self._open[:whole], limit)[0]
-            return end, final and end == whole
+            end, price = affordable(self._open[:whole], limit)
+            self._overflow = whole > 0 and not end
+            return end, final and end == whole, price
         closing = re.compile(rf"^ {{0,3}}{fence[2][0]}{{{len(fence[2])},}}[ \t]*\n", re.M)
         found = closing.search(self._open, max(fence.end(), self._scanned))
         self._scanned = 0 if found else self._open.rfind("\n") + 1
+        if self._open.count("\n", 0, found.end() if found else None) > MAX_CODE_LINES:
+            self._overflow = True
+            return 0, False, 0.0
         if found:
-            return found.end(), True
-        return (len(self._open) if final else 0), final
+            return found.end(), True, 0.0
+        return (len(self._open) if final else 0), final, 0.0
 
     def _parse(self, source: str) -> tuple[list[Block], dict[str, Any]]:
         self.parsed += len(source)
@@ -159,12 +219,11 @@ class MarkdownStream:
         blocks = split(source, env)
         if self._rest is not None:
             self._rest.mark(blocks)
-        self._defined = self._defined or bool(env["references"])
+        self.defined = self.defined or bool(env["references"])
         return blocks, env
 
-    def _freeze(self, blocks: list[Block], env: dict[str, Any]) -> str:
-        """Return the HTML of finished blocks as far as the text may cost that much; the rest of it is overflow."""
-        out: list[str] = []
+    def _freeze(self, blocks: list[Block], env: dict[str, Any]) -> Iterator[str]:
+        """Yield the HTML of finished blocks as far as the text may cost that much; the rest of it is overflow."""
         start = lines = 0
         for block in blocks:
             start, lines = self._pay_definitions(env, lines, block.first_line)
@@ -172,11 +231,23 @@ class MarkdownStream:
             if self._overflow or not self._pay(min(block.price, block.max_price), block.end):
                 break
             self._ration_colours(block)
-            out.append("" if self._dry else block_html(block, env))
+            if not self._dry:
+                yield from self._html(block, env)
             start, lines = block.end, block.lines
         self._tex, self._rest = env["tex"], None
         self._take(start, lines, env)
-        return "".join(out)
+
+    def _html(self, block: Block, env: dict[str, Any]) -> Iterator[str]:
+        """Yield nothing where others have their turn, and the block's HTML at last."""
+        for token in block.tokens if not block.is_plain else ():
+            if token.type == "fence" and not token.meta.keys() & {"open", "uncoloured"}:
+                coloured = ""
+                for coloured in colouring(token.content, language_of(token)):
+                    if not coloured:
+                        yield ""
+                token.meta["coloured"] = coloured
+        yield from self._turn(min(block.price, block.max_price))
+        yield block_html(block, env)
 
     def _pay(self, price: float, end: int) -> bool:
         """Spend on what ends there in the open source; say whether a text that begins like this may cost that much."""
@@ -216,20 +287,29 @@ class MarkdownStream:
                 if self._coloured > MAX_COLOURED:
                     token.meta["uncoloured"] = True
 
-    def _paint_tail(self) -> str:
+    def _paint_tail(self) -> Iterator[None]:
+        """Render the open source in steps."""
         source = self._open
         self._tail_end, self._tail_price = len(source), 0.0
-        if self._overflow:
-            return plain(source.lstrip("\n"))
-        if fence := FENCE.match(source):
-            return open_fence(source, fence)
-        source = without_half_line(source)
-        blocks, env = self._parse_tail(source)
-        if blocks:
-            calm(blocks[-1].tokens, source)
-        self._tail_price = 2 * price_of(source)
-        self._tail = "".join(block_html(block, env) for block in blocks)
-        return self._tail
+        if self._overflow or (len(source) > MAX_BLOCK_CHARS and not FENCE.match(source)):
+            self._tail = plain(source.lstrip("\n"))
+        elif fence := FENCE.match(source):
+            self._tail = open_fence(source, fence)
+        else:
+            source = without_half_line(source)
+            for _ in self._turn(affordable(source, inf)[1]):
+                yield
+            blocks, env = self._parse_tail(source)
+            if blocks:
+                calm(blocks[-1].tokens, source)
+            self._tail_price = 2 * price_of(source)
+            pieces: list[str] = []
+            for block in blocks:
+                for piece in self._html(block, env):
+                    pieces.append(piece)
+                    if not piece:
+                        yield
+            self._tail = "".join(pieces)
 
     def _parse_tail(self, source: str) -> tuple[list[Block], dict[str, Any]]:
         if (guess := completed(source)) != source:

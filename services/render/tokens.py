@@ -48,12 +48,18 @@ def _decorate(state: StateCore) -> None:
                 tokens[i - 2].attrSet("class", "task")
 
 
+def language_of(fence: Token) -> str:
+    """Return the language that a code block names; nothing where it names none."""
+    return (fence.info.split() or [""])[0]
+
+
 def _fence(_self: Any, tokens: list[Token], i: int, _options: Any, _env: Any) -> str:
-    language = (tokens[i].info.split() or [""])[0]
-    code = tokens[i].content
-    is_open = "open" in tokens[i].meta
-    body = html.escape(code) if is_open or "uncoloured" in tokens[i].meta else highlight(code, language.lower())
-    return code_html(body, language, "" if is_open else code)
+    code, meta, language = tokens[i].content, tokens[i].meta, language_of(tokens[i])
+    if meta.keys() & {"open", "uncoloured"}:
+        body = html.escape(code)
+    else:
+        body = meta.get("coloured") or highlight(code, language)
+    return code_html(body, language, "" if "open" in meta else code)
 
 
 def _build() -> MarkdownIt:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, delete, insert, select, update
 
 from services.errors import NotFoundError
 from services.messages import AttachmentPart
@@ -16,28 +15,28 @@ Named = tuple[str, str]
 """A hash, and the name that a message gives it."""
 
 
-async def add(connection: AsyncConnection, owner: str, attachment: AttachmentPart, now: datetime) -> None:
+def add(connection: Connection, owner: str, attachment: AttachmentPart, now: datetime) -> None:
     """Note that an owner has bytes; once more makes them new again."""
     mine = (attachments.c.owner == owner) & (attachments.c.sha256 == attachment.sha256)
-    known = await connection.execute(update(attachments).where(mine).values(created_at=now))
+    known = connection.execute(update(attachments).where(mine).values(created_at=now))
     if known.rowcount == 0:
         values = {"sha256": attachment.sha256, "media_type": attachment.media_type, "size": attachment.size}
-        await connection.execute(insert(attachments).values(owner=owner, created_at=now, **values))
+        connection.execute(insert(attachments).values(owner=owner, created_at=now, **values))
 
 
-async def named(connection: AsyncConnection, owner: str, wanted: Sequence[Named]) -> list[AttachmentPart]:
+def named(connection: Connection, owner: str, wanted: Sequence[Named]) -> list[AttachmentPart]:
     """Return the owner's attachments of these hashes, under these names."""
     query = select(attachments).where(
         attachments.c.owner == owner, attachments.c.sha256.in_([sha256 for sha256, _ in wanted])
     )
-    rows = {row.sha256: row for row in await connection.execute(query)}
+    rows = {row.sha256: row for row in connection.execute(query)}
     for sha256, name in wanted:
         if sha256 not in rows:
             raise _gone(name)
     return [AttachmentPart(sha256, name, rows[sha256].media_type, rows[sha256].size) for sha256, name in wanted]
 
 
-async def mark_sent(connection: AsyncConnection, owner: str, sent: Sequence[AttachmentPart], now: datetime) -> None:
+def mark_sent(connection: Connection, owner: str, sent: Sequence[AttachmentPart], now: datetime) -> None:
     """Keep attachments for good, for the message that names them.
 
     Raises:
@@ -45,17 +44,17 @@ async def mark_sent(connection: AsyncConnection, owner: str, sent: Sequence[Atta
     """
     for attachment in sent:
         mine = (attachments.c.owner == owner) & (attachments.c.sha256 == attachment.sha256)
-        if (await connection.execute(update(attachments).where(mine).values(sent_at=now))).rowcount == 0:
+        if connection.execute(update(attachments).where(mine).values(sent_at=now)).rowcount == 0:
             raise _gone(attachment.name)
 
 
-async def forget_orphans(connection: AsyncConnection, before: datetime) -> list[str]:
+def forget_orphans(connection: Connection, before: datetime) -> list[str]:
     """Forget what came before a moment and was never sent; return the hashes that nobody has any more."""
     orphan = attachments.c.sent_at.is_(None) & (attachments.c.created_at < before)
-    gone = set(await connection.scalars(select(attachments.c.sha256).where(orphan)))
-    await connection.execute(delete(attachments).where(orphan))
+    gone = set(connection.scalars(select(attachments.c.sha256).where(orphan)))
+    connection.execute(delete(attachments).where(orphan))
     kept = select(attachments.c.sha256).where(attachments.c.sha256.in_(gone))
-    return sorted(gone - set(await connection.scalars(kept)))
+    return sorted(gone - set(connection.scalars(kept)))
 
 
 def _gone(name: str) -> NotFoundError:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, insert, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select, tuple_, update
 
 from services.conversation import MAX_TITLE, Conversation, Options, TitleSource
 from services.errors import NotFoundError
@@ -15,75 +14,69 @@ from services.storage import rows
 from services.storage.schema import conversations
 
 
-async def newest(
-    connection: AsyncConnection, owner: str, limit: int, before: tuple[datetime, str] | None
-) -> list[Conversation]:
+def newest(connection: Connection, owner: str, limit: int, before: tuple[datetime, str] | None) -> list[Conversation]:
     query = select(conversations).where(conversations.c.owner == owner, conversations.c.deleted_at.is_(None))
     if before is not None:
         query = query.where(tuple_(conversations.c.updated_at, conversations.c.id) < before)
     query = query.order_by(conversations.c.updated_at.desc(), conversations.c.id.desc()).limit(limit)
-    return [rows.to_conversation(row) for row in await connection.execute(query)]
+    return [rows.to_conversation(row) for row in connection.execute(query)]
 
 
-async def one(connection: AsyncConnection, owner: str, conversation_id: str) -> Conversation:
-    row = await _find(connection, _visible(owner, conversation_id))
+def one(connection: Connection, owner: str, conversation_id: str) -> Conversation:
+    row = _find(connection, _visible(owner, conversation_id))
     return rows.to_conversation(row)
 
 
-async def add(connection: AsyncConnection, owner: str, conversation: Conversation) -> None:
+def add(connection: Connection, owner: str, conversation: Conversation) -> None:
     """Store the conversation unless it is there already.
 
     Raises:
         NotFoundError: it is there, but deleted or somebody else's.
     """
-    known = await connection.scalar(select(conversations.c.id).where(conversations.c.id == conversation.id))
+    known = connection.scalar(select(conversations.c.id).where(conversations.c.id == conversation.id))
     if known is None:
-        await connection.execute(insert(conversations).values(rows.from_conversation(owner, conversation)))
+        connection.execute(insert(conversations).values(rows.from_conversation(owner, conversation)))
     else:
-        await one(connection, owner, conversation.id)
+        one(connection, owner, conversation.id)
 
 
-async def rename(
-    connection: AsyncConnection, owner: str, conversation_id: str, title: str, source: TitleSource
-) -> Conversation:
-    conversation = await one(connection, owner, conversation_id)
+def rename(connection: Connection, owner: str, conversation_id: str, title: str, source: TitleSource) -> Conversation:
+    conversation = one(connection, owner, conversation_id)
     if source == "user" or conversation.title_source != "user":
         title = clean_text(title)[:MAX_TITLE]
-        await _change(connection, _visible(owner, conversation_id), title=title, title_source=source)
-    return await one(connection, owner, conversation_id)
+        _change(connection, _visible(owner, conversation_id), title=title, title_source=source)
+    return one(connection, owner, conversation_id)
 
 
-async def set_options(connection: AsyncConnection, owner: str, conversation_id: str, options: Options) -> None:
-    await _change(connection, _visible(owner, conversation_id), endpoint=options.endpoint, model=options.model)
+def set_options(connection: Connection, owner: str, conversation_id: str, options: Options) -> None:
+    _change(connection, _visible(owner, conversation_id), endpoint=options.endpoint, model=options.model)
 
 
-async def delete(connection: AsyncConnection, owner: str, conversation_id: str, at: datetime) -> None:
-    await _change(connection, _visible(owner, conversation_id), deleted_at=at)
+def delete(connection: Connection, owner: str, conversation_id: str, at: datetime) -> None:
+    _change(connection, _visible(owner, conversation_id), deleted_at=at)
 
 
-async def restore(connection: AsyncConnection, owner: str, conversation_id: str) -> None:
-    await _change(connection, _owned(owner, conversation_id), deleted_at=None)
+def restore(connection: Connection, owner: str, conversation_id: str) -> None:
+    _change(connection, _owned(owner, conversation_id), deleted_at=None)
 
 
-async def set_head(connection: AsyncConnection, conversation_id: str, message_id: str) -> None:
-    await connection.execute(
-        update(conversations).where(conversations.c.id == conversation_id).values(head_id=message_id)
-    )
+def set_head(connection: Connection, conversation_id: str, message_id: str) -> None:
+    connection.execute(update(conversations).where(conversations.c.id == conversation_id).values(head_id=message_id))
 
 
-async def touch(connection: AsyncConnection, conversation_id: str, now: datetime, **values: str) -> Conversation:
+def touch(connection: Connection, conversation_id: str, now: datetime, **values: str) -> Conversation:
     """Move the conversation to the top of its owner's list, even when the clock stands still or was set back.
 
     `values` are changed along with it.
     """
     owner = select(conversations.c.owner).where(conversations.c.id == conversation_id).scalar_subquery()
-    latest = await connection.scalar(
+    latest = connection.scalar(
         select(func.max(conversations.c.updated_at)).where(
             conversations.c.owner == owner, conversations.c.deleted_at.is_(None)
         )
     )
     at = now if latest is None else max(now, latest + timedelta(microseconds=1))
-    changed = await connection.execute(
+    changed = connection.execute(
         update(conversations)
         .where(conversations.c.id == conversation_id)
         .values(updated_at=at, **values)
@@ -100,15 +93,15 @@ def _visible(owner: str, conversation_id: str) -> ColumnElement[bool]:
     return and_(_owned(owner, conversation_id), conversations.c.deleted_at.is_(None))
 
 
-async def _find(connection: AsyncConnection, which: ColumnElement[bool]) -> Row[Any]:
-    row = (await connection.execute(select(conversations).where(which))).one_or_none()
+def _find(connection: Connection, which: ColumnElement[bool]) -> Row[Any]:
+    row = connection.execute(select(conversations).where(which)).one_or_none()
     if row is None:
         raise _not_found()
     return row
 
 
-async def _change(connection: AsyncConnection, which: ColumnElement[bool], **values: object) -> None:
-    result = await connection.execute(update(conversations).where(which).values(values))
+def _change(connection: Connection, which: ColumnElement[bool], **values: object) -> None:
+    result = connection.execute(update(conversations).where(which).values(values))
     if result.rowcount == 0:
         raise _not_found()
 

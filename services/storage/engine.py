@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.errors import NotFoundError, PanelistError, StorageError
 
@@ -44,13 +45,13 @@ class Dialect(Protocol):
     def broken_links(self, connection: Connection) -> int:
         """Return how many rows point to a row that does not exist."""
 
-    def writer(self) -> AsyncEngine:
+    def writer(self) -> Engine:
         """Return an engine with the one connection that writes."""
 
-    def readers(self) -> AsyncEngine:
+    def readers(self) -> Engine:
         """Return an engine whose connections cannot write, and see one moment in each transaction."""
 
-    async def check(self, connection: AsyncConnection) -> None:
+    def check(self, connection: Connection) -> None:
         """Raise StorageError if what was opened cannot do what is asked of it."""
 
     def explain(self, error: DBAPIError) -> PanelistError:
@@ -81,7 +82,7 @@ def no_such_text() -> NotFoundError:
     return NotFoundError("There is nothing under that address. Choose a conversation from the list.")
 
 
-def insert_new(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
+def insert_new(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """Return an INSERT that leaves a row which is already there as it is."""
     if connection.dialect.name == "sqlite":
         return sqlite.insert(table).on_conflict_do_nothing()
@@ -101,6 +102,8 @@ class Database:
         self._dialect = dialect
         self.writer = dialect.writer()
         self.readers = dialect.readers()
+        self._reads = ThreadPoolExecutor(READERS, "read")
+        self._writes = ThreadPoolExecutor(1, "write")
         self._writing = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -122,20 +125,20 @@ class Database:
             raise
         return database
 
-    async def read(
-        self, work: Callable[Concatenate[AsyncConnection, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Return `work(connection, …)`, all of whose reads see the same moment. It may be called more than once."""
+    async def read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return `work(connection, …)`, all of whose reads see the same moment. It may be called more than once.
+
+        It is called in a thread, so that neither the database nor making thousands of messages holds up the event loop.
+        """
         self._check_open()
-        transaction = self._transaction(self.readers, lambda c: work(c, *args, **kwargs), self._patience_ends())
+        whole = partial(self._attempt, self.readers, lambda c: work(c, *args, **kwargs))
+        transaction = self._transaction(self._reads, whole, self._patience_ends())
         return await self._to_the_end(transaction)
 
-    async def write(
-        self, work: Callable[Concatenate[AsyncConnection, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return `work(connection, …)` once it is on the disk; nothing of it is stored when it raises.
 
-        It may be called more than once. A server that is lost in the very moment of the commit may have carried it out.
+        As for `read`. A server that is lost in the very moment of the commit may have carried it out.
         """
         self._check_open()
         return await self._to_the_end(self._one_at_a_time(lambda c: work(c, *args, **kwargs)))
@@ -145,34 +148,34 @@ class Database:
         self._closed = True
         if self._tasks:
             await asyncio.wait(self._tasks)
-        await self.readers.dispose()
-        await self.writer.dispose()
+        for engine, threads in ((self.readers, self._reads), (self.writer, self._writes)):
+            await asyncio.to_thread(engine.dispose)
+            threads.shutdown()
 
-    async def _one_at_a_time(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def _one_at_a_time(self, work: Callable[[Connection], T]) -> T:
         give_up = self._patience_ends()  # from now on: else each in the queue would wait as long once more
         async with self._writing:  # waits its turn without the pool's limit of 30 s
-            return await self._transaction(self.writer, work, give_up)
+            return await self._transaction(self._writes, partial(self._attempt, self.writer, work), give_up)
 
     def _patience_ends(self) -> float:
         return asyncio.get_running_loop().time() + self._dialect.patience_s
 
-    async def _transaction(
-        self, engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[T]], give_up: float
-    ) -> T:
+    async def _transaction(self, threads: Executor, attempt: Callable[[], T], give_up: float) -> T:
+        loop = asyncio.get_running_loop()
         while True:
             with told_plainly(self._dialect):
                 try:
-                    return await self._attempt(engine, work)
+                    return await loop.run_in_executor(threads, attempt)
                 except _AwayError as away:
-                    if asyncio.get_running_loop().time() >= give_up:
+                    if loop.time() >= give_up:
                         raise away.error  # noqa: B904 - told as what it is
             await asyncio.sleep(_RETRY_S)  # a server that is starting tells nobody when it is ready
 
-    async def _attempt(self, engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    def _attempt(self, engine: Engine, work: Callable[[Connection], T]) -> T:
         done = False
         try:
-            async with engine.begin() as connection:
-                result = await work(connection)
+            with engine.begin() as connection:
+                result = work(connection)
                 done = True
         except DBAPIError as error:
             if not done and self._dialect.passing(error):

@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from services.errors import PanelistError, StorageError
@@ -47,7 +46,10 @@ _REACH: dict[str, Any] = {
     "application_name": "panelist",
     "client_encoding": "utf8",  # else a database's own
 }
-_READER = ("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",)
+_READER = (
+    "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+    f"SET lock_timeout = {int(LOCK_WAIT_S * 1000)}",  # as when somebody restores a dump
+)
 
 
 class PostgreSQL:
@@ -86,14 +88,14 @@ class PostgreSQL:
     def broken_links(self, connection: Connection) -> int:
         return 0  # PostgreSQL checks each link as it is made
 
-    def writer(self) -> AsyncEngine:
+    def writer(self) -> Engine:
         return self._engine(1, self._writer)
 
-    def readers(self) -> AsyncEngine:
+    def readers(self) -> Engine:
         return self._engine(READERS, _READER)
 
-    async def check(self, connection: AsyncConnection) -> None:
-        encoding = (await connection.exec_driver_sql("SHOW server_encoding")).scalar_one()
+    def check(self, connection: Connection) -> None:
+        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
         if encoding != "UTF8":
             raise StorageError(f"{self.name} cannot hold every text: make one with the encoding UTF8, not {encoding}.")
 
@@ -118,8 +120,8 @@ class PostgreSQL:
             return isinstance(error, OperationalError | InterfaceError)
         return state.startswith(_AWAY)
 
-    def _engine(self, size: int, statements: tuple[str, ...]) -> AsyncEngine:
-        engine = create_async_engine(
+    def _engine(self, size: int, statements: tuple[str, ...]) -> Engine:
+        engine = create_engine(
             self._url,
             pool_size=size,
             max_overflow=0,
@@ -127,7 +129,7 @@ class PostgreSQL:
             hide_parameters=True,
             connect_args=self._reach,
         )
-        _set_up(engine.sync_engine, statements, self.name)
+        _set_up(engine, statements, self.name)
         return engine
 
 

@@ -16,7 +16,6 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from services.errors import PanelistError, StorageError
@@ -85,22 +84,22 @@ class SQLite:
             self._lock.release()
 
     def migrator(self) -> Engine:
-        engine = create_engine(self._url("sqlite"), poolclass=NullPool, **_OPTIONS)
+        engine = create_engine(self._url, poolclass=NullPool, **_OPTIONS)
         _set_up(engine, _MIGRATOR, BUSY_TIMEOUT_MS, begin="BEGIN IMMEDIATE")
         return engine
 
     def broken_links(self, connection: Connection) -> int:
         return len(connection.exec_driver_sql("PRAGMA foreign_key_check").all())
 
-    def writer(self) -> AsyncEngine:
+    def writer(self) -> Engine:
         # IMMEDIATE: a transaction that starts by reading and then writes would fail at once, without waiting.
         return self._engine(1, _WRITER, begin="BEGIN IMMEDIATE")
 
-    def readers(self) -> AsyncEngine:
+    def readers(self) -> Engine:
         return self._engine(READERS, _READER, begin="BEGIN")
 
-    async def check(self, connection: AsyncConnection) -> None:
-        if (await connection.exec_driver_sql("PRAGMA journal_mode")).scalar_one() != "wal":
+    def check(self, connection: Connection) -> None:
+        if connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() != "wal":
             raise StorageError(
                 f"The file system of {self.path} cannot hold it. Move the data directory to a local disk."
             )
@@ -113,13 +112,14 @@ class SQLite:
     def passing(self, error: DBAPIError) -> bool:
         return False
 
-    def _engine(self, size: int, pragmas: dict[str, str], *, begin: str) -> AsyncEngine:
-        engine = create_async_engine(self._url("sqlite+aiosqlite"), pool_size=size, max_overflow=0, **_OPTIONS)
-        _set_up(engine.sync_engine, pragmas, self._busy_timeout_ms, begin=begin)
+    def _engine(self, size: int, pragmas: dict[str, str], *, begin: str) -> Engine:
+        engine = create_engine(self._url, pool_size=size, max_overflow=0, **_OPTIONS)
+        _set_up(engine, pragmas, self._busy_timeout_ms, begin=begin)
         return engine
 
-    def _url(self, driver: str) -> URL:
-        return URL.create(driver, database=str(self.path))
+    @property
+    def _url(self) -> URL:
+        return URL.create("sqlite", database=str(self.path))
 
 
 def check_file(path: Path) -> None:

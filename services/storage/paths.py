@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 from services.messages import Message
 
@@ -25,21 +26,32 @@ class Beginning:
 
 
 class Paths:
-    """The beginnings of the paths that were read last, by conversation; whoever opens one again shares its messages."""
+    """The beginnings of the paths that were read last, by conversation; whoever opens one again shares its messages.
+
+    Several threads may use it at once.
+    """
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._kept: OrderedDict[str, Beginning] = OrderedDict()
         self._chars = 0
 
     def known(self, conversation_id: str) -> Beginning | None:
-        if conversation_id in self._kept:
-            self._kept.move_to_end(conversation_id)
-        return self._kept.get(conversation_id)
+        with self._lock:
+            if conversation_id in self._kept:
+                self._kept.move_to_end(conversation_id)
+            return self._kept.get(conversation_id)
 
     def keep(self, path: Sequence[Message], seqs: Sequence[int]) -> None:
         """Keep all but the last message, which may still be written; `seqs` are the places of the last ones."""
         if len(path) < 2 or len(seqs) < 2:
             return  # what is known already reaches as far
+        if any(message.status == "streaming" for message in path[-len(seqs) : -1]):
+            return  # it was followed before it was written: its run is yet to come
+        with self._lock:
+            self._keep(path, seqs)
+
+    def _keep(self, path: Sequence[Message], seqs: Sequence[int]) -> None:
         conversation_id = path[0].conversation_id
         before = self._kept.pop(conversation_id, None)
         messages = tuple(path[:-1])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from services.conversation import Queued
 from services.errors import InputError, NotFoundError
@@ -19,16 +18,16 @@ MAX_QUEUED = 20
 _WAITS = queued.c.removed_at.is_(None)
 
 
-async def waiting(connection: AsyncConnection, owner: str, conversation_id: str) -> list[Queued]:
+def waiting(connection: Connection, owner: str, conversation_id: str) -> list[Queued]:
     """Return what waits, the next one first."""
-    await conversations.one(connection, owner, conversation_id)
-    return await waiting_in(connection, conversation_id)
+    conversations.one(connection, owner, conversation_id)
+    return waiting_in(connection, conversation_id)
 
 
-async def waiting_in(connection: AsyncConnection, conversation_id: str) -> list[Queued]:
+def waiting_in(connection: Connection, conversation_id: str) -> list[Queued]:
     """Return what waits in a conversation that was looked up, the next one first."""
     query = select(queued).where(queued.c.conversation_id == conversation_id, _WAITS).order_by(queued.c.seq)
-    found = await connection.execute(query)
+    found = connection.execute(query)
     return [
         Queued(
             id=row.id,
@@ -40,13 +39,11 @@ async def waiting_in(connection: AsyncConnection, conversation_id: str) -> list[
     ]
 
 
-async def add(
-    connection: AsyncConnection, owner: str, conversation_id: str, message: Queued, request_key: str | None
-) -> None:
+def add(connection: Connection, owner: str, conversation_id: str, message: Queued, request_key: str | None) -> None:
     """Put a message behind those that wait."""
-    await conversations.one(connection, owner, conversation_id)
+    conversations.one(connection, owner, conversation_id)
     count, last = (
-        await connection.execute(
+        connection.execute(
             select(func.count().filter(_WAITS), func.max(queued.c.seq)).where(
                 queued.c.conversation_id == conversation_id
             )
@@ -54,7 +51,7 @@ async def add(
     ).one()
     if count >= MAX_QUEUED:
         raise InputError(f"{count} messages are waiting already. Wait for the answer, or remove one of them.")
-    await connection.execute(
+    connection.execute(
         insert(queued).values(
             id=message.id,
             conversation_id=conversation_id,
@@ -67,32 +64,32 @@ async def add(
     )
 
 
-async def take(connection: AsyncConnection, owner: str, conversation_id: str, queued_id: str) -> str | None:
+def take(connection: Connection, owner: str, conversation_id: str, queued_id: str) -> str | None:
     """Take a message out and return the key of the request that brought it, if it had one."""
-    await conversations.one(connection, owner, conversation_id)
+    conversations.one(connection, owner, conversation_id)
     which = (queued.c.id == queued_id) & (queued.c.conversation_id == conversation_id) & _WAITS
-    row = (await connection.execute(select(queued.c.request_key).where(which))).one_or_none()
+    row = connection.execute(select(queued.c.request_key).where(which)).one_or_none()
     if row is None:
         raise NotFoundError("That message does not wait any more: it was sent or removed.")
-    await connection.execute(delete(queued).where(which))
+    connection.execute(delete(queued).where(which))
     key: str | None = row.request_key
     return key
 
 
-async def remove(connection: AsyncConnection, owner: str, conversation_id: str, queued_id: str, now: datetime) -> None:
+def remove(connection: Connection, owner: str, conversation_id: str, queued_id: str, now: datetime) -> None:
     """Take a message back for good: its request, should it come once more, finds that it was there."""
-    key = await take(connection, owner, conversation_id, queued_id)
+    key = take(connection, owner, conversation_id, queued_id)
     if key is not None:
-        await add(connection, owner, conversation_id, Queued(id=queued_id, text="", created_at=now), key)
-        await connection.execute(update(queued).where(queued.c.id == queued_id).values(removed_at=now))
+        add(connection, owner, conversation_id, Queued(id=queued_id, text="", created_at=now), key)
+        connection.execute(update(queued).where(queued.c.id == queued_id).values(removed_at=now))
 
 
-async def conversation_of(connection: AsyncConnection, owner: str, request_key: str) -> str | None:
+def conversation_of(connection: Connection, owner: str, request_key: str) -> str | None:
     """Return the conversation in which the message of a request waits, or waited until a person removed it."""
     query = (
         select(queued.c.conversation_id)
         .join(conversations_table, conversations_table.c.id == queued.c.conversation_id)
         .where(conversations_table.c.owner == owner, queued.c.request_key == request_key)
     )
-    found: str | None = await connection.scalar(query)
+    found: str | None = connection.scalar(query)
     return found

@@ -8,8 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CursorResult, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, CursorResult, delete, insert, select, update
 
 from services.conversation import Conversation, Options, Queued
 from services.errors import Failure, InputError, NotFoundError, StorageError
@@ -44,8 +43,8 @@ def joined(kept: Sequence[Part], new: Sequence[Part]) -> tuple[Part, ...]:
     return (*kept, *new)
 
 
-async def begin(
-    connection: AsyncConnection,
+def begin(
+    connection: Connection,
     owner: str,
     conversation: Conversation,
     new: Sequence[Message],
@@ -57,19 +56,19 @@ async def begin(
 ) -> Begun:
     """Store the conversation if it is new, the new messages (the last is the answer) and the run."""
     if waited:
-        request_key = await queue.take(connection, owner, conversation.id, new[0].id)
-    earlier = await _begun_before(connection, owner, request_key)
+        request_key = queue.take(connection, owner, conversation.id, new[0].id)
+    earlier = _begun_before(connection, owner, request_key)
     if earlier is not None:
         return earlier
     answer = new[-1]
-    await conversations.add(connection, owner, conversation)
-    await tree.add(connection, new)
-    await attached.mark_sent(connection, owner, new[0].attachments, now)
-    return await _add_run(connection, owner, answer, run_id=run_id, request_key=request_key, now=now)
+    conversations.add(connection, owner, conversation)
+    tree.add(connection, new)
+    attached.mark_sent(connection, owner, new[0].attachments, now)
+    return _add_run(connection, owner, answer, run_id=run_id, request_key=request_key, now=now)
 
 
-async def resume(
-    connection: AsyncConnection,
+def resume(
+    connection: Connection,
     owner: str,
     conversation_id: str,
     message_id: str,
@@ -84,15 +83,15 @@ async def resume(
     While it does, the stored parts of the message are what it writes on from; `finish` puts its own behind them. So
     nothing has to be copied or remembered, and a crash at any moment loses nothing.
     """
-    earlier = await _begun_before(connection, owner, request_key)
+    earlier = _begun_before(connection, owner, request_key)
     if earlier is not None:
         return earlier
-    await conversations.one(connection, owner, conversation_id)
-    await tree.require(connection, conversation_id, message_id)
-    row = (await connection.execute(select(messages).where(messages.c.id == message_id))).one()
+    conversations.one(connection, owner, conversation_id)
+    tree.require(connection, conversation_id, message_id)
+    row = connection.execute(select(messages).where(messages.c.id == message_id)).one()
     if row.role != "assistant" or row.status not in RESUMABLE:
         raise InputError("Only an answer that was cut off can be continued.")
-    if await connection.scalar(select(messages.c.id).where(messages.c.parent_id == message_id).limit(1)) is not None:
+    if connection.scalar(select(messages.c.id).where(messages.c.parent_id == message_id).limit(1)) is not None:
         raise InputError("The conversation has gone on after this answer, so it cannot be continued. Retry it instead.")
     options = options or Options()
     answer = replace(
@@ -102,31 +101,31 @@ async def resume(
         endpoint=options.endpoint or row.endpoint,
         model=options.model or row.model,
     )
-    await connection.execute(
+    connection.execute(
         update(messages)
         .where(messages.c.id == message_id)
         .values(status=answer.status, run_id=run_id, endpoint=answer.endpoint, model=answer.model)
     )
-    await connection.execute(delete(parts).where(parts.c.message_id == message_id, parts.c.kind == "error"))
-    return await _add_run(connection, owner, answer, run_id=run_id, request_key=request_key, now=now)
+    connection.execute(delete(parts).where(parts.c.message_id == message_id, parts.c.kind == "error"))
+    return _add_run(connection, owner, answer, run_id=run_id, request_key=request_key, now=now)
 
 
-async def append(connection: AsyncConnection, events: Mapping[str, Sequence[Numbered]]) -> None:
+def append(connection: Connection, events: Mapping[str, Sequence[Numbered]]) -> None:
     """Store events of any number of runs.
 
     One that is there already is left alone, so that a batch may be tried again. So is a run that has ended: its message
     holds everything, and a late batch must not bring back what was dropped.
     """
-    ended = await connection.scalars(select(runs.c.id).where(runs.c.id.in_(events), runs.c.status != "streaming"))
+    ended = connection.scalars(select(runs.c.id).where(runs.c.id.in_(events), runs.c.status != "streaming"))
     live = events.keys() - set(ended)
     new = [(run_id, numbered) for run_id in live for numbered in events[run_id]]
     for start in range(0, len(new), _ROWS):
         values = [rows.from_numbered(*one) for one in new[start : start + _ROWS]]
-        await connection.execute(insert_new(connection, run_events), values)
+        connection.execute(insert_new(connection, run_events), values)
 
 
-async def finish(
-    connection: AsyncConnection,
+def finish(
+    connection: Connection,
     run_id: str,
     reply: Reply,
     *,
@@ -135,17 +134,17 @@ async def finish(
     now: datetime,
 ) -> None:
     """Write what a run came to into its message and its row. A run that has ended stays as it is."""
-    run = (await connection.execute(select(runs).where(runs.c.id == run_id))).one_or_none()
+    run = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
     if run is None:
         raise _not_found()
     if run.status != "streaming":
         return
     status = moved(run.status, reply.status)
     model = reply.model or run.model
-    kept = await tree.parts_of(connection, run.message_id)  # none, unless the run went on with an earlier answer
-    await connection.execute(delete(parts).where(parts.c.message_id == run.message_id))
-    await tree.add_parts(connection, run.message_id, joined(kept, reply.parts))
-    await connection.execute(
+    kept = tree.parts_of(connection, run.message_id)  # none, unless the run went on with an earlier answer
+    connection.execute(delete(parts).where(parts.c.message_id == run.message_id))
+    tree.add_parts(connection, run.message_id, joined(kept, reply.parts))
+    connection.execute(
         update(runs)
         .where(runs.c.id == run_id)
         .values(
@@ -161,26 +160,26 @@ async def finish(
             **rows.from_usage(reply.usage),
         )
     )
-    usage = await _usage_of(connection, run.message_id)
-    await connection.execute(
+    usage = _usage_of(connection, run.message_id)
+    connection.execute(
         update(messages)
         .where(messages.c.id == run.message_id)
         .values(status=status, model=model, **rows.from_usage(usage))
     )
-    await connection.execute(
+    connection.execute(
         delete(run_events).where(run_events.c.run_id == run_id, run_events.c.kind.in_(codec.DELTA_KINDS))
     )
-    await conversations.touch(connection, run.conversation_id, now)
+    conversations.touch(connection, run.conversation_id, now)
 
 
-async def interrupt_orphans(connection: AsyncConnection, now: datetime) -> int:
+def interrupt_orphans(connection: Connection, now: datetime) -> int:
     """End every run that is still streaming with what its events hold; return how many there were."""
     # In the order they began, so that the conversations keep their order in the list.
     query = select(runs.c.id).where(runs.c.status == "streaming").order_by(runs.c.started_at, runs.c.id)
-    orphans = (await connection.scalars(query)).all()
+    orphans = connection.scalars(query).all()
     for run_id in orphans:
         reply = Reply()
-        for row in await _rows(connection, run_id, after=0):
+        for row in _rows(connection, run_id, after=0):
             try:
                 reply.apply(rows.to_numbered(row).event)
             except StorageError as error:  # one damaged line must not keep everything else from being read
@@ -188,18 +187,18 @@ async def interrupt_orphans(connection: AsyncConnection, now: datetime) -> int:
                 break
         if reply.status == "streaming":  # else it had ended and only the last write was missing
             reply.apply(RunFinished("interrupted", STOPPED))
-        await finish(connection, run_id, reply, first_token_s=None, total_s=None, now=now)
+        finish(connection, run_id, reply, first_token_s=None, total_s=None, now=now)
     return len(orphans)
 
 
-async def events(connection: AsyncConnection, owner: str, run_id: str, after: int) -> list[Numbered]:
-    await one(connection, owner, run_id)
-    return await _events(connection, run_id, after)
+def events(connection: Connection, owner: str, run_id: str, after: int) -> list[Numbered]:
+    one(connection, owner, run_id)
+    return _events(connection, run_id, after)
 
 
-async def one(connection: AsyncConnection, owner: str, run_id: str) -> rows.RunRecord:
+def one(connection: Connection, owner: str, run_id: str) -> rows.RunRecord:
     row = (
-        await connection.execute(
+        connection.execute(
             select(runs)
             .join(conversations_table, conversations_table.c.id == runs.c.conversation_id)
             .where(
@@ -214,7 +213,7 @@ async def one(connection: AsyncConnection, owner: str, run_id: str) -> rows.RunR
     return rows.to_run(row)
 
 
-async def _begun_before(connection: AsyncConnection, owner: str, request_key: str | None) -> Begun | None:
+def _begun_before(connection: Connection, owner: str, request_key: str | None) -> Begun | None:
     if request_key is None:
         return None
     query = (
@@ -222,17 +221,17 @@ async def _begun_before(connection: AsyncConnection, owner: str, request_key: st
         .join(request_keys, request_keys.c.run_id == runs.c.id)
         .where(request_keys.c.owner == owner, request_keys.c.key == request_key)
     )
-    row = (await connection.execute(query)).one_or_none()
+    row = connection.execute(query).one_or_none()
     if row is not None:
-        return Begun(await conversations.one(connection, owner, row.conversation_id), row.id, fresh=False)
-    waits_in = await queue.conversation_of(connection, owner, request_key)
+        return Begun(conversations.one(connection, owner, row.conversation_id), row.id, fresh=False)
+    waits_in = queue.conversation_of(connection, owner, request_key)
     if waits_in is not None:
-        return Begun(await conversations.one(connection, owner, waits_in), None, fresh=False)
+        return Begun(conversations.one(connection, owner, waits_in), None, fresh=False)
     return None
 
 
-async def wait(
-    connection: AsyncConnection,
+def wait(
+    connection: Connection,
     owner: str,
     conversation_id: str,
     message: Queued,
@@ -240,18 +239,18 @@ async def wait(
     now: datetime,
 ) -> bool:
     """Let a message wait, unless its request has come before; say whether it was stored now."""
-    if await _begun_before(connection, owner, request_key) is not None:
+    if _begun_before(connection, owner, request_key) is not None:
         return False
-    await queue.add(connection, owner, conversation_id, message, request_key)
-    await attached.mark_sent(connection, owner, message.attachments, now)
+    queue.add(connection, owner, conversation_id, message, request_key)
+    attached.mark_sent(connection, owner, message.attachments, now)
     return True
 
 
-async def _add_run(
-    connection: AsyncConnection, owner: str, answer: Message, *, run_id: str, request_key: str | None, now: datetime
+def _add_run(
+    connection: Connection, owner: str, answer: Message, *, run_id: str, request_key: str | None, now: datetime
 ) -> Begun:
     """Store the run that writes `answer`, and make that the head."""
-    await connection.execute(
+    connection.execute(
         insert(runs).values(
             id=run_id,
             conversation_id=answer.conversation_id,
@@ -263,28 +262,24 @@ async def _add_run(
         )
     )
     if request_key is not None:
-        await connection.execute(insert(request_keys).values(owner=owner, key=request_key, run_id=run_id))
-    return Begun(
-        await conversations.touch(connection, answer.conversation_id, now, head_id=answer.id), run_id, fresh=True
-    )
+        connection.execute(insert(request_keys).values(owner=owner, key=request_key, run_id=run_id))
+    return Begun(conversations.touch(connection, answer.conversation_id, now, head_id=answer.id), run_id, fresh=True)
 
 
-async def _usage_of(connection: AsyncConnection, message_id: str) -> Usage | None:
+def _usage_of(connection: Connection, message_id: str) -> Usage | None:
     """Return what all runs that wrote the message used together; unknown if it is unknown of one."""
-    found = [
-        rows.to_usage(row) for row in await connection.execute(select(runs).where(runs.c.message_id == message_id))
-    ]
+    found = [rows.to_usage(row) for row in connection.execute(select(runs).where(runs.c.message_id == message_id))]
     known = [usage for usage in found if usage is not None]
     return sum(known, start=Usage()) if known and len(known) == len(found) else None
 
 
-async def _events(connection: AsyncConnection, run_id: str, after: int) -> list[Numbered]:
-    return [rows.to_numbered(row) for row in await _rows(connection, run_id, after)]
+def _events(connection: Connection, run_id: str, after: int) -> list[Numbered]:
+    return [rows.to_numbered(row) for row in _rows(connection, run_id, after)]
 
 
-async def _rows(connection: AsyncConnection, run_id: str, after: int) -> CursorResult[Any]:
+def _rows(connection: Connection, run_id: str, after: int) -> CursorResult[Any]:
     query = select(run_events).where(run_events.c.run_id == run_id, run_events.c.seq > after).order_by(run_events.c.seq)
-    return await connection.execute(query)
+    return connection.execute(query)
 
 
 def _not_found() -> NotFoundError:

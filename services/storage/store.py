@@ -7,8 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import delete, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, delete, insert, select
 
 from services.conversation import Conversation, Options, Queued, TitleSource, Versions
 from services.errors import InputError
@@ -384,32 +383,32 @@ class Store:
         return await self._database.read(_dropped_parameters)
 
 
-async def _snapshot(connection: AsyncConnection, owner: str, conversation_id: str, paths: Paths) -> Snapshot:
-    conversation = await conversations.one(connection, owner, conversation_id)
-    path = await tree.path_to(connection, conversation_id, conversation.head_id, paths)
+def _snapshot(connection: Connection, owner: str, conversation_id: str, paths: Paths) -> Snapshot:
+    conversation = conversations.one(connection, owner, conversation_id)
+    path = tree.path_to(connection, conversation_id, conversation.head_id, paths)
     return Snapshot(
         conversation,
         path,
-        await tree.forks(connection, conversation_id),
-        tuple(await queue.waiting_in(connection, conversation_id)),
+        tree.forks(connection, conversation_id),
+        tuple(queue.waiting_in(connection, conversation_id)),
     )
 
 
-async def _write_something(connection: AsyncConnection, now: datetime) -> None:
+def _write_something(connection: Connection, now: datetime) -> None:
     """Take some room and give it back, so that a full disk is noticed as well as a locked or read-only one."""
     when = {"created_at": now, "updated_at": now}
     row = {"id": "", "owner": "", "title": "x" * 10_000, "title_source": "question", **when}
-    await connection.execute(insert(conversations_table).values(row))
-    await connection.execute(delete(conversations_table).where(conversations_table.c.id == ""))
+    connection.execute(insert(conversations_table).values(row))
+    connection.execute(delete(conversations_table).where(conversations_table.c.id == ""))
 
 
-async def _drop_parameter(connection: AsyncConnection, endpoint: str, parameter: str) -> None:
-    await connection.execute(insert_new(connection, dropped_parameters).values(endpoint=endpoint, parameter=parameter))
+def _drop_parameter(connection: Connection, endpoint: str, parameter: str) -> None:
+    connection.execute(insert_new(connection, dropped_parameters).values(endpoint=endpoint, parameter=parameter))
 
 
-async def _dropped_parameters(connection: AsyncConnection) -> dict[str, frozenset[str]]:
+def _dropped_parameters(connection: Connection) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
-    for row in await connection.execute(select(dropped_parameters)):
+    for row in connection.execute(select(dropped_parameters)):
         found.setdefault(row.endpoint, set()).add(row.parameter)
     return {endpoint: frozenset(parameters) for endpoint, parameters in found.items()}
 

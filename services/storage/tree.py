@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import CTE, ScalarSelect, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import CTE, Connection, ScalarSelect, func, insert, select
 
 from services.conversation import Versions
 from services.errors import NotFoundError
@@ -16,73 +14,53 @@ from services.storage import conversations, rows
 from services.storage.paths import Paths
 from services.storage.schema import messages, parts
 
-_AT_ONCE = 200
-"""Rows that become values in one go."""
 
-
-async def path(
-    connection: AsyncConnection, owner: str, conversation_id: str, head_id: str | None, paths: Paths
+def path(
+    connection: Connection, owner: str, conversation_id: str, head_id: str | None, paths: Paths
 ) -> tuple[Message, ...]:
     """Return the messages from the root to `head_id`, by default the conversation's own head."""
-    conversation = await conversations.one(connection, owner, conversation_id)
-    return await path_to(connection, conversation_id, head_id or conversation.head_id, paths)
+    conversation = conversations.one(connection, owner, conversation_id)
+    return path_to(connection, conversation_id, head_id or conversation.head_id, paths)
 
 
-async def path_to(
-    connection: AsyncConnection, conversation_id: str, head_id: str | None, paths: Paths
-) -> tuple[Message, ...]:
+def path_to(connection: Connection, conversation_id: str, head_id: str | None, paths: Paths) -> tuple[Message, ...]:
     """Return the messages from the root to `head_id` in a conversation that was looked up; none for None."""
     if head_id is None:
         return ()
     known = paths.known(conversation_id)
-    found, seqs = await _read_path(connection, conversation_id, head_id, known.seq if known else 0)
+    found, seqs = _read_path(connection, conversation_id, head_id, known.seq if known else 0)
     if known is not None and found and found[0].parent_id == known.messages[-1].id:
         found = (*known.messages, *found)
     elif known is not None:  # another branch, or a place further up
-        found, seqs = await _read_path(connection, conversation_id, head_id, 0)
+        found, seqs = _read_path(connection, conversation_id, head_id, 0)
     if not found:
         raise _not_found()
     paths.keep(found, seqs)
     return found
 
 
-async def _read_path(
-    connection: AsyncConnection, conversation_id: str, head_id: str, above: int
+def _read_path(
+    connection: Connection, conversation_id: str, head_id: str, above: int
 ) -> tuple[tuple[Message, ...], list[int]]:
     """Return the messages to `head_id` whose place in the conversation is above a place, and their places."""
     steps = _upwards(conversation_id, head_id, above)
-    found = (
-        await connection.execute(select(messages).join(steps, messages.c.id == steps.c.id).order_by(messages.c.seq))
-    ).all()
+    found = connection.execute(select(messages).join(steps, messages.c.id == steps.c.id).order_by(messages.c.seq)).all()
     held: dict[str, list[Part]] = {}
     # By the same walk and not by a list of ids: a statement takes only so many parameters.
-    for number, row in enumerate(
-        await connection.execute(
-            select(parts).join(steps, parts.c.message_id == steps.c.id).order_by(parts.c.message_id, parts.c.position)
-        )
+    for row in connection.execute(
+        select(parts).join(steps, parts.c.message_id == steps.c.id).order_by(parts.c.message_id, parts.c.position)
     ):
         held.setdefault(row.message_id, []).append(rows.to_part(row))
-        await _breathe(number)
-    path = []
-    for number, row in enumerate(found):
-        path.append(rows.to_message(row, tuple(held.get(row.id, ()))))
-        await _breathe(number)
-    return tuple(path), [row.seq for row in found]
+    return tuple(rows.to_message(row, tuple(held.get(row.id, ()))) for row in found), [row.seq for row in found]
 
 
-async def _breathe(number: int) -> None:
-    """Let others have their turn: to make thousands of messages takes longer than the event loop may wait."""
-    if number % _AT_ONCE == _AT_ONCE - 1:
-        await asyncio.sleep(0)
-
-
-async def versions(
-    connection: AsyncConnection, owner: str, conversation_id: str, message_ids: Collection[str]
+def versions(
+    connection: Connection, owner: str, conversation_id: str, message_ids: Collection[str]
 ) -> dict[str, Versions]:
     """Return each message's place among its siblings. Ids that are not in the conversation are left out."""
-    await conversations.one(connection, owner, conversation_id)
+    conversations.one(connection, owner, conversation_id)
     sibling = messages.alias("sibling")
-    found = await connection.execute(
+    found = connection.execute(
         select(messages.c.id, sibling.c.id.label("sibling_id"))
         .join(
             sibling,
@@ -98,7 +76,7 @@ async def versions(
     return {id: Versions(ids.index(id), tuple(ids)) for id, ids in siblings.items()}
 
 
-async def forks(connection: AsyncConnection, conversation_id: str) -> dict[str, Versions]:
+def forks(connection: Connection, conversation_id: str) -> dict[str, Versions]:
     """Return the place among its siblings of each message that has any, in a conversation that was looked up."""
     several = (
         select(messages.c.parent_id)
@@ -107,7 +85,7 @@ async def forks(connection: AsyncConnection, conversation_id: str) -> dict[str, 
         .having(func.count() > 1)
         .subquery()
     )
-    found = await connection.execute(
+    found = connection.execute(
         select(messages.c.id, messages.c.parent_id)
         .join(several, several.c.parent_id.is_not_distinct_from(messages.c.parent_id))
         .where(messages.c.conversation_id == conversation_id)
@@ -119,15 +97,15 @@ async def forks(connection: AsyncConnection, conversation_id: str) -> dict[str, 
     return {id: Versions(place, tuple(ids)) for ids in siblings.values() for place, id in enumerate(ids)}
 
 
-async def set_head(connection: AsyncConnection, owner: str, conversation_id: str, message_id: str) -> None:
-    await conversations.one(connection, owner, conversation_id)
-    await require(connection, conversation_id, message_id)
-    await conversations.set_head(connection, conversation_id, message_id)
+def set_head(connection: Connection, owner: str, conversation_id: str, message_id: str) -> None:
+    conversations.one(connection, owner, conversation_id)
+    require(connection, conversation_id, message_id)
+    conversations.set_head(connection, conversation_id, message_id)
 
 
-async def newest_leaf(connection: AsyncConnection, owner: str, conversation_id: str, message_id: str) -> str:
+def newest_leaf(connection: Connection, owner: str, conversation_id: str, message_id: str) -> str:
     """Return the leaf that is reached from `message_id` by always following the newest child."""
-    await conversations.one(connection, owner, conversation_id)
+    conversations.one(connection, owner, conversation_id)
     here = (
         select(messages.c.id, messages.c.seq)
         .where(messages.c.id == message_id, messages.c.conversation_id == conversation_id)
@@ -138,45 +116,43 @@ async def newest_leaf(connection: AsyncConnection, owner: str, conversation_id: 
             messages.c.id == _newest_child(conversation_id, here), messages.c.seq > here.c.seq
         )
     )
-    leaf: str | None = await connection.scalar(select(walk.c.id).order_by(walk.c.seq.desc()).limit(1))
+    leaf: str | None = connection.scalar(select(walk.c.id).order_by(walk.c.seq.desc()).limit(1))
     if leaf is None:
         raise _not_found()
     return leaf
 
 
-async def add(connection: AsyncConnection, new: Sequence[Message]) -> None:
+def add(connection: Connection, new: Sequence[Message]) -> None:
     """Store messages of one conversation, which must exist, after all that it has.
 
     Raises:
         NotFoundError: a parent is not in the conversation.
     """
     conversation_id = new[0].conversation_id
-    last = await connection.scalar(
-        select(func.max(messages.c.seq)).where(messages.c.conversation_id == conversation_id)
-    )
+    last = connection.scalar(select(func.max(messages.c.seq)).where(messages.c.conversation_id == conversation_id))
     ids = {message.id for message in new}
     for seq, message in enumerate(new, start=(last or 0) + 1):
         if message.parent_id is not None and message.parent_id not in ids:
-            await require(connection, conversation_id, message.parent_id)
-        await connection.execute(insert(messages).values(rows.from_message(message, seq)))
-        await add_parts(connection, message.id, message.parts)
+            require(connection, conversation_id, message.parent_id)
+        connection.execute(insert(messages).values(rows.from_message(message, seq)))
+        add_parts(connection, message.id, message.parts)
 
 
-async def parts_of(connection: AsyncConnection, message_id: str) -> tuple[Part, ...]:
+def parts_of(connection: Connection, message_id: str) -> tuple[Part, ...]:
     query = select(parts).where(parts.c.message_id == message_id).order_by(parts.c.position)
-    return tuple(rows.to_part(row) for row in await connection.execute(query))
+    return tuple(rows.to_part(row) for row in connection.execute(query))
 
 
-async def add_parts(connection: AsyncConnection, message_id: str, new: Iterable[Part]) -> None:
+def add_parts(connection: Connection, message_id: str, new: Iterable[Part]) -> None:
     values = rows.from_parts(message_id, tuple(new))
     if values:
-        await connection.execute(insert(parts), values)
+        connection.execute(insert(parts), values)
 
 
-async def require(connection: AsyncConnection, conversation_id: str, message_id: str) -> None:
+def require(connection: Connection, conversation_id: str, message_id: str) -> None:
     """Raise NotFoundError unless the message is in the conversation."""
     query = select(messages.c.id).where(messages.c.id == message_id, messages.c.conversation_id == conversation_id)
-    if await connection.scalar(query) is None:
+    if connection.scalar(query) is None:
         raise _not_found()
 
 

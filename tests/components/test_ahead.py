@@ -15,7 +15,7 @@ from components import ahead
 from components.files import AttachmentHandler
 
 TEMPLATE = Template(
-    "<title>{{ title }}</title><p>{{ first }}</p>{{ fetched | default('') }}" + ahead.MARK + "<div>{{ rest }}</div>"
+    "<title>{{ title }}</title><p>{{ first }}</p>{{ common | default('') }}" + ahead.MARK + "<div>{{ rest }}</div>"
 )
 
 

@@ -472,6 +472,32 @@ async def test_what_waits_shows_although_it_could_not_be_read_back_at_once(make,
     assert state.run_id is not None
 
 
+async def test_what_could_not_be_read_once_is_looked_for_again(
+    make, open_app: OpenRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = ScriptedProvider(answer("One"), answer("Two"), answer("Three"))
+    app = await open_app(provider)
+    state = await make(provider, app=app)
+    await state.send("First")
+    await becomes(state, lambda: state.run_id is None)
+    here, opened = state.conversation.id, app.chat.open
+    failed: list[str] = []
+
+    async def once(owner: str, conversation_id: str):
+        if not failed:
+            failed.append(conversation_id)
+            raise StorageError("The disk reported an error. Check it, then try again.")
+        return await opened(owner, conversation_id)
+
+    monkeypatch.setattr("components.state.LOOK_AGAIN_S", 3600)
+    monkeypatch.setattr(app.chat, "open", once)
+    await app.chat.send(OWNER, "Second", conversation_id=here)
+    await becomes(state, lambda: bool(failed))
+    assert len(state.path) == 2
+    await app.chat.send(OWNER, "Elsewhere")  # the next change, of another conversation
+    await becomes(state, lambda: len(state.path) == 4)
+
+
 async def test_an_older_list_never_replaces_a_newer_one(make, open_app: OpenRuntime) -> None:
     provider = ScriptedProvider(answer("One"))
     app = await open_app(provider)

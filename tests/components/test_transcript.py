@@ -164,21 +164,36 @@ async def test_what_is_painted_ends_as_a_fresh_render(make: Make) -> None:
 async def test_a_run_that_nobody_could_follow_is_shown_whole() -> None:
     """It may end between the answer's being stored and the tab's first look at it."""
     stream = StreamingMarkdown("m")
-    _, right = stream.finish("an answer")
-    assert not right
+    list(stream.finish())
+    assert not stream.shows("an answer")
     stream = StreamingMarkdown("m")
-    assert stream.paint(Delta("m", "", "an ans")) == ["live", "m", 0, '<p dir="auto">an ans</p>\n']
-    _, right = stream.finish("an answer")
-    assert not right
+    assert list(stream.paint(Delta("m", "", "an ans"))) == [["live", "m", 0, '<p dir="auto">an ans</p>\n']]
+    list(stream.finish())
+    assert not stream.shows("an answer")
 
 
 def test_a_finished_block_is_not_sent_twice() -> None:
     """It was on the page as the open tail; an emoji in it counts two, as it does in the browser."""
     stream = StreamingMarkdown("m")
-    stream.paint(Delta("m", "", "An 😀 that is **done** and"))
-    painted = stream.paint(Delta("m", "", " closed.\n\nNext\n"))
+    list(stream.paint(Delta("m", "", "An 😀 that is **done** and")))
+    (painted,) = stream.paint(Delta("m", "", " closed.\n\nNext\n"))
     before = '<p dir="auto">An 😀 that is <strong>done</strong> and'
     assert painted == ["live", 0, 14, "Next</p>\n", " closed.</p>\n", len(before) + 1]
+
+
+def test_a_dear_paint_is_done_in_steps() -> None:
+    stream = StreamingMarkdown("m")
+    steps = list(stream.paint(Delta("m", "", "- [ ] an item\n" * 2_000)))
+    assert len(steps) > 4
+    assert [step for step in steps if step] == steps[-1:]
+
+
+@pytest.mark.parametrize("text", ["- [ ] an item\n" * 2_000, "[a] " * 3_000 + "\n\n[a]: http://a.b\n"])
+async def test_a_reply_that_is_painted_in_steps_ends_as_a_fresh_render(make: Make, text: str) -> None:
+    page = await make(answer(text))
+    reply = await asked(page, "Go")
+    assert page.browser.html[reply.id] == render_markdown(text)
+    assert page.browser.tail == {}
 
 
 async def test_a_whole_answer_replaces_a_reply_that_was_never_painted(make: Make) -> None:

@@ -12,6 +12,7 @@ from bokeh.document.events import MessageSentEvent
 from bokeh.model import Model
 from bokeh.models import Div
 from bokeh.protocol import Protocol
+from bokeh.server.views.ws import WSHandler
 from panel.models.esm import ESMEvent
 from tornado.websocket import WebSocketClosedError
 
@@ -87,3 +88,13 @@ def test_a_page_that_has_just_gone_is_no_failure(
     monkeypatch.setattr(wire.document, "dispatch_tornado", closed)
     wire.say(component, DATA)  # type: ignore[arg-type]
     assert component.long == []
+
+
+def test_what_is_written_to_a_page_leaves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[object] = []
+    monkeypatch.setattr(wire, "_open", lambda *_: done.append("opened"))
+    monkeypatch.setattr(WSHandler, "set_nodelay", lambda _, value: done.append(value))
+    monkeypatch.setattr(WSHandler, "open", WSHandler.open)
+    wire.install()
+    WSHandler.open(object.__new__(WSHandler))
+    assert done == [True, "opened"]

@@ -41,6 +41,7 @@ class Tab:
             subprotocols=["bokeh", token[1]],
             max_message_size=100 * 2**20,
         )
+        socket.protocol.set_nodelay(True)  # as browsers do
         tab = cls(socket)
         await tab.hear('"msgtype": "ACK"')
         tab._send("PULL-DOC-REQ", {})

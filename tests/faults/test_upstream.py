@@ -39,8 +39,8 @@ FAULTS: dict[Wire, list[Fault]] = {
 LANES = 8
 MOST_WORK_S = 0.5
 """Some answers here are one event of 5 or 17 MB: each copy of that takes its time, and no thread could spare it."""
-SILENCE_S = 1.0
-BOUND_S = 12.0
+SILENCE_S = 2.0
+BOUND_S = 20.0
 """In which every run has to have ended; a hang is many times longer."""
 FINAL = {"complete", "stopped", "truncated", "refused", "filtered", "interrupted", "failed"}
 

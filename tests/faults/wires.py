@@ -16,7 +16,7 @@ TEXT = "".join(WORDS)
 
 def event(payload: object, name: str = "") -> bytes:
     data = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-    return f"{f'event: {name}' + chr(10) if name else ''}data: {data}\n\n".encode()
+    return f"{f'event: {name}' + chr(10) if name else ''}data: {data}\n\n".encode("utf-8", "backslashreplace")
 
 
 DONE = event("[DONE]")

@@ -54,7 +54,7 @@ class Patient(Pace):
         self.rests = 0
         self.said = asyncio.Event()
 
-    async def rest(self) -> None:
+    async def rest(self, since: float | None = None, *, thin: bool = False) -> None:
         self.rests += 1
         await self.said.wait()
         await asyncio.sleep(0.05)  # it has to arrive, too

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import pytest
 
+from components.state import PORTION
 from services.render import MarkdownStream, render_markdown
-from services.render.code import highlight
+from services.render.code import _known as coloured_before
 from services.render.tex import mathml
 from tests.render.audit import audit
 
 SIZE = 65_536 if os.environ.get("PANELIST_LONG") == "1" else 16_384
 MOST_CALLS = 400
 """For each character: what grows with the square of the text is far beyond it."""
+MOST_STEP_CALLS = 250_000
+"""In one step of a paint, after which others have their turn: some 25 ms."""
 
 
 def again(piece: str) -> Callable[[int], str]:
@@ -108,39 +112,88 @@ BOMBS: dict[str, Callable[[int], str]] = {
     "tabs": again("\t- "),
     "zero bytes": again("\x00*"),
     "line breaks": again("a  \n"),
+    "lists on each line": again("- - - - - - - a\n"),
+    "nested tasks": lambda size: "".join(f"{'  ' * (n % 8)}- [ ] a\n" for n in range(size // 15))[:size],
+    "one item of a long list": lambda size: "- a\n" + again("  - b\n")(size),
+    "quoted list": again("> - a\n"),
+    "list of formulas": again("- $x^2$\n"),
+    "lists of code": again("- ```py\n  a = 1\n  ```\n"),
+    "emphasis that never matches": again("***a_"),
+    "code in every word": again("`a` "),
+    "links in every word": again("[a](http://a.b) "),
+    "links that lead elsewhere": again("[http://x.y](http://a.b) "),
+    "references that are defined": lambda size: "[a]: http://a.b\n\n" + again("[a] ")(size),
+    "references that are defined last": lambda size: again("[a] ")(size) + "\n\n[a]: http://a.b\n",
+    "autolinks": again("<http://a.b> "),
+    "mail addresses": again("<a@b.c> "),
+    "bare addresses": again("http://a.b/c?d=e "),
+    "comments": again("<!-- a "),
+    "tags": again("<div><p>"),
+    "CDATA": again("<![CDATA[ "),
+    "numeric entities": again("&#x41;"),
+    "pictures": again("![a](http://a.b/c.png) "),
+    "wide and long table": lambda size: f"{'|a' * 100}|\n{'|-' * 100}|\n" + again(f"{'|a' * 100}|\n")(size),
+    "cell of a table": lambda size: "|a|\n|-|\n|" + again("a ")(size) + "|\n",
+    "one definition after the other": lambda size: "a\n" + again(": b\n")(size),
+    "definitions with words": again("a\n\n: b\n\n    c\n\n"),
+    "nested fractions": again("$" + "\\frac{a}{" * 30 + "b" + "}" * 30 + "$\n\n"),
+    "long formulas": again(f"$${'a+' * 900}a$$\n\n"),
+    "dollars in prose": again("it costs $5 and $10, "),
+    "long code": again("```py\n" + "def f(x): return {1: [x]}\n" * 400 + "```\n\n"),
+    "code that is not closed": lambda size: "```py\n" + again("x = 1\n")(size),
+    "code of empty lines": lambda size: "```\n" + "\n" * size + "```\n",
+    "code of one line": lambda size: "```\n" + "a " * (size // 2) + "\n```\n",
+    "short paragraphs": again("a\n\n"),
+    "title of a link": lambda size: f"[a](b '{'c' * size}')",
+    "marks of direction": again("\u202ea\u202cb\u2067c\u2069"),
+    "combining marks": again("a" + "\u0301\u0302\u0303\u0323" * 10),
+    "joined emoji": again("👩‍👩‍👧‍👦"),
+    "soft hyphens": again("a\u00ad"),
+    "carriage returns": again("a\r"),
 }
 
 
-def calls(act: Callable[[], object]) -> int:
-    """Return how many functions are called, Python's and C's."""
-    count = 0
+@contextmanager
+def counted(counts: list[int]) -> Iterator[None]:
+    """Count the functions that are called, Python's and C's, in the last of `counts`."""
 
     def note(_frame: FrameType, event: str, _value: object) -> None:
-        nonlocal count
-        count += event in {"call", "c_call"}
+        counts[-1] += event in {"call", "c_call"}
 
-    highlight.cache_clear()
+    coloured_before.clear()
     mathml.cache_clear()
     sys.setprofile(note)
     try:
-        act()
+        yield
     finally:
         sys.setprofile(None)
-    return count
 
 
-def stream(text: str) -> str:
+def stream(text: str, counts: list[int], portion: int = 1_000) -> str:
+    """Return the HTML of a text that comes in portions; `counts` gets the calls of each step."""
     writer = MarkdownStream()
-    for start in range(0, len(text), 1_000):
-        writer.feed(text[start : start + 1_000])
-        writer.paint()
+    with counted(counts):
+        for start in range(0, len(text), portion):
+            writer.feed(text[start : start + portion])
+            for _ in writer.painting():
+                counts.append(0)
+        for _ in writer.finishing():
+            counts.append(0)
     return writer.finish().html
 
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_work_grows_with_the_text_alone(name: str) -> None:
     text = BOMBS[name](SIZE)
-    assert calls(lambda: stream(text)) < MOST_CALLS * SIZE
-    html = render_markdown(text)
-    assert stream(text) == html
+    counts = [0]
+    html = stream(text, counts)
+    assert sum(counts) < MOST_CALLS * SIZE
+    assert html == render_markdown(text)
     audit(html)
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_no_step_of_a_paint_takes_long(name: str) -> None:
+    counts = [0]
+    stream(BOMBS[name](SIZE), counts, PORTION)
+    assert max(counts) < MOST_STEP_CALLS

@@ -45,7 +45,7 @@ def test_what_the_page_puts_together_from_changes_of_the_tail() -> None:
     for text in batches(TEXTS, 40):
         reply, tail = StreamingMarkdown("m"), ""
         for start in range(0, len(text), 9):
-            _, _, kept, new, *more = reply.paint(Delta("m", "", text[start : start + 9]))
+            *_, (_, _, kept, new, *more) = reply.paint(Delta("m", "", text[start : start + 9]))
             blocks, held = more[:2] if more else ("", 0)
             before = tail.encode("utf-16-le")
             audit(before[: 2 * held].decode("utf-16-le") + blocks)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,28 +14,12 @@ import services.render.stream as stream_module
 from services.messages import clean_text
 from services.render import MarkdownStream, Paint, render_markdown, render_pieces
 from services.render.tokens import CLEANER, MD
+from tests.corpus import DOCUMENTS, abroad, commonmark, in_units
 from tests.render.audit import audit, visible, words
 
-CORPUS = [
-    "Hello\n=====\n\nA *b* **c** `d`\n\n- one\n- two\n\n  more\n\n1) x\n2) y\n",
-    "```python\nx = 1\n```\nafter\n~~~~\n```\n~~~\n~~~~\n\tcode\n",
-    "  ```js\n  a\n b\n   ```\n\n``` not`a fence\nx\n",
-    "para\n***\nbold***\n# h #\npara\n-\n- a\n***bold***\n#hash\n# \n",
-    "|a|b|\n|-|-|\n|1|2|\nend\n\npara\n|x|y|\n|-|-|\n",
-    "> quote\nlazy\n\n> > deep\n> - a\n>\n>   b\n\nout\n",
-    "- a\n\n      code\n\n  ```\n  fence\n\n  in list\n  ```\n- b\n\n\n- c\n\npara\n",
-    "a  \nb\\\nc &amp; &copy; &#0; \\* <b> <http://x.y>\n\n---\n* * *\n___\n",
-    "- [ ] a\n- [x] b\n\n![i](http://x/y) ~~s~~ [l](http://a 't')\n",
-    "a\r\nb\r\n\r\n```\r\nc\r\n```\r\rd \ud83d\ude00 \ud83d x\x00\n",
-    "[early]: http://a.b\n\n[early] and\n\n> x\n",
-    "   \n\n\n    indented\n\n\n    again\n\ntext\n    not code\n",
-    "1. a\n   - b\n     - c\n\n       d\n10) e\n\n-\n\n  f\n",
-    "```\nnever closed\n\n# x\n",
-    "`" * 40 + "\nx\n" + "`" * 39 + "\n" + "`" * 40 + "\n\ny",
-    "so $x$ and $5\n$$\na\n- b\n$$\nend\n\n$$\nnever\n- c\n\n\\[ x\n= 1 \\]\n\n- \\(y\\)\n  $$\n  z$$\n",
-    "Tea\n: green\n: black\n\n  more\n\nPot\n\n: white\n\nCup\n\nA[^1]\n: b[^note]\n\n[^1]: one\n\n    two\n[^n]: x\n",
-    "> " * 30 + "deep\n\nthen\n\n" + "[" * 3_000 + "\n\nend\n",
-]
+LONG = os.environ.get("PANELIST_LONG") == "1"
+SIZES = (1, 2, 3, 7, 64)
+
 MARKS = [
     "a",
     "b c",
@@ -74,7 +61,7 @@ CHARACTERS = ["\t", "\\", "<", ">", "&amp;", "- [ ] ", "\r\n", "\r", "\x00", "\u
 MATH = ["$", "$$", "$$\n", "\\[", "\\]\n", "\\(", "\\)", "x_1", "$x$"]
 NOTES = [": ", "\n: ", "a\n: b\n\n", "[^1]", "[^1]: ", "\n\n    ", "~ "]
 PIECES = st.sampled_from(MARKS + CHARACTERS + MATH + NOTES)
-TEXTS = st.lists(PIECES, max_size=40).map("".join) | st.sampled_from(CORPUS)
+TEXTS = st.lists(PIECES, max_size=40).map("".join) | st.sampled_from(DOCUMENTS)
 
 
 def stream(text: str, cuts: list[int], every: int = 1) -> tuple[str, Paint]:
@@ -100,12 +87,45 @@ def test_frozen_blocks_add_up_to_the_whole(text: str, cuts: list[int], every: in
     assert not last.changed or "]:" in text
 
 
-@pytest.mark.parametrize("text", CORPUS)
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 50])
-def test_every_cut_of_the_corpus_gives_the_same(text: str, size: int) -> None:
-    frozen, last = stream(text, [size])
-    assert frozen == last.html == render_markdown(text)
-    assert not last.changed
+def check_cuts(text: str, sizes: Iterable[int]) -> None:
+    whole = render_markdown(text)
+    for size in sizes:
+        frozen, last = stream(text, [size])
+        assert last.html == whole, f"in pieces of {size}"
+        assert last.changed == (frozen != whole)
+        assert not last.changed or "]:" in text
+
+
+@pytest.mark.parametrize("number", range(len(DOCUMENTS)))
+def test_every_cut_of_the_corpus_gives_the_same(number: int) -> None:
+    text = in_units(DOCUMENTS[number])
+    assert render_markdown(text) == render_markdown(DOCUMENTS[number])
+    check_cuts(text, range(1, len(text) + 1) if LONG and len(text) < 500 else SIZES[len(text) > 2_000 :])
+
+
+@pytest.mark.parametrize("form", ["as they are", "abroad", "with the line breaks of Windows"])
+def test_every_cut_of_commonmarks_examples_gives_the_same(form: str) -> None:
+    change = {"as they are": str, "abroad": lambda text: in_units(abroad(text))}.get(form, crlf)
+    examples = [text for section in commonmark().values() for text in section]
+    assert len(examples) == 652
+    for text in map(change, examples):
+        few = (1, 2, 3, 5, 7) if change is str else (1,)
+        check_cuts(text, range(1, len(text) + 1) if LONG else few)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_cut_of_a_section_of_commonmarks_examples_gives_the_same(size: int) -> None:
+    for section in commonmark().values():
+        check_cuts("\n".join(section), [size])
+
+
+def crlf(text: str) -> str:
+    return text.replace("\n", "\r\n")
+
+
+def test_line_breaks_and_halves_of_pairs_are_what_they_stand_for() -> None:
+    for text in (abroad(text) for section in commonmark().values() for text in section):
+        assert render_markdown(text) == render_markdown(in_units(text)) == render_markdown(crlf(text))
 
 
 @given(st.lists(PIECES, max_size=40).map("".join))

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 import traceback
 from contextlib import closing
 from pathlib import Path
 
-import aiosqlite
 import pytest
-from sqlalchemy import insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, insert, select
 
 from services.errors import NotFoundError, StorageError
 from services.storage.engine import READERS, Database
@@ -21,16 +20,16 @@ WRITER = {**COMMON, "synchronous": 2, "query_only": 0, "wal_autocheckpoint": 100
 READER = {**COMMON, "query_only": 1, "wal_autocheckpoint": 0}
 
 
-async def _pragmas(connection: AsyncConnection, names: list[str]) -> dict[str, object]:
-    return {name: (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar() for name in names}
+def _pragmas(connection: Connection, names: list[str]) -> dict[str, object]:
+    return {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names}
 
 
-async def _add(connection: AsyncConnection, parameter: str = "top_p") -> None:
-    await connection.execute(insert(dropped_parameters).values(endpoint="local", parameter=parameter))
+def _add(connection: Connection, parameter: str = "top_p") -> None:
+    connection.execute(insert(dropped_parameters).values(endpoint="local", parameter=parameter))
 
 
-async def _stored(connection: AsyncConnection) -> list[str]:
-    return list(await connection.scalars(select(dropped_parameters.c.parameter)))
+def _stored(connection: Connection) -> list[str]:
+    return list(connection.scalars(select(dropped_parameters.c.parameter)))
 
 
 async def test_pragmas_of_the_writer(database: Database) -> None:
@@ -38,22 +37,18 @@ async def test_pragmas_of_the_writer(database: Database) -> None:
 
 
 async def test_pragmas_of_every_reader(database: Database) -> None:
-    async def all_at_once(connection: AsyncConnection) -> dict[str, object]:
-        seen.append(1)
-        if len(seen) == READERS:
-            everybody.set()
-        await everybody.wait()  # so that no connection is used twice
-        return await _pragmas(connection, list(READER))
+    def all_at_once(connection: Connection) -> dict[str, object]:
+        everybody.wait(10)  # so that no connection is used twice
+        return _pragmas(connection, list(READER))
 
-    seen: list[int] = []
-    everybody = asyncio.Event()
+    everybody = threading.Barrier(READERS)
     assert await asyncio.gather(*(database.read(all_at_once) for _ in range(READERS))) == [READER] * READERS
 
 
 async def test_the_driver_begins_nothing_by_itself(database: Database) -> None:
-    async def level(connection: AsyncConnection) -> str | None:
-        driver = (await connection.get_raw_connection()).driver_connection
-        assert isinstance(driver, aiosqlite.Connection)
+    def level(connection: Connection) -> str | None:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
         return driver.isolation_level
 
     assert await database.write(level) is None
@@ -66,8 +61,8 @@ async def test_a_reader_cannot_write(database: Database) -> None:
 
 
 async def test_a_write_that_fails_leaves_nothing(database: Database) -> None:
-    async def half(connection: AsyncConnection) -> None:
-        await _add(connection)
+    def half(connection: Connection) -> None:
+        _add(connection)
         raise RuntimeError("midway")
 
     with pytest.raises(RuntimeError, match="midway"):
@@ -76,21 +71,26 @@ async def test_a_write_that_fails_leaves_nothing(database: Database) -> None:
 
 
 async def test_reads_go_on_during_a_write_and_see_one_moment(database: Database) -> None:
-    async def slow(connection: AsyncConnection) -> None:
-        await _add(connection)
+    def slow(connection: Connection) -> None:
+        _add(connection)
         written.set()
-        await go_on.wait()
+        assert go_on.wait(10)
 
-    async def twice(connection: AsyncConnection) -> list[list[str]]:
-        first = await _stored(connection)
+    def twice(connection: Connection) -> list[list[str]]:
+        first = _stored(connection)
         go_on.set()
-        await writing
-        return [first, await _stored(connection)]
+        assert done.wait(10)
+        return [first, _stored(connection)]
 
-    written, go_on = asyncio.Event(), asyncio.Event()
-    writing = asyncio.create_task(database.write(slow))
-    await written.wait()
+    async def write() -> None:
+        await database.write(slow)
+        done.set()
+
+    written, go_on, done = threading.Event(), threading.Event(), threading.Event()
+    writing = asyncio.create_task(write())
+    await asyncio.to_thread(written.wait, 10)
     assert await database.read(twice) == [[], []]
+    await writing
     assert await database.read(_stored) == ["top_p"]
 
 
@@ -101,14 +101,14 @@ async def test_writes_queue(database: Database) -> None:
 
 
 async def test_a_cancelled_write_is_carried_out(database: Database) -> None:
-    async def slow(connection: AsyncConnection) -> None:
+    def slow(connection: Connection) -> None:
         begun.set()
-        await go_on.wait()
-        await _add(connection)
+        assert go_on.wait(10)
+        _add(connection)
 
-    begun, go_on = asyncio.Event(), asyncio.Event()
+    begun, go_on = threading.Event(), threading.Event()
     task = asyncio.create_task(database.write(slow))
-    await begun.wait()
+    await asyncio.to_thread(begun.wait, 10)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -150,8 +150,8 @@ async def test_a_lock_that_stays_is_told(database: Database, path: Path) -> None
 
 
 async def test_a_full_disk_is_told_and_later_writes_work(database: Database) -> None:
-    async def limit(connection: AsyncConnection, pages: int) -> None:
-        await connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    def limit(connection: Connection, pages: int) -> None:
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
 
     await database.write(limit, 1)  # SQLite raises it to the present size
     with pytest.raises(StorageError, match=r"is full\. Free some space, then try again"):
@@ -184,8 +184,8 @@ async def test_what_people_wrote_is_not_in_the_traceback(database: Database) -> 
 
 
 async def test_an_id_that_is_no_text_is_not_found(database: Database) -> None:
-    async def look(connection: AsyncConnection) -> None:
-        await connection.exec_driver_sql("SELECT ?", ("\ud800",))
+    def look(connection: Connection) -> None:
+        connection.exec_driver_sql("SELECT ?", ("\ud800",))
 
     with pytest.raises(NotFoundError):
         await database.read(look)

@@ -70,3 +70,11 @@ async def test_what_is_kept_has_a_limit(store: Store, monkeypatch: pytest.Monkey
         assert store._paths._chars <= paths.MOST_CHARS
         assert len(store._paths._kept) <= 2
     assert store._paths._chars == sum(beginning.chars for beginning in store._paths._kept.values())
+
+
+async def test_an_answer_that_was_followed_before_it_was_written_is_read_when_it_is(store: Store) -> None:
+    first = await make.asked(store)
+    await make.begin(store, make.exchange(first.conversation, after=first.answer.id))
+    await store.path(ANN, first.conversation.id)
+    await make.finish(store, first.run_id, "Written at last")
+    assert (await store.path(ANN, first.conversation.id))[1].text == "Written at last"

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import insert, make_url, select, text
+from sqlalchemy import Connection, insert, make_url, select, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.errors import NotFoundError, StorageError
 from services.events import RunFinished, TextDelta, UsageReported
@@ -48,12 +47,12 @@ def bare() -> Iterator[str]:
         yield url
 
 
-async def _add(connection: AsyncConnection, parameter: str = "top_p") -> None:
-    await connection.execute(insert(dropped_parameters).values(endpoint="local", parameter=parameter))
+def _add(connection: Connection, parameter: str = "top_p") -> None:
+    connection.execute(insert(dropped_parameters).values(endpoint="local", parameter=parameter))
 
 
-async def _stored(connection: AsyncConnection) -> list[str]:
-    return sorted(await connection.scalars(select(dropped_parameters.c.parameter)))
+def _stored(connection: Connection) -> list[str]:
+    return sorted(connection.scalars(select(dropped_parameters.c.parameter)))
 
 
 def _end_sessions(url: str) -> None:
@@ -163,12 +162,12 @@ async def test_a_queue_of_writers_waits_for_a_server_together_and_not_in_turn(po
 
 
 async def test_a_session_that_ends_in_a_transaction_begins_it_again(database: Database, postgres: str) -> None:
-    async def cut(connection: AsyncConnection) -> None:
-        await _add(connection, f"try {len(tries)}")
+    def cut(connection: Connection) -> None:
+        _add(connection, f"try {len(tries)}")
         tries.append(1)
         if len(tries) == 1:
-            await asyncio.to_thread(_end_sessions, postgres)
-        await _add(connection, "whole")
+            _end_sessions(postgres)
+        _add(connection, "whole")
 
     tries: list[int] = []
     await database.write(cut)
@@ -176,10 +175,10 @@ async def test_a_session_that_ends_in_a_transaction_begins_it_again(database: Da
 
 
 async def test_a_commit_that_may_have_been_carried_out_is_not_tried_again(database: Database, postgres: str) -> None:
-    async def cut(connection: AsyncConnection) -> None:
+    def cut(connection: Connection) -> None:
         tries.append(1)
-        await _add(connection)
-        await asyncio.to_thread(_end_sessions, postgres)
+        _add(connection)
+        _end_sessions(postgres)
 
     tries: list[int] = []
     with pytest.raises(StorageError, match=r"is restarting or shut down|cannot be used"):
@@ -189,10 +188,12 @@ async def test_a_commit_that_may_have_been_carried_out_is_not_tried_again(databa
 
 
 async def test_readers_cannot_write_and_see_one_moment(database: Database) -> None:
-    async def twice(connection: AsyncConnection) -> list[list[str]]:
-        first = await _stored(connection)
-        await database.write(_add)
-        return [first, await _stored(connection)]
+    def twice(connection: Connection) -> list[list[str]]:
+        first = _stored(connection)
+        asyncio.run_coroutine_threadsafe(database.write(_add), loop).result(10)
+        return [first, _stored(connection)]
+
+    loop = asyncio.get_running_loop()
 
     with pytest.raises(StorageError, match="is read-only"):
         await database.read(_add)
@@ -220,8 +221,8 @@ async def test_what_people_wrote_is_not_in_the_traceback(database: Database) -> 
 
 
 async def test_an_id_that_is_no_text_is_not_found(database: Database) -> None:
-    async def look(connection: AsyncConnection, id: str) -> None:
-        await connection.execute(select(conversations).where(conversations.c.id == id))
+    def look(connection: Connection, id: str) -> None:
+        connection.execute(select(conversations).where(conversations.c.id == id))
 
     for id in ("\ud800", "a\x00b"):
         for call in (database.read, database.write):

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 
-import aiosqlite
 import pytest
 
 from services.errors import StorageError
@@ -40,10 +39,10 @@ async def brisk(path: Path) -> AsyncIterator[Store]:
 
 async def _pragma(store: Store, words: str) -> None:
     """Set something on the connection that writes, beside all transactions."""
-    async with store._database.writer.connect() as connection:
-        driver = (await connection.get_raw_connection()).driver_connection
-        assert isinstance(driver, aiosqlite.Connection)
-        await driver.execute(f"PRAGMA {words}")
+    with store._database.writer.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.execute(f"PRAGMA {words}")
 
 
 @asynccontextmanager

@@ -64,12 +64,13 @@ def shown(answer: Locator, number: int) -> None:
 
 
 def rendered(answer: Locator) -> str:
-    """Return an answer's HTML without what the page adds to what the server made: pictures of diagrams."""
+    """Return an answer's HTML without what the page adds to what the server made: diagrams' pictures, code in view."""
     html: str = answer.locator(".body").evaluate(
         """body => {
             const copy = body.cloneNode(true)
             copy.querySelectorAll("[data-added]").forEach(node => node.remove())
             copy.querySelectorAll("[data-drawn]").forEach(node => delete node.dataset.drawn)
+            copy.querySelectorAll("[data-streamed]").forEach(node => delete node.dataset.streamed)
             return copy.innerHTML
         }"""
     )

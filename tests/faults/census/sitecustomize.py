@@ -24,13 +24,16 @@ COUNTED = (
 
 
 def _take(_signal: int, _frame: object) -> None:
+    frozen = gc.get_freeze_count()
+    gc.unfreeze()  # as the server itself does, in a good moment
     while gc.collect():
         pass
     if hasattr(libc := CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)  # what the allocator keeps for the next session is no leak
     names = Counter(type(held).__name__ for held in gc.get_objects())
+    gc.freeze()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    sizes = {"rss": pages * os.sysconf("SC_PAGE_SIZE"), "frozen": gc.get_freeze_count()}
+    sizes = {"rss": pages * os.sysconf("SC_PAGE_SIZE"), "frozen": frozen}
     taken = {**sizes, **{name: names[name] for name in COUNTED}}
     target = Path(os.environ["CENSUS"])
     target.with_suffix(".new").write_text(json.dumps(taken), "utf-8")

@@ -1,0 +1,17 @@
+// The browser's storage, for all tabs and for this one. Where it is forbidden, full or damaged nothing is kept, and
+// nothing fails.
+
+const [SHARED, OWN] = ["localStorage", "sessionStorage"].map((name) => {
+  try { return window[name] } catch { return null }
+})
+
+// Keep a text, or none when it is empty; say whether that worked.
+const put = (storage, name, text) => {
+  try {
+    if (text) { storage.setItem(name, text) } else { storage.removeItem(name) }
+    return true
+  } catch { return false }
+}
+const read = (storage, name) => {
+  try { return storage.getItem(name) || "" } catch { return "" }
+}

@@ -31,13 +31,21 @@ fi
 if [ $# -gt 0 ]; then
   exec "$environment/bin/python" -m pytest "$@"
 fi
-# Journeys in a browser wait more than they work, so everything else is tried meanwhile; what that says comes after them.
+# Journeys in a browser wait more than they work, so everything else is tried meanwhile, and then the last of the
+# journeys beside the others; what that says comes after them.
+late='tests/ui/test_[p-z]*.py'
 said=$(mktemp)
-"$environment/bin/python" -m pytest -m "not browser" >"$said" 2>&1 &
+(
+  first=0 second=0
+  "$environment/bin/python" -m pytest -m "not browser" || first=$?
+  # shellcheck disable=SC2086 # a pattern
+  "$environment/bin/python" -m pytest -m browser $late || second=$?
+  exit $((first > second ? first : second))
+) >"$said" 2>&1 &
 others=$!
 trap 'kill $others 2>/dev/null || true; rm -f "$said"' EXIT
 journeys=0 rest=0
-"$environment/bin/python" -m pytest -m browser || journeys=$?
+"$environment/bin/python" -m pytest -m browser --ignore-glob="$late" || journeys=$?
 wait $others || rest=$?
 cat "$said"
 exit $((journeys > rest ? journeys : rest))

@@ -26,6 +26,8 @@ class Writer:
 
     def __init__(self) -> None:
         self.text = ""
+        self.piece = 50
+        """Characters of one."""
         self._aside = Aside()
         self._stack = AsyncExitStack()
         self.url = self._aside.run(self._begin())
@@ -39,8 +41,8 @@ class Writer:
             await perform(call, Play(body, head="200 OK\r\nContent-Type: application/json", end="length"), None)
             return
         await perform(call, Play(end="open"), None)
-        for start in range(0, len(self.text), 50):
-            await call.write(chunk(CHAT.delta(self.text[start : start + 50])))
+        for start in range(0, len(self.text), self.piece):
+            await call.write(chunk(CHAT.delta(self.text[start : start + self.piece])))
             await asyncio.sleep(0.002)
         await call.write(chunk(CHAT.end()) + b"0\r\n\r\n")
 
@@ -160,6 +162,55 @@ def test_long_code(page: Page, writing: Server, writer: Writer) -> None:
     assert shown[4] == "", "the fourth line takes more than one"
     assert len(shown) == pytest.approx(height, abs=1)
     assert copies(answer, "Copy code") == LONG + "\n"
+
+
+def test_long_code_that_was_written_here_folds_once_it_is_out_of_view(
+    page: Page, writing: Server, writer: Writer
+) -> None:
+    after = "\n\n".join(f"Paragraph {n} of what follows." for n in range(60))
+    answer = answer_with(page, writing, writer, f"```python\n{LONG}\n```\n\n{after}")
+    expect(answer.get_by_role("button", name="Show all 80 lines")).to_have_count(1)
+    height = answer.locator("pre").evaluate("node => node.clientHeight")
+    assert 300 < height < 400
+    last = answer.locator("p").last
+    assert last.evaluate("node => node.getBoundingClientRect().bottom < innerHeight"), "the end stays in view"
+    reopen(page)
+    assert answer.locator("pre").evaluate("node => node.clientHeight") == height
+
+
+def test_long_code_that_is_in_view_folds_when_its_reader_has_left(page: Page, writing: Server, writer: Writer) -> None:
+    before = "\n\n".join(f"Paragraph {n} of what comes before." for n in range(60))
+    answer = answer_with(page, writing, writer, f"{before}\n\n```python\n{LONG}\n```\n\nEnd.")
+    code = answer.locator("pre")
+    whole = code.evaluate("node => node.scrollHeight")
+    assert code.evaluate("node => node.clientHeight") == whole, "it is in view"
+    log = page.get_by_role("log")
+    log.evaluate("node => { node.scrollTop = 300 }")
+    top = log.evaluate("node => node.scrollTop")
+    expect(answer.get_by_role("button", name="Show all 80 lines")).to_have_count(1)
+    assert code.evaluate("node => node.clientHeight") < 400
+    assert log.evaluate("node => node.scrollTop") == top
+
+
+def test_what_comes_all_at_once_is_laid_out_over_several_frames(page: Page, writing: Server, writer: Writer) -> None:
+    """The most that one frame adds is bounded, and the end comes after all of it."""
+    page.add_init_script(
+        """const insert = Element.prototype.insertAdjacentHTML
+        window.inserted = []
+        window.requestAnimationFrame = (act) => setTimeout(act, 700) // a page that is late
+        Element.prototype.insertAdjacentHTML = function (where, html) {
+            window.inserted.push(html.length)
+            return insert.call(this, where, html)
+        }"""
+    )
+    text = "".join(f"- [ ] item {n} of **many**\n" for n in range(2_000))
+    answer = answer_with(page, writing, writer, text)
+    inserted = page.evaluate("window.inserted")
+    assert sum(inserted) > 200_000
+    assert max(inserted) < 60_000
+    streamed = rendered(answer)
+    reopen(page)
+    assert rendered(answer) == streamed
 
 
 TABLE = """| Name | Price | Share | Change | [Where](https://example.com) | `a|b` |

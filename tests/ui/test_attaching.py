@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import base64
-import struct
-import zlib
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
+from tests.pictures import png
 from tests.ui.acts import answers, ask, box, live, loses, lost, open_new, outgoing, questions, queue, settled
 from tests.ui.conftest import LONG_FORM, Server
 from tests.ui.line import Line
 from tests.ui.model import Model
 
 pytestmark = pytest.mark.browser
-
-
-def png(width: int = 64, height: int = 48) -> bytes:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    rows = b"".join(
-        b"\0" + bytes((x * 4 % 256, y * 5 % 256, 90)[i] for x in range(width) for i in range(3)) for y in range(height)
-    )
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 _BRING = """([kind, files, text]) => {
@@ -95,6 +84,48 @@ def test_dropped_files_are_sent_seen_and_there_after_a_reload(page: Page, server
         sent_files(page).last.get_by_role("link", name="Download").click()
     assert download.value.path().read_bytes() == png()
     assert download.value.suggested_filename == "image.png"
+
+
+def test_a_file_under_the_mouse_and_a_picture_from_the_clipboard(page: Page, server: Server, tmp_path: Path) -> None:
+    """By the browser's own drag and its own paste, not by events made here; over the conversation as over the box."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    open_new(page, server)
+    ask(page, "What can you do?")
+    settled(answers(page))
+    file = tmp_path / "rain.txt"
+    file.write_text("drops")
+    tab = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
+    place = answers(page).bounding_box()
+    assert place is not None
+
+    def drag(*kinds: str) -> None:
+        for kind in kinds:
+            at = {"type": kind, "x": place["x"] + 20, "y": place["y"] + 20, "data": data}
+            tab.send("Input.dispatchDragEvent", at)
+
+    target = page.get_by_text("Drop files to attach them")
+    drag("dragEnter", "dragOver")
+    expect(target).to_be_visible()
+    drag("drop")
+    expect(target).to_be_hidden()
+    expect(chips(page)).to_contain_text(["rain.txt"])
+    expect(box(page)).to_be_focused()
+    page.evaluate(
+        """data => {
+            const blob = new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], {type: "image/png"})
+            return navigator.clipboard.write([new ClipboardItem({"image/png": blob})])
+        }""",
+        base64.b64encode(png()).decode(),
+    )
+    page.keyboard.press("Control+v")
+    expect(chips(page)).to_have_count(2)
+    arrived(page)
+    page.keyboard.type("Both of them")
+    page.keyboard.press("Enter")
+    settled(answers(page).last)
+    expect(sent_files(page)).to_have_count(2)
+    expect(sent_files(page).last.locator("img")).to_have_js_property("naturalWidth", 64)
 
 
 def test_a_long_paste_becomes_a_file_or_comes_into_the_message(page: Page, server: Server) -> None:

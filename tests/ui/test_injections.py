@@ -2,166 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, closing
-from dataclasses import dataclass, field
-from urllib.parse import quote
+from contextlib import closing
+from urllib.parse import quote, unquote
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from components.session import LOCAL_OWNER as OWNER
+from services.attachments import MAX_ATTACHMENTS, clean_name
 from services.errors import Failure, ModelError
 from services.events import ModelNamed
 from services.messages import clean_text
 from services.runtime import open_runtime
 from services.settings import read_settings
+from services.titles import tidy_title
 from tests.conftest import whole_run
-from tests.faults.upstream import Call, Play, perform, serving
-from tests.faults.wires import CHAT, event
 from tests.injections import CANARY, batches, injections
-from tests.providers.sockets import chunk
+from tests.pictures import png
 from tests.scripted import ScriptedProvider, Step, thoughtful
 from tests.ui.acts import answers, ask, box, live, outgoing, queue, settled, without_scripts
 from tests.ui.aside import Aside
 from tests.ui.conftest import LONG_FORM, Server
+from tests.ui.stage import TOGETHER, Evil, Stage
+from tests.ui.test_attaching import arrived, bring, chips, sent_files
 
 pytestmark = pytest.mark.browser
-
-TOGETHER = 45
-"""Texts in one answer: more of them would be too dear to be rendered."""
-WATCH = """
-    window.__refused = []
-    addEventListener("securitypolicyviolation", ({violatedDirective, blockedURI}) => __refused.push(`${violatedDirective} ${blockedURI}`))
-"""  # noqa: E501
-LOOK = """(roots) => {
-    const found = []
-    const look = (root) => {
-        for (const node of root.querySelectorAll("*")) {
-            const name = node.localName
-            for (const {name: key, value} of node.attributes) {
-                if (key.startsWith("on")) { found.push(`${name} ${key}=${value}`) }
-                if (/^(?:\\w+:)?(?:href|src|action|formaction|data|ping|srcset|srcdoc|poster|background)$/.test(key)
-                    && /^\\W*(?:j\\W*a\\W*v\\W*a|vb)script/i.test(value)) { found.push(`${name} ${key}=${value}`) }
-            }
-            if (node.id === "CANARY" || node.getAttribute("name") === "CANARY") { found.push(`${name} is the canary`) }
-            if (node.shadowRoot) { look(node.shadowRoot) }
-        }
-        for (const node of root.querySelectorAll(".messages *, .outline *, .notices *, .queue *, .rows *, [role=alert] *, PASTED *")) {
-            if (/^(?:script|style|link|meta|base|form|iframe|object|embed|template|img|video|audio|frame|plaintext)$/.test(node.localName)
-                && !node.closest("[data-added]")) { found.push(`<${node.localName}> in ${node.parentNode.className}`) }
-        }
-    }
-    look(document)
-    return found
-}""".replace("CANARY", CANARY).replace("PASTED", ".pasted")  # noqa: E501
-
-
-class Evil:
-    """A model server that says what it is told to say, in names, answers, thoughts and errors alike."""
-
-    def __init__(self) -> None:
-        self.models: list[str] = []
-        self.answers: dict[str, str] = {}
-        """By the question."""
-        self.errors: dict[str, str] = {}
-        """Bodies of refusals, by the question."""
-        self.heard: list[str] = []
-        """Paths that the listener was asked for."""
-        self.hold = asyncio.Event()
-        self._aside = Aside()
-        self._stack = AsyncExitStack()
-        self.url, self.listener = self._aside.run(self._begin())
-
-    async def _begin(self) -> tuple[str, str]:
-        server = await self._stack.enter_async_context(serving(self._answer))
-        listener = await self._stack.enter_async_context(serving(self._hear))
-        return f"{server.url}/v1", listener.url.removeprefix("http://")
-
-    async def _hear(self, call: Call) -> None:
-        self.heard.append(call.path)
-        await perform(call, Play(b"top.__canary=1", head="200 OK\r\nContent-Type: text/javascript", end="length"), None)
-
-    async def _answer(self, call: Call) -> None:
-        plain, bad = (f"{status}\r\nContent-Type: application/json" for status in ("200 OK", "400 Bad Request"))
-        if call.path.endswith("/models"):
-            models = [{"id": name, "object": "model"} for name in ("writer", *self.models)]
-            await perform(call, Play(json.dumps({"data": models}).encode(), head=plain, end="length"), None)
-            return
-        if body := self.errors.get(call.question):
-            await perform(call, Play(body.encode("utf-8", "replace"), head=bad, end="length"), None)
-            return
-        text = clean_text(self.answers.get(call.question, "Well."))
-        await perform(call, Play(end="open"), None)
-        for say in (CHAT.thought, CHAT.delta):
-            for start in range(0, len(text), 60):
-                await call.write(chunk(say(text[start : start + 60])))
-                await asyncio.sleep(0.001)
-        if call.question == "wait":
-            await self.hold.wait()
-        await call.write(chunk(event({"model": text[:150], "choices": []})) + chunk(CHAT.end()) + b"0\r\n\r\n")
-
-    def go_on(self) -> None:
-        self._aside.call(self.hold.set)
-
-    def close(self) -> None:
-        self.go_on()
-        self._aside.run(self._stack.aclose())
-        self._aside.close()
-
-
-@dataclass
-class Stage:
-    """One page that everything is shown on, and what was noticed of it."""
-
-    page: Page
-    server: Server
-    evil: Evil
-    texts: list[str]
-    noticed: list[str] = field(default_factory=list)
-
-    @property
-    def batches(self) -> list[str]:
-        return batches(self.texts, TOGETHER)
-
-    def watch(self, page: Page) -> None:
-        note = self.noticed.append
-        ours = (
-            f"http://localhost:{self.server.port}/",
-            f"ws://localhost:{self.server.port}/",
-            "data:",
-            "blob:",
-            "about:",
-        )
-        page.add_init_script(WATCH)
-        page.on("dialog", lambda dialog: (note(f"dialog {dialog.message}"), dialog.dismiss()))
-        page.on("pageerror", lambda error: note(f"error {error}"))
-        page.on("popup", lambda popup: note(f"popup {popup.url}"))
-        page.on("console", lambda said: note(said.text) if _is_refusal(said.text) else None)
-        page.on("request", lambda asked: None if asked.url.startswith(ours) else note(f"request {asked.url}"))
-        page.on(
-            "framenavigated",
-            lambda frame: None if frame.parent_frame or frame.url.startswith(ours) else note(f"went to {frame.url}"),
-        )
-
-    def is_calm(self) -> None:
-        """Fail if anything ran, was asked for, or is in the page that should not be."""
-        canary = f"[window.{CANARY}, ({{}}).{CANARY}].filter((value) => value !== undefined)"
-        assert self.page.evaluate(canary) == []
-        assert self.page.evaluate("window.__refused") == []
-        assert self.page.evaluate(LOOK) == []
-        noticed, self.noticed[:] = self.noticed[:], []
-        assert noticed == []
-        assert self.evil.heard == []
-
-
-def _is_refusal(said: str) -> bool:
-    """Whether the page's policy had to stop something; the frame that draws diagrams has a stricter one of its own."""
-    return "Content Security Policy" in said and "'nonce-" not in said
 
 
 @pytest.fixture(scope="module")
@@ -175,8 +44,13 @@ def evil() -> Iterator[Evil]:
 def server(evil: Evil, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     texts = injections(evil.listener)
     evil.models = [clean_text(text)[:150] for text in texts]
-    environ = {"OPENAI_BASE_URL": evil.url, "PANELIST_MODEL": "writer", "PANELIST_TITLES": "off", "PANELIST_TRIES": "1"}
+    environ = {"OPENAI_BASE_URL": evil.url, "PANELIST_MODEL": "writer", "PANELIST_TRIES": "1"}
     server = Server(tmp_path_factory.mktemp("evil"), environ)
+    file = server.folder / "endpoints.toml"
+    server.environ["PANELIST_ENDPOINTS"] = str(file)
+    few = evil.url.removesuffix("/v1") + "/few/v1"
+    table = '[[endpoint]]\nname = {}\nbase_url = "{}"\n'
+    file.write_text("".join(table.format(json.dumps(name), few) for name in endpoint_names(texts)), "utf-8")
     aside = Aside()
     aside.run(_fill(server, texts))
     aside.close()
@@ -186,12 +60,18 @@ def server(evil: Evil, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     assert server.foreign == ""
 
 
+def endpoint_names(texts: list[str]) -> list[str]:
+    """Return names for endpoints, as a file may give them."""
+    return list(dict.fromkeys(" ".join(clean_text(text).replace("\x7f", "").split()) for text in texts[::40]))
+
+
 async def _fill(server: Server, texts: list[str]) -> None:
     """Store a conversation of all texts, and an empty one for each, whose title it is."""
     whole = batches(texts, TOGETHER)
     everywhere = [_failed(text) for text in whole]
     provider = ScriptedProvider(*everywhere, models=["writer"])
-    app = await open_runtime(read_settings(server.environment(), server.folder), provider=provider)
+    settings = read_settings({**server.environment(), "PANELIST_TITLES": "off"}, server.folder)
+    app = await open_runtime(settings, provider=provider)
     here: str | None = None
     try:
         for text in whole:
@@ -242,7 +122,11 @@ def begin(stage: Stage) -> Page:
     return page
 
 
-def settled_messages(stage: Stage) -> None:
+def said(page: Page) -> str:
+    return page.get_by_role("log").inner_text()
+
+
+def settled_messages(stage: Stage) -> str:
     """Questions, answers, thoughts, errors, what the server said, names of models, and the page's title."""
     go(stage, "All at once")
     page = stage.page
@@ -259,12 +143,14 @@ def settled_messages(stage: Stage) -> None:
     expect(page.locator("article .thought").first).to_be_visible()
     page.get_by_role("button", name="Outline").click()
     expect(page.get_by_role("navigation", name="Outline").locator(".outline-item")).not_to_have_count(0)
+    return said(page) + page.get_by_role("navigation", name="Outline").inner_text()
 
 
-def copies(stage: Stage) -> None:
+def copies(stage: Stage) -> str:
     """What goes to the clipboard, as rich text and as HTML, pasted into a page without any care."""
     go(stage, "All at once")
     page = stage.page
+    seen = ""
     for article in page.get_by_role("article").all():
         article.scroll_into_view_if_needed()
         article.get_by_role("button", name="Copy", exact=True).click()
@@ -279,10 +165,12 @@ def copies(stage: Stage) -> None:
             }"""
         )
         stage.is_calm()
+        seen += page.locator(".pasted").inner_text()
         page.evaluate("document.querySelectorAll('.pasted').forEach(node => node.remove())")
+    return seen
 
 
-def first_view(stage: Stage) -> None:
+def first_view(stage: Stage) -> str:
     """What the server sends before any script has run."""
     go(stage, "All at once")
     page = stage.page
@@ -290,10 +178,12 @@ def first_view(stage: Stage) -> None:
         page.reload(wait_until="commit")
         expect(page.locator("#first").get_by_role("article").last).to_be_visible()
         stage.is_calm()
+        seen = page.locator("#first").get_by_role("log").inner_text()
     live(page)
+    return seen
 
 
-def streamed(stage: Stage) -> None:
+def streamed(stage: Stage) -> str:
     """Answers and thoughts while they are written, and their announcements."""
     page = begin(stage)
     for number, text in enumerate(stage.batches):
@@ -302,16 +192,18 @@ def streamed(stage: Stage) -> None:
         settled(answers(page).nth(number))
     expect(page.get_by_role("status", name="Announcements")).not_to_be_empty()
     assert page.locator("article .markdown pre.plain").count() == 0
+    return "".join(answers(page).all_inner_texts())
 
 
-def questions(stage: Stage) -> None:
+def questions(stage: Stage) -> str:
     page = begin(stage)
     for number, text in enumerate(stage.batches[:3]):
         ask(page, text)
         settled(answers(page).nth(number))
+    return "".join(page.get_by_role("article", name="You").all_inner_texts())
 
 
-def refusals(stage: Stage) -> None:
+def refusals(stage: Stage) -> str:
     """Bodies of errors, and what is shown of them."""
     page = begin(stage)
     for number, text in enumerate(batches(stage.texts, 20)[:6]):
@@ -320,10 +212,11 @@ def refusals(stage: Stage) -> None:
         ask(page, f"fail {number}")
         settled(answers(page).nth(number), "failed")
         answers(page).nth(number).get_by_text("What the server said").click()
+    return "".join(answers(page).locator("pre").all_inner_texts())
 
 
-def titles(stage: Stage) -> None:
-    """The list, a title that is edited, and the notice of one that is deleted."""
+def titles(stage: Stage) -> str:
+    """The list, and a title that is edited."""
     page = stage.page
     rows = page.get_by_role("navigation", name="Conversations").locator("a")
     for count in (200, 400, len(stage.texts)):
@@ -337,17 +230,116 @@ def titles(stage: Stage) -> None:
         field.press_sequentially("!")
         field.press("Enter")
         expect(field).to_have_count(0)
+    return "".join(rows.all_inner_texts())
+
+
+def titles_of_models(stage: Stage) -> str:
+    """What a model calls a conversation: in the list, in the window, and in the page that the server sends."""
+    page, seen = stage.page, ""
+    short = [text for text in map(clean_text, stage.texts) if "<" in text and len(text) <= 80 and tidy_title(text)]
+    for number, text in enumerate(short[:: len(short) // 4]):
+        begin(stage)
+        stage.evil.titles[f"name it {number}"] = text
+        ask(page, f"name it {number}")
+        settled(answers(page))
+        title = tidy_title(text)
+        expect(page).to_have_title(f"{title} – Panelist")
+        open_one = page.get_by_role("navigation", name="Conversations").locator("[aria-current=page]")
+        expect(open_one).to_contain_text(str(title))
+        seen += open_one.text_content() or ""
+        stage.is_calm()
+    page.reload()
+    live(page)
+    expect(page).to_have_title(f"{title} – Panelist")
+    return seen
+
+
+def notices(stage: Stage) -> str:
+    """What is told for a while: the title of what was deleted, an answer's model, what went wrong."""
+    page, seen = stage.page, ""
+    told = page.get_by_role("status", name="Notices")
+    rows = page.get_by_role("navigation", name="Conversations").locator("a")
+    expect(rows.nth(20)).to_be_attached()
+    for number in range(2, 20, 3):
+        rows.nth(number).focus()
         rows.nth(number).press("Delete")
-        expect(page.get_by_role("status", name="Notices")).to_contain_text("Deleted “")
-        page.get_by_role("button", name="Undo").click()
+        expect(told).to_contain_text("Deleted “")
+        seen += told.inner_text()
+        stage.is_calm()
+        told.get_by_role("button", name="Undo").click()
+        expect(told).not_to_contain_text("Deleted “")
+    return seen
 
 
-def models(stage: Stage) -> None:
+def endpoints(stage: Stage) -> str:
+    """Names of endpoints from the operator's file: in the list of models, and in what an answer's failure says."""
+    page = begin(stage)
+    picker = page.get_by_role("combobox", name="Model")
+    names, seen = endpoint_names(stage.texts), ""
+    for number in range(0, len(names), 4):
+        name = names[number]
+        picker.fill(f"writer · {name}")
+        option = page.get_by_role("option", name=f"writer · {name}", exact=True)
+        expect(option).to_be_visible()
+        seen += option.inner_text()
+        option.click()
+        stage.evil.errors[f"of {number}"] = "{}"
+        ask(page, f"of {number}")
+        settled(answers(page).last, "failed")
+        expect(answers(page).last.get_by_role("alert")).to_contain_text(name)
+        stage.is_calm()
+    picker.fill("writer")
+    picker.press("Enter")
+    return seen
+
+
+def files(stage: Stage) -> str:
+    """Names of files, and what is in them: attached, sent, waiting, in the outline, refused."""
+    page, seen = begin(stage), ""
+    for start in (0, 300):
+        given = [clean_name(clean_text(text)) for text in stage.texts[start : start + 280 : 28]][:MAX_ATTACHMENTS]
+        text = stage.batches[0].encode()
+        bring(page, "drop", *((name, "text/html", text) for name in given[1:]), (given[0], "image/svg+xml", png()))
+        expect(chips(page)).to_have_count(len(given))
+        arrived(page)
+        stage.is_calm()
+        seen += chips(page).first.inner_text()
+        ask(page, f"files from {start}")
+        expect(sent_files(page)).to_have_count(len(given))
+        settled(answers(page).last)
+        sent_files(page).first.locator("summary").click()
+        expect(sent_files(page).first.locator("pre")).to_contain_text("<script>")
+        seen += sent_files(page).last.inner_text()
+        stage.is_calm()
+    bring(page, "drop", ("<img src=x onerror=alert(1)>.pdf", "application/pdf", b"%PDF-1.7 and more of it"))
+    expect(chips(page).get_by_role("alert")).to_contain_text("onerror")
+    chips(page).get_by_role("button").click()
+    return seen
+
+
+def previews(stage: Stage) -> str:
+    """Drafts as they will look."""
+    page, seen = begin(stage), ""
+    preview = page.get_by_role("region", name="Preview")
+    for text in stage.batches:
+        box(page).fill(text)
+        if not preview.is_visible():
+            page.keyboard.press("Alt+p")
+        expect(preview.locator(".markdown > *")).not_to_have_count(0)
+        seen += preview.locator(".markdown").inner_text()
+        stage.is_calm()
+        box(page).fill("")
+        expect(preview).to_be_hidden()
+    return seen
+
+
+def models(stage: Stage) -> str:
     """The list of models, one that is chosen and one that is typed in."""
     page = begin(stage)
     picker = page.get_by_role("combobox", name="Model")
     picker.fill("<")
     expect(page.get_by_role("option").first).to_be_visible()
+    seen = "".join(page.get_by_role("option").all_inner_texts())
     picker.fill("<img src=x onerror")
     page.get_by_role("option").first.click()
     ask(page, "who?")
@@ -357,9 +349,10 @@ def models(stage: Stage) -> None:
     picker.press("Enter")
     picker.fill("writer")
     picker.press("Enter")
+    return seen
 
 
-def waiting(stage: Stage) -> None:
+def waiting(stage: Stage) -> str:
     """Messages that wait for an answer, and the notice of one that is removed."""
     page = begin(stage)
     ask(page, "wait")
@@ -368,15 +361,17 @@ def waiting(stage: Stage) -> None:
         ask(page, text)
         expect(queue(page).get_by_role("listitem")).to_have_count(number)
     stage.is_calm()
+    seen = queue(page).inner_text()
     for left in (3, 2, 1, 0):
         queue(page).get_by_role("button", name="Remove queued message").last.click()
         expect(queue(page).get_by_role("listitem")).to_have_count(left)
     expect(queue(page)).to_be_hidden()
     stage.evil.go_on()
     settled(answers(page))
+    return seen
 
 
-def kept_in_the_browser(stage: Stage) -> None:
+def kept_in_the_browser(stage: Stage) -> str:
     """Drafts and unsent messages that somebody has put into the browser's storage."""
     page = begin(stage)
     page.evaluate(
@@ -399,12 +394,14 @@ def kept_in_the_browser(stage: Stage) -> None:
     expect(box(page)).not_to_have_value("")
     expect(outgoing(page).get_by_role("listitem")).to_have_count(len(stage.batches))
     stage.is_calm()
+    seen = outgoing(page).inner_text()
     page.evaluate("localStorage.clear(), sessionStorage.clear()")
     page.goto(stage.server.url)
     live(page)
+    return seen
 
 
-def connecting(stage: Stage) -> None:
+def connecting(stage: Stage) -> str:
     """The dialog: addresses that cannot be right, and the models of one that is."""
     page = stage.page
     page.get_by_role("button", name="Connect a model").first.click()
@@ -419,27 +416,31 @@ def connecting(stage: Stage) -> None:
     dialog.get_by_role("button", name="Test").click()
     expect(result).to_contain_text("It works")
     expect(result).to_contain_text("<script>")
+    seen = result.inner_text()
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
+    return seen
 
 
-def address(stage: Stage) -> None:
+def address(stage: Stage) -> str:
     """The page's own address."""
-    for text in (stage.batches[0], *stage.texts[::90]):
-        stage.page.goto(f"{stage.server.url}?c={quote(clean_text(text))}")
+    for text in (*stage.texts[::90], stage.batches[0]):
+        answer = stage.page.goto(f"{stage.server.url}?c={quote(clean_text(text))}")
         expect(box(stage.page)).to_be_visible()
         stage.is_calm()
+    return unquote(answer.url) if answer else ""
 
 
-def demo(stage: Stage) -> None:
+def demo(stage: Stage) -> str:
     page = begin(stage)
     page.get_by_role("combobox", name="Model").fill("demo")
     page.get_by_role("option").first.click()
     ask(page, f"/fail {stage.batches[0]}")
     settled(answers(page))
+    return said(page)
 
 
-PLACES: dict[str, Callable[[Stage], None]] = {
+PLACES: dict[str, Callable[[Stage], str]] = {
     "settled messages": settled_messages,
     "copies": copies,
     "first view": first_view,
@@ -447,20 +448,28 @@ PLACES: dict[str, Callable[[Stage], None]] = {
     "questions": questions,
     "refusals": refusals,
     "titles": titles,
+    "titles made by the model": titles_of_models,
+    "notices": notices,
     "models": models,
+    "names of endpoints": endpoints,
+    "names of files": files,
+    "previews": previews,
     "queue": waiting,
     "browser's storage": kept_in_the_browser,
     "connect": connecting,
     "address": address,
     "demo": demo,
 }
-"""Every place that shows what others wrote. A new one is added here."""
+"""Every place that shows what others wrote: each goes there and returns what was seen. A new one is added here."""
+
+HOSTILE = ("<script", "<img", "<svg", "<iframe", "<style", "javascript:", "onerror", f"top.{CANARY}")
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_nothing_of_it_comes_alive(stage: Stage, place: str) -> None:
-    PLACES[place](stage)
+    shown = PLACES[place](stage)
     stage.is_calm()
+    assert [word for word in HOSTILE if word in shown], f"nothing of it was shown: {shown[:500]!r}"
 
 
 @LONG_FORM

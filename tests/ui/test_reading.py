@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.ui.acts import answers, ask, box, open_new, settled, until
 from tests.ui.conftest import Server
@@ -66,6 +66,13 @@ def test_reduced_motion_moves_nothing(context: BrowserContext, server: Server) -
     assert moving == []
 
 
+def fits(part: Locator, width: int) -> None:
+    place = part.bounding_box()
+    assert place is not None
+    assert place["x"] >= 0
+    assert place["x"] + place["width"] <= width
+
+
 @pytest.mark.parametrize("width", [320, 640])
 def test_a_narrow_window_needs_no_scrolling_sideways(context: BrowserContext, server: Server, width: int) -> None:
     page = context.new_page()
@@ -76,7 +83,10 @@ def test_a_narrow_window_needs_no_scrolling_sideways(context: BrowserContext, se
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.get_by_role("log").evaluate("node => node.scrollWidth <= node.clientWidth")
     for part in (box(page), page.get_by_role("button", name="Send"), page.get_by_role("combobox", name="Model")):
-        place = part.bounding_box()
-        assert place is not None
-        assert place["x"] >= 0
-        assert place["x"] + place["width"] <= width
+        fits(part, width)
+    page.get_by_role("button", name="Connect a model").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Use it")).to_be_attached()
+    for part in (dialog, dialog.get_by_label("Base URL"), dialog.get_by_role("button", name="Use it")):
+        fits(part, width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

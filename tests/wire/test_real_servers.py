@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from base64 import b64encode
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
@@ -15,7 +17,9 @@ from services.keys import KeyRing
 from services.messages import ErrorPart, Message, ReasoningPart
 from services.runtime import Runtime, make_provider, open_runtime
 from services.settings import read_settings
+from services.storage.store import Named
 from tests.conftest import OWNER, whole_run
+from tests.pictures import png
 
 pytestmark = pytest.mark.server
 
@@ -46,6 +50,11 @@ async def answered(app: Runtime, question: str) -> Message:
 def failure_of(message: Message) -> Failure:
     [failure] = [part.failure for part in message.parts if isinstance(part, ErrorPart)]
     return failure
+
+
+async def attached(app: Runtime, name: str, media_type: str, data: bytes) -> Named:
+    kept = await app.store.add_attachment(OWNER, name, media_type, data)
+    return kept.sha256, kept.name
 
 
 class TestLlamaCpp:
@@ -98,6 +107,35 @@ class TestLlamaCpp:
         assert (failure.kind, failure.next_step) == ("too_long", "shorten")
         assert done.path[0].text == ("word " * 6_000).rstrip("\n")
 
+    async def test_a_text_file_is_read(self, open_at: OpenAt, llamacpp_brief: str) -> None:
+        app = await open_at(llamacpp_brief)
+        alone = await answered(app, "What is it?")
+        file = await attached(app, "rain.txt", "text/plain", b"drops " * 200)
+        done = await whole_run(app.chat, await app.chat.send(OWNER, "What is it?", attachments=[file]))
+        assert done.path[-1].status == "complete"
+        assert alone.usage is not None
+        assert done.path[-1].usage is not None
+        assert done.path[-1].usage.input > alone.usage.input + 200, "the file went along"
+
+    async def test_a_picture_is_refused_in_words_and_the_talk_goes_on(
+        self, open_at: OpenAt, llamacpp_brief: str
+    ) -> None:
+        app = await open_at(llamacpp_brief)
+        file = await attached(app, "map.png", "image/png", png())
+        done = await whole_run(app.chat, await app.chat.send(OWNER, "What is it?", attachments=[file]))
+        [question, refused] = done.path
+        failure = failure_of(refused)
+        assert (refused.status, failure.next_step) == ("failed", "choose_model")
+        assert failure.message.endswith("takes no images. Choose another model, or ask again without the picture.")
+        assert question.text == "What is it?"
+        assert await app.store.attachment_bytes(OWNER, question.attachments[0].sha256) == png()
+        again = await app.chat.send(OWNER, "And without it?", conversation_id=done.conversation.id)
+        on = await whole_run(app.chat, again)
+        assert on.path[-1].status == "complete"
+        assert [part.name for part in on.path[0].attachments] == ["map.png"], "it is still there"
+        retried = await app.chat.retry(OWNER, done.conversation.id, refused.id)
+        assert failure_of((await whole_run(app.chat, retried)).path[-1]).next_step == "choose_model"
+
 
 async def whole_run_or_done(app: Runtime, conversation_id: str) -> Message:
     opened = await app.chat.open(OWNER, conversation_id)
@@ -141,6 +179,39 @@ class TestAimock:
             assert "canary" not in repr(failure)
         if question == "limit me":
             assert failure.retry_after_s == 7.0
+
+    async def test_a_picture_and_a_text_file(self, open_at: OpenAt, aimock: str) -> None:
+        app = await open_at(aimock, PANELIST_MODEL="gpt-test")
+        files = [
+            await attached(app, "map.png", "image/png", png()),
+            await attached(app, "rain.txt", "text/plain", b"drops"),
+        ]
+        done = await whole_run(app.chat, await app.chat.send(OWNER, "say hello", attachments=files))
+        assert (done.path[-1].status, done.path[-1].text) == ("complete", "Hello from aimock.")
+        assert [part.name for part in done.path[0].attachments] == ["map.png", "rain.txt"]
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            heard = (await client.get(aimock.removesuffix("/v1") + "/__aimock/journal")).json()
+        [picture] = [part for part in heard[-1]["body"]["messages"][-1]["content"] if part["type"] == "image_url"]
+        assert picture["image_url"]["url"] == f"data:image/png;base64,{b64encode(png()).decode()}"
+        assert "Attached file “rain.txt” (5 bytes):\n```\ndrops\n```" in json.dumps(
+            heard[-1]["body"], ensure_ascii=False
+        ).replace("\\n", "\n")
+
+    @pytest.mark.parametrize("question", ["take no pictures", "see only words"])
+    async def test_a_refusal_that_names_pictures(self, open_at: OpenAt, aimock: str, question: str) -> None:
+        app = await open_at(aimock, PANELIST_MODEL="gpt-test")
+        file = await attached(app, "map.png", "image/png", png())
+        done = await whole_run(app.chat, await app.chat.send(OWNER, question, attachments=[file]))
+        failure = failure_of(done.path[-1])
+        assert failure.message == (
+            f"The model 'gpt-test' at {app.connections.default.name} takes no images. "
+            "Choose another model, or ask again without the picture."
+        )
+        assert (failure.next_step, failure.status_code) == ("choose_model", 400)
+        again = await app.chat.send(OWNER, "say hello", conversation_id=done.conversation.id)
+        on = await whole_run(app.chat, again)
+        assert on.path[-1].text == "Hello from aimock."
+        assert on.path[0].attachments == done.path[0].attachments
 
     async def test_a_retry_that_recovers(self, open_at: OpenAt, aimock: str) -> None:
         app = await open_at(aimock, PANELIST_MODEL="gpt-test")

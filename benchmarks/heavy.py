@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from browser import BenchPage, bench_page
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser
 from processes import BENCH, ROOT, Process, free_port
 from subjects import AT, Figures, model_server, settings_of
 
@@ -78,8 +78,9 @@ def _bomb(page: BenchPage, name: str) -> None:
     page.page.get_by_role("button", name="New chat").click()
     page.page.wait_for_timeout(500)
     page.press_enter(f"text-{name}")
-    answer = page.page.get_by_role("article", name="Assistant")
-    expect(answer).to_have_attribute("data-status", "complete", timeout=120_000)
+    # Not by its role: to look for that, the whole page is searched and laid out, which is a long task itself.
+    answer = page.page.locator("article.assistant[data-status=complete]")
+    answer.wait_for(state="attached", timeout=120_000)
     page.page.wait_for_timeout(500)
 
 

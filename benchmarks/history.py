@@ -63,10 +63,10 @@ async def fill(folder: Path, lengths: list[int]) -> list[str]:
         )
         messages = _messages(about.id, length)
 
-        async def write(connection, about=about, messages=messages):
-            await conversations.add(connection, OWNER, about)
-            await tree.add(connection, messages)
-            await connection.execute(update(table).where(table.c.id == about.id).values(head_id=messages[-1].id))
+        def write(connection, about=about, messages=messages):
+            conversations.add(connection, OWNER, about)
+            tree.add(connection, messages)
+            connection.execute(update(table).where(table.c.id == about.id).values(head_id=messages[-1].id))
 
         await store._database.write(write)
         ids.append(about.id)

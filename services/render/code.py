@@ -15,8 +15,11 @@ from pygments.token import STANDARD_TYPES, Error, Name, Other, Punctuation, Text
 
 from services.messages import clean_text
 
-MAX_CODE, _MAX_CODE_LINE, _MAX_LEX_S = 12_000, 500, 0.15
-"""Code longer or wider than this (characters), or that keeps the lexer busy for longer (s), is not coloured."""
+MAX_CODE, _MAX_CODE_LINE, _MAX_LEX_S = 12_000, 500, 0.5
+"""Code longer or wider than this (characters), or that keeps the lexer busy for longer (s of CPU), is not coloured."""
+_FIRST_LEX_S = 1.5
+"""The same for the first code in a language: Pygments makes its expressions, and those of languages inside, then."""
+_begun: set[str] = set()
 _lock = Lock()
 _known: dict[tuple[str, str], str] = {}
 """What was coloured last: several tabs show the same code."""
@@ -121,6 +124,8 @@ def _colouring(code: str, language: str) -> Iterator[str]:
         yield html.escape(code)
         return
     out: list[str] = []
+    limit = _MAX_LEX_S if language in _begun else _FIRST_LEX_S
+    _begun.add(language)
     spent = 0.0
     began = time.thread_time()
     try:
@@ -128,7 +133,7 @@ def _colouring(code: str, language: str) -> Iterator[str]:
         for number, (css, group) in enumerate(groupby(tokens, _css_class)):
             text = html.escape("".join(value for _, value in group))
             out.append(f'<span class="{css}">{text}</span>' if css else text)
-            if spent + time.thread_time() - began > _MAX_LEX_S:
+            if spent + time.thread_time() - began > limit:
                 yield html.escape(code)
                 return
             if number % _STEP_TOKENS == _STEP_TOKENS - 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from functools import cache
@@ -12,6 +13,8 @@ from bokeh.document import Document
 from bokeh.events import Event
 from panel.custom import JSComponent
 from panel.io.state import set_curdoc
+
+from components import wire
 
 _ASSETS = Path(__file__).parent / "assets"
 
@@ -35,6 +38,32 @@ class ScriptComponent(JSComponent):
     """
 
     __abstract = True
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)
+        self._untold: list[dict[str, Any]] = []
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Send a message to the page.
+
+        What is told in one turn of the event loop goes as one: each on its own would cost both sides a millisecond.
+        """
+        if not self._models:  # there is no page yet that several could go to as one
+            self._send_msg(message)
+            return
+        if not self._untold:
+            asyncio.get_running_loop().call_soon(self._tell_all)
+        self._untold.append(message)
+
+    def say(self, data: list[Any]) -> None:
+        """Send what is said often, after what was told before it; `data` as `wire.say` takes it."""
+        self._tell_all()
+        wire.say(self, data)
+
+    def _tell_all(self) -> None:
+        untold, self._untold = self._untold, []
+        if untold:
+            wire.say(self, ["all", json.dumps(untold)])
 
     def _get_properties(self, doc: Document | None) -> dict[str, Any]:
         properties: dict[str, Any] = super()._get_properties(doc)

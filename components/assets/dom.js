@@ -1,4 +1,4 @@
-// Elements, icons (of icons.json) and the clipboard, for the scripts of all components.
+// Elements, icons (of icons.json), messages and the clipboard, for the scripts of all components.
 
 function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg")
@@ -18,6 +18,13 @@ function element(tag, attributes = {}, ...children) {
   }
   node.append(...children)
   return node
+}
+
+// What the server says, one message or several that came as one (scripts.py).
+function listen(model, hear) {
+  model.on("msg:custom", (msg) => {
+    if (msg[0] === "all") { JSON.parse(msg[1]).forEach((one) => hear(one)) } else { hear(msg) }
+  })
 }
 
 function button(label, iconName, onclick, attributes = {}) {

@@ -6,8 +6,11 @@ const JUST_MS = 15_000
 const SEEN_MS = 400 // after which a message that is not stored yet is shown
 const QUEUED = 200 // characters of a waiting message that the page has
 
+let shown = null // what came last, also for a view that is made again; the model has what the page began with
+
 export function render({model, el}) {
   const host = el.getRootNode().host
+  shown ||= JSON.parse(model.shown)
   const box = element("textarea", {"aria-label": "Message", rows: "1", enterkeyhint: "send"})
   const refusal = element("p", {class: "refusal", role: "alert", hidden: ""})
   const send = element("button", {type: "submit", class: "send", "aria-label": "Send", title: "Send (Enter)"}, icon("send"))
@@ -27,7 +30,7 @@ export function render({model, el}) {
   const drafts = makeDrafts()
   const NEW = "new"
   const isNew = (chat) => chat === NEW || chat.startsWith("new:")
-  let here = model.conversation || NEW // the chat whose draft is in the text box
+  let here = shown.conversation || NEW // the chat whose draft is in the text box
   let touched = false // a page in which nothing was typed must not wipe out what another one keeps
   let later = 0
   const keep = () => drafts.keep(here, recall.draft())
@@ -84,8 +87,8 @@ export function render({model, el}) {
     const page = {conversation: null, count: 0, texts: []}
     document.dispatchEvent(new CustomEvent("panelist:questions", {detail: page}))
     const unsent = outbox.of(here).filter(({state}) => state !== "refused").map(({text}) => text)
-    if (page.conversation !== here || model.conversation !== here) { return unsent } // the page is not there yet
-    const waiting = model.queue.map(({text}) => text.length < QUEUED ? text : null)
+    if (page.conversation !== here || shown.conversation !== here) { return unsent } // the page is not there yet
+    const waiting = shown.queue.map(({text}) => text.length < QUEUED ? text : null)
     return [...Array(page.count - page.texts.length).fill(null), ...page.texts, ...waiting, ...unsent]
   }
   const recall = recalling({
@@ -98,8 +101,8 @@ export function render({model, el}) {
   })
   const commands = commanding({
     box, frame, isLost, put: write, say,
-    commands: () => model.commands,
-    cannot: () => model.cannot,
+    commands: () => shown.commands,
+    cannot: () => shown.cannot,
     isLeaving: () => leaving > 0,
     refuse: (text) => refuse(text),
     submit: () => submit(),
@@ -117,23 +120,27 @@ export function render({model, el}) {
   frame.append(commands.panel)
   box.after(preview.toggle)
 
+  let fitted = "" // what the height was measured for: to measure it once more, the page is laid out twice
   function fit() {
     const limit = Math.min(320, visibleHeight() * 0.4)
     const long = box.value.length > MEASURED
+    const looks = long ? "" : JSON.stringify([box.value, box.placeholder, stop.hidden, preview.toggle.hidden, limit, innerWidth])
+    if (looks && looks === fitted) { return }
     // Chromium lays a line of two million characters out in 0.3 s, and in 13 s where it has to find out its direction.
     box.dir = long ? (/^[^\p{L}]*[\p{Script=Hebrew}\p{Script=Arabic}]/u.test(box.value.slice(0, 1000)) ? "rtl" : "ltr") : "auto"
     if (!long) { box.style.height = "auto" }
     const height = long ? limit : box.scrollHeight
     box.style.height = `${Math.min(height, limit)}px`
     box.style.overflowY = long || height > limit ? "auto" : "hidden"
+    fitted = box.clientWidth ? looks : "" // else it has no place on the page yet
   }
   function update() {
-    const writing = model.writing
+    const writing = shown.writing
     stop.hidden = !writing
     const blocked = files.blocked()
     send.title = blocked || (writing ? "Send after this answer (Enter), or stop it and send now (Ctrl + Enter)" : "Send (Enter)")
     send.disabled = Boolean(blocked) || !(box.value.trim() || files.any())
-    box.placeholder = model.placeholder
+    if (box.placeholder !== shown.placeholder) { box.placeholder = shown.placeholder }
     preview.update() // its button takes width from the text
     fit()
     commands.update()
@@ -150,7 +157,7 @@ export function render({model, el}) {
   }
   function showQueue() {
     const act = (label, path, type, id) => [label, path, () => model.send_msg({type, id})]
-    showMessages(queue, model.held || "Sent when the answer ends:", model.queue.map(({id, text, files: names}) => ({
+    showMessages(queue, shown.held || "Sent when the answer ends:", shown.queue.map(({id, text, files: names}) => ({
       text: text || names,
       acts: [
         act("Send now", "send", "send_now", id),
@@ -160,8 +167,8 @@ export function render({model, el}) {
     })))
   }
   function showOutbox() {
-    const shown = outbox.of(here).filter(({at, state}) => state !== "refused" && Date.now() - at >= SEEN_MS)
-    const held = shown.some(({state}) => state === "held")
+    const unsent = outbox.of(here).filter(({at, state}) => state !== "refused" && Date.now() - at >= SEEN_MS)
+    const held = unsent.some(({state}) => state === "held")
     const heading = held ? "Not sent yet, because the message before was refused:" : isLost() ? "Sent when the connection is back:" : "Sending…"
     const act = (work) => () => {
       work()
@@ -169,7 +176,7 @@ export function render({model, el}) {
       showOutbox()
       box.focus()
     }
-    showMessages(outgoing, heading, shown.map((message) => ({
+    showMessages(outgoing, heading, unsent.map((message) => ({
       text: message.text.slice(0, 200) || (message.files ?? []).map(({name}) => name).join(", "),
       acts: message.gone ? [] : [
         ...(held ? [["Send unsent messages", "send", act(() => outbox.release(here))]] : []),
@@ -209,9 +216,9 @@ export function render({model, el}) {
   function post(text, now = false) {
     if (!text.trim() && !files.any()) { return false }
     if (files.hold()) { return false }
-    if (text.length > model.limit) {
+    if (text.length > model.esm_constants.most) {
       const count = (number) => number.toLocaleString("en")
-      refuse(`The message has ${count(text.length)} characters, and ${count(model.limit)} is the most. Send it in parts.`)
+      refuse(`The message has ${count(text.length)} characters, and ${count(model.esm_constants.most)} is the most. Send it in parts.`)
       return false
     }
     if (isLost()) {
@@ -306,7 +313,7 @@ export function render({model, el}) {
     showOutbox()
     focusBox()
   }
-  const follow = () => { if (!leaving) { moveTo(model.conversation || NEW) } }
+  const follow = () => { if (!leaving) { moveTo(shown.conversation || NEW) } }
   // At once, so that what is typed and sent behind it belongs there, however slow the line.
   function open(id) {
     leaving += 1
@@ -320,18 +327,24 @@ export function render({model, el}) {
     model.send_msg({type: "open", id})
   }
   const onOpen = (event) => open(event.detail)
-  model.on("conversation", follow)
   document.addEventListener("panelist:open", onOpen)
-  model.on(["writing", "placeholder"], update)
-  model.on(["commands", "cannot"], commands.update)
+  function show(changed) {
+    Object.assign(shown, changed)
+    if ("conversation" in changed) { follow() }
+    if ("queue" in changed || "held" in changed) { showQueue() }
+    update()
+  }
   // Whether nothing else has the keyboard.
   function idle() {
     const active = innermost(document.activeElement)
     return !active || active === document.body || el.contains(active)
   }
-  model.on("msg:custom", (msg) => {
+  listen(model, (msg) => {
     if (files.heard(msg)) { return }
-    if (msg.type === "question") {
+    if (msg.type === "shown") {
+      show(msg.set)
+      return
+    } else if (msg.type === "question") {
       if (msg.conversation === here) { recall.told(msg) }
       return
     } else if (msg.type === "preview") {
@@ -366,12 +379,10 @@ export function render({model, el}) {
     update()
     if (["fill", "focus"].includes(msg.type) || idle()) { box.focus() }
   })
-  model.on(["queue", "held"], showQueue)
-
   const keys = (event) => {
     const typing = event.composedPath()[0]
     const inField = typing instanceof HTMLElement && (typing.matches("input, textarea, select") || typing.isContentEditable)
-    if (event.key === "Escape" && model.writing && !event.defaultPrevented && !isComposing(event)) {
+    if (event.key === "Escape" && shown.writing && !event.defaultPrevented && !isComposing(event)) {
       model.send_msg({type: "stop"})
     } else if (event.key === "/" && !inField && !event.ctrlKey && !event.metaKey) {
       event.preventDefault()
@@ -426,6 +437,7 @@ export function render({model, el}) {
   }
   showQueue()
   files.show()
+  setTimeout(() => model.send_msg({type: "ready"})) // Bokeh would send this component's entire state along
   requestAnimationFrame(() => { fit(); if (!first) { focusBox() } })
   if (first) { // what was typed, or sent, before this page was live
     first.meet({composer({text, start, end, focused, sent}) {

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 import param
 from panel.models.esm import DataEvent
@@ -54,22 +55,33 @@ def held_because(state: ConversationState) -> str:
     return "Not sent, because Panelist was stopped:" if ended else "Not sent, because the last answer did not finish:"
 
 
+class ComposerView(TypedDict):
+    """What the text box shows beside its text."""
+
+    conversation: str | None
+    """Whose draft is shown."""
+    writing: bool
+    """Whether a reply is being written."""
+    placeholder: str
+    queue: list[dict[str, str]]
+    """Messages that wait: id, the beginning of the text, names of the files."""
+    held: str
+    """Why they wait for a person, if they do."""
+    commands: list[CommandView]
+    """What a slash and a word do."""
+    cannot: list[list[str]]
+    """Names of those that cannot be done now, each with the reason."""
+
+
 class Composer(ScriptComponent):
     """Owns its text in the browser; the server hears of it when it is sent, and answers when it is stored."""
 
-    conversation: str | None = param.String(default=None, allow_None=True, doc="Whose draft is shown.")  # type: ignore[assignment]
-    writing: bool = param.Boolean(default=False, doc="Whether a reply is being written.")  # type: ignore[assignment]
-    placeholder: str = param.String(default="Ask anything")  # type: ignore[assignment]
-    queue: list[dict[str, str]] = param.List(default=[], doc="Messages that wait: id, a text's beginning, file names.")  # type: ignore[assignment]
-    held: str = param.String(default="", doc="Why they wait for a person, if they do.")  # type: ignore[assignment]
-    limit: int = param.Integer(default=MAX_TEXT, doc="Characters of one message, at most.")  # type: ignore[assignment]
-    commands: list[CommandView] = param.List(default=[], doc="What a slash and a word do.")  # type: ignore[assignment]
-    cannot: list[list[str]] = param.List(default=[], doc="Names of those that cannot be done now, and why.")  # type: ignore[assignment]
+    shown: str = param.String(default="{}", doc="JSON of a `ComposerView`, as the page begins.")  # type: ignore[assignment]
     dark: bool = param.Boolean(default=False)  # type: ignore[assignment]
 
     _esm = joined(_HERE, "kept", "attaching", "recalling", "commands", "previewing", "screen", "composer")
     _stylesheets = [STYLE, *((_HERE / f"{part}.css").read_text("utf-8") for part in ("commands", "previewing"))]  # noqa: RUF012 - Panel's own class attribute
-    _constants: ClassVar[dict[str, Any]] = {"limits": LIMITS, "most_previewed": PREVIEW_CHARS}
+    _constants: ClassVar[dict[str, Any]] = {"limits": LIMITS, "most": MAX_TEXT, "most_previewed": PREVIEW_CHARS}
 
     def __init__(
         self,
@@ -87,25 +99,35 @@ class Composer(ScriptComponent):
         self._previewed = 0  # number of the last request for a preview
         self._on_help = on_help
         self._before_send = on_send
+        self._ready = False
         state.param.watch(self._update, ["conversation", "path", "run_id", "choice", "waiting"])
         state.param.watch(self._on_refill, "refill", onlychanged=False)
         state.param.watch(self._on_left, "left", onlychanged=False)
+        self.view = self._view()
         self._update()
 
     def _on_refill(self, event: param.parameterized.Event) -> None:
         if event.new is not None:
-            self._send_msg({"type": "fill", **_filling(event.new)})
+            self.tell({"type": "fill", **_filling(event.new)})
 
     def _on_left(self, event: param.parameterized.Event) -> None:
-        self._send_msg({"type": "left", "id": event.new})
+        self.tell({"type": "left", "id": event.new})
 
     def focus(self) -> None:
         """Put the keyboard into the text box."""
-        self._send_msg({"type": "focus"})
+        self.tell({"type": "focus"})
 
     def _update(self, *_: object) -> None:
+        before: dict[str, object] = {**self.view}
+        self.view = self._view()
+        if not self._ready:
+            self.shown = json.dumps(self.view)
+        elif changed := {name: value for name, value in self.view.items() if value != before[name]}:
+            self.tell({"type": "shown", "set": changed})
+
+    def _view(self) -> ComposerView:
         state = self._state
-        self.param.update(
+        return ComposerView(
             conversation=state.conversation.id if state.conversation else None,
             writing=state.run_id is not None,
             queue=[
@@ -130,16 +152,19 @@ class Composer(ScriptComponent):
                 **more,
             }:
                 await self._on_send(key, text, more.get("files", []), now, to, elsewhere)
+            case {"type": "ready"}:
+                self._ready = True
+                self.tell({"type": "shown", "set": self.view})
             case {"type": "piece", **piece}:
                 if (answer := await attaching.take(self._state, piece)) is not None:
-                    self._send_msg(answer)
+                    self.tell(answer)
             case {"type": "send_now", "id": str(id)}:
                 await self._state.send_now(id)
             case {"type": "edit", "id": str(id)}:
                 self._on_edit(id)
             case {"type": "taken", "id": str(id)}:
                 if not await self._state.unqueue(id, quietly=True):
-                    self._send_msg({"type": "gone", "id": id})
+                    self.tell({"type": "gone", "id": id})
             case {"type": "unqueue", "id": str(id)}:
                 await self._state.unqueue(id)
             case {"type": "stop"}:
@@ -150,7 +175,7 @@ class Composer(ScriptComponent):
                     if id is None or here is None or here.id != id:
                         await self._state.open(id)
                 finally:
-                    self._send_msg({"type": "opened"})  # the text box waits for it
+                    self.tell({"type": "opened"})  # the text box waits for it
             case {"type": "help"}:
                 self._on_help()
             case _:
@@ -162,9 +187,7 @@ class Composer(ScriptComponent):
             case {"type": "command", "name": str(name), "argument": str(argument), "conversation": str() | None as to}:
                 await self._commands.run(name, argument, to)
             case {"type": "question", "index": int(index), "conversation": str(id)}:
-                self._send_msg(
-                    {"type": "question", "index": index, "conversation": id, "text": self._question(index, id)}
-                )
+                self.tell({"type": "question", "index": index, "conversation": id, "text": self._question(index, id)})
             case {"type": "preview", "number": int(number), "text": str(text), "style": bool(style)}:
                 await self._on_preview(number, text, style)
 
@@ -188,18 +211,18 @@ class Composer(ScriptComponent):
             except Exception:  # the last wall: the page waits for a word
                 log.exception("a preview of %d characters could not be made", len(text))
         told = {"type": "preview", "number": number, "html": html}
-        self._send_msg({**told, "style": PREVIEW_STYLE} if style else told)
+        self.tell({**told, "style": PREVIEW_STYLE} if style else told)
 
     def _on_edit(self, queued_id: str) -> None:
         """Give the browser a waiting message for its text box; it says "taken" when it has it, and not before."""
         queued = next((q for q in self._state.waiting.messages if q.id == queued_id), None)
         if queued is not None:
             filling = _filling(Draft(queued.text, queued.attachments))
-            self._send_msg({"type": "fill", **filling, "taken": queued.id})
+            self.tell({"type": "fill", **filling, "taken": queued.id})
 
     async def _on_send(self, key: str, text: str, files: object, now: bool, to: str | None, elsewhere: bool) -> None:
         def stored(conversation_id: str) -> None:
-            self._send_msg({"type": "stored", "key": key, "conversation": conversation_id})
+            self.tell({"type": "stored", "key": key, "conversation": conversation_id})
 
         try:
             await self._before_send()
@@ -207,11 +230,11 @@ class Composer(ScriptComponent):
             await self._state.send(text, key, attachments=named, now=now, to=to, show=not elsewhere, on_stored=stored)
         except PanelistError as error:
             gone = isinstance(error, NotFoundError)
-            self._send_msg({"type": "refused", "key": key, "text": str(error), "gone": gone})
+            self.tell({"type": "refused", "key": key, "text": str(error), "gone": gone})
         except Exception:  # the last wall: the text box waits for a word
             log.exception("a message could not be sent")
             said = "Something unforeseen went wrong in Panelist; its log says more. Your text is still here."
-            self._send_msg({"type": "refused", "key": key, "text": said, "gone": False})
+            self.tell({"type": "refused", "key": key, "text": said, "gone": False})
 
 
 def _filling(draft: Draft) -> dict[str, object]:

@@ -270,6 +270,8 @@ export function render({model, el, view}) {
     }
   }
   // Much at once is laid out over several frames; what the server says next waits for the last of them.
+  const STILL_MS = 600 // after which the dot at the end breathes; before, that would cost frames of its own
+  let painted = 0
   const FRAME_HTML = 24000 // characters of finished blocks
   const waiting = []
   function paint() {
@@ -296,6 +298,8 @@ export function render({model, el, view}) {
         return
       }
       entry.tail.innerHTML = entry.tailHtml
+      entry.tail.classList.remove("still")
+      painted = performance.now()
     }
   }
   function goOn() {
@@ -387,7 +391,7 @@ export function render({model, el, view}) {
       toast.addEventListener("mouseleave", () => { timer = setTimeout(close, 6000) })
     },
   }
-  model.on("msg:custom", (msg) => {
+  listen(model, (msg) => {
     hear()
     if (msg.type === "pong") { return }
     if (waiting.length || (!Array.isArray(msg) && behind())) { waiting.push(msg) } else { handle(msg) }
@@ -449,6 +453,7 @@ export function render({model, el, view}) {
     // While this page itself slept or was busy, it could hear nothing.
     if (document.hidden || now - beaten > 1000) { heard = now }
     beaten = now
+    if (now - painted > STILL_MS) { articles.get(written)?.tail?.classList.add("still") }
     if (lost || document.hidden) { return }
     if (silence() > LOST_MS) { lose(); return }
     if (now - pinged > PING_MS) {

@@ -16,7 +16,6 @@ from components.diagrams import ADDRESSES
 from components.files import serve_here
 from components.scripts import ScriptComponent, joined
 from components.state import ConversationState, Delta, Notice
-from components.wire import say
 from services.conversation import Draft, Versions
 from services.messages import Message
 
@@ -100,10 +99,12 @@ class Transcript(ScriptComponent):
         state.drain = self._drain
 
     def _tell(self, message: dict[str, Any] | list[Any]) -> None:
-        if self._ready and isinstance(message, list):
-            say(self, message)
-        elif self._ready:
-            self._send_msg(message)
+        if not self._ready:
+            return
+        if isinstance(message, list):
+            self.say(message)
+        else:
+            self.tell(message)
 
     def _on_path(self, *_: object) -> None:
         here = self._state.conversation.id if self._state.conversation else None
@@ -242,7 +243,7 @@ class Transcript(ScriptComponent):
             case {"type": "outline"}:
                 self._tell({"type": "outline", "items": outline_of(self._state.path)})
             case {"type": "copy", "id": str(id)} if message := self._message(id):
-                self._send_msg({"type": "copied", "id": id, "text": message.text})
+                self.tell({"type": "copied", "id": id, "text": message.text})
             case {"type": "all", "id": str(id)} if message := self._message(id):
                 view = message_view(message, self._state.versions.get(id), whole=True)
                 self._tell(

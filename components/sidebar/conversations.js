@@ -138,7 +138,7 @@ export function render({model, el}) {
     all[Math.max(0, Math.min(to, all.length - 1))].focus()
   })
 
-  model.on("msg:custom", (said) => {
+  listen(model, (said) => {
     if (said[0] !== "rows") { return }
     rows = {items: JSON.parse(said[1]), current: said[2]};
     ({items, current} = rows)

@@ -12,7 +12,6 @@ from panel.models.esm import DataEvent
 
 from components.scripts import ScriptComponent, joined
 from components.state import ConversationState
-from components.wire import say
 from services.conversation import Conversation
 
 _HERE = Path(__file__).parent
@@ -46,7 +45,7 @@ class ConversationList(ScriptComponent):
         if not self._ready:
             self.items, self.current = self._rows
         elif self._rows != before:  # the short way: this goes to every tab whenever anything happens in one of them
-            say(self, ["rows", *self._rows])
+            self.say(["rows", *self._rows])
 
     @classmethod
     def _items(cls, conversations: Sequence[Conversation]) -> str:
@@ -60,7 +59,7 @@ class ConversationList(ScriptComponent):
         match event.data:
             case {"type": "ready"}:
                 self._ready = True
-                say(self, ["rows", *self._rows])
+                self.say(["rows", *self._rows])
             case {"type": "rename", "id": str(id), "title": str(title)}:
                 await self._state.rename(id, title)
             case {"type": "delete", "id": str(id)}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
@@ -50,7 +51,7 @@ class Box(Composer):
 
     @property
     def reasons(self) -> dict[str, str]:
-        return dict(self.cannot)
+        return dict(self.view["cannot"])
 
 
 Make = Callable[..., Awaitable[Box]]
@@ -81,8 +82,8 @@ async def asked(box: Box, text: str) -> None:
 async def test_a_command_that_cannot_be_done_says_why(make: Make) -> None:
     gate = asyncio.Event()
     box = await make([gate, *answer("Half an", reason="length")], answer(" answer."), answer("Another."))
-    names = {command["name"] for command in box.commands if command["where"] != "box"}
-    assert len(names) == len(box.commands)
+    names = {command["name"] for command in box.view["commands"] if command["where"] != "box"}
+    assert len(names) == len(box.view["commands"])
     assert box.reasons.keys() <= names
     assert box.reasons["/retry"] == box.reasons["/copy"] == box.reasons["/continue"] == NO_ANSWER
     assert box.reasons["/delete"] == box.reasons["/rename"] == NOTHING_OPEN
@@ -134,7 +135,7 @@ async def test_commands_do_what_the_buttons_do(make: Make) -> None:
 
 async def test_what_takes_something_away_is_marked(make: Make) -> None:
     box = await make()
-    assert {command["name"] for command in box.commands if command["takes_away"]} == {"/stop", "/delete"}
+    assert {command["name"] for command in box.view["commands"] if command["takes_away"]} == {"/stop", "/delete"}
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,7 @@ async def test_the_demo_says_itself_what_it_knows(open_app: OpenRuntime) -> None
     try:
         await state.start()
         await becomes(state, lambda: state.choice is not None)
-        offered = {command["name"] for command in Box(state).commands if command["where"] == "box"}
+        offered = {command["name"] for command in Box(state).view["commands"] if command["where"] == "box"}
     finally:
         state.close()
     assert {"/slow", "/long", "/fail", "/fail 429", "/fail cut"} <= offered
@@ -268,6 +269,24 @@ async def test_a_waiting_message_of_nothing_but_files_has_no_text_to_recall(make
     await box.says(type="piece", id="u", name="a.txt", size=3, offset=0, data="YWJj")
     file = box.told[-1]["file"]
     await box._state.send("", attachments=[(file["id"], "a.txt")])
-    [waiting] = box.queue
+    [waiting] = box.view["queue"]
     assert (waiting["text"], waiting["files"]) == ("", "a.txt")
     gate.set()
+
+
+async def test_a_page_is_told_everything_when_it_is_there_and_then_what_changed(make: Make) -> None:
+    gate = asyncio.Event()
+    box = await make([gate, *answer("One")])
+    begun = json.loads(box.shown)
+    await box.says(type="ready")
+    assert box.told == [{"type": "shown", "set": begun}]
+    await box._state.send("First")
+    box._update()
+    changed = [told["set"] for told in box.told[1:]]
+    assert [one["writing"] for one in changed if "writing" in one] == [True]
+    assert [one["conversation"] for one in changed if "conversation" in one] == [box._state.path[0].conversation_id]
+    assert not any("placeholder" in one or "queue" in one for one in changed)
+    assert json.loads(box.shown) == begun, "the page does not hear of it in two ways"
+    gate.set()
+    await becomes(box._state, lambda: box._state.run_id is None)
+    assert box.told[-1]["set"]["writing"] is False

@@ -186,3 +186,20 @@ def test_each_block_reads_in_its_own_direction(page: Page, writing: Server, writ
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         page.reload()
         live(page)
+
+
+def test_the_dot_at_the_end_moves_only_while_no_words_come(page: Page, far: Server, model: Model) -> None:
+    """What moves has frames of its own, and each of them costs as much as a paint."""
+    begun(page, far, model, 20, "wait for me")
+    tail = answers(page).locator(".tail")
+    moving = "tail => tail.getAnimations({subtree: true}).map(one => one.effect.pseudoElement)"
+    expect(tail).to_have_class("tail still")
+    assert tail.evaluate(moving) == ["::after"]
+    tail.evaluate(
+        f"""tail => {{
+            const seen = () => {{ window.painted ??= ({moving})(tail) }}
+            new MutationObserver(seen).observe(tail, {{childList: true}})
+        }}"""
+    )
+    to_the_end(page, model, by=30)
+    assert page.evaluate("painted") == []

@@ -282,6 +282,17 @@ class ConversationState(param.Parameterized):
             with self._telling():
                 self._show(await self._chat.retry(self._owner, self.conversation.id, message_id), turn)
 
+    async def edit(self, message_id: str, text: str, key: str) -> None:
+        """Put a question differently, or an answer right; `key` is the browser's word for this request.
+
+        Raises:
+            PanelistError: it was not stored, and why.
+        """
+        if self.conversation is not None:
+            turn = self._turn()
+            here = self.conversation.id
+            self._show(await self._chat.edit(self._owner, here, message_id, text, request_key=key), turn)
+
     async def go_on(self, message_id: str) -> None:
         """Have an answer that was cut off or stopped continued in place."""
         if self.conversation is not None:

@@ -60,11 +60,8 @@ class Answering:
         request_key: str | None,
         before: Sequence[Message],
     ) -> tuple[Begun, tuple[Message, ...]]:
-        """Store a question behind the conversation's head and begin to answer it; return the new messages too.
-
-        `before` is the path to the head.
-        """
-        question = _message(conversation.id, conversation.head_id, "user", draft)
+        """Store a question behind the path `before` and begin to answer it; return the new messages too."""
+        question = _message(conversation.id, before[-1].id if before else None, "user", draft)
         return await self._begin(owner, conversation, question, question.id, request_key=request_key, before=before)
 
     async def ask_queued(

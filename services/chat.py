@@ -19,7 +19,7 @@ from services.connect import Connections
 from services.conversation import Conversation, Draft, Options, Queued, Versions
 from services.errors import InputError, NotFoundError, PanelistError, StorageError
 from services.events import Numbered
-from services.messages import ENDED_BY_MODEL, AttachmentPart, Message, clean_text, new_id
+from services.messages import ENDED_BY_MODEL, AttachmentPart, Message, TextPart, clean_text, new_id
 from services.pacing import Pace
 from services.providers.base import Provider
 from services.runner import RunLog, RunManager
@@ -264,6 +264,21 @@ class ChatService:
         """
         return await self._through(self._retry(owner, conversation_id, message_id))
 
+    async def edit(
+        self, owner: str, conversation_id: str, message_id: str, text: str, *, request_key: str | None = None
+    ) -> Opened:
+        """Put a question differently and have it answered, or an answer right by hand; both stay as siblings.
+
+        A question keeps its attachments, and the same request that comes again with its key stores nothing. An answer
+        that was written by hand has no run, no endpoint and no model.
+
+        Raises:
+            InputError: an answer is still being written, or there is nothing in the text or too much.
+            NotFoundError: there is no such message for this owner.
+            StorageError: it could not be stored; nothing was sent.
+        """
+        return await self._through(self._edit(owner, conversation_id, message_id, text, request_key))
+
     async def go_on(self, owner: str, conversation_id: str, message_id: str) -> Opened:
         """Let the model go on with an answer that was cut off or stopped, in the same message.
 
@@ -464,6 +479,33 @@ class ChatService:
                 raise InputError("Only an answer can be written again.")
             begun = await self._answering.ask_again(owner, conversation, answer.parent_id)
             return await self._shown(owner, *begun)
+
+    async def _edit(
+        self, owner: str, conversation_id: str, message_id: str, text: str, request_key: str | None
+    ) -> Opened:
+        async with self._turn(conversation_id):
+            conversation = await self._store.conversation(owner, conversation_id)
+            self._check_idle(conversation_id)
+            *before, old = await self._store.path(owner, conversation_id, message_id)
+            draft = Draft(_checked(text, empty=bool(old.attachments)), old.attachments)
+            if old.role == "user":
+                return await self._shown(
+                    owner, *await self._answering.ask(owner, conversation, draft, request_key, before)
+                )
+            new = replace(
+                old,
+                id=new_id(),
+                parts=(TextPart(draft.text),),
+                status="complete",
+                created_at=datetime.now(UTC),
+                run_id=None,
+                endpoint=None,
+                model=None,
+                usage=None,
+            )
+            await self._store.add_answer(owner, new)
+        self.changes.ring(owner, conversation_id)
+        return await self._read_back(owner, Opened(conversation, (new,), {}, None, whole=False))
 
     async def _go_on(self, owner: str, conversation_id: str, message_id: str) -> Opened:
         async with self._turn(conversation_id):

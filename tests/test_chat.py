@@ -141,6 +141,60 @@ async def test_a_failure_is_a_part_of_the_message_and_a_retry_its_sibling(open_a
     assert back.path == failed.path, "what was shown is still there"
 
 
+async def test_an_edited_question_is_a_sibling_and_the_old_branch_stays(open_app: OpenRuntime) -> None:
+    provider = ScriptedProvider(answer("One"), answer("Two"), answer("Other"), answer("Once more"))
+    app = await open_app(provider)
+    here = (await whole_run(app.chat, await app.chat.send(OWNER, "First"))).conversation.id
+    old = await whole_run(app.chat, await app.chat.send(OWNER, "Second", conversation_id=here))
+    second = old.path[2].id
+    opened = await app.chat.edit(OWNER, here, second, "  Second, put better\r\n", request_key="k1")
+    new = await whole_run(app.chat, opened)
+    assert [m.text for m in new.path] == ["First", "One", "  Second, put better", "Other"]
+    assert new.versions[new.path[2].id].ids == (second, new.path[2].id)
+    assert [m.text for m in provider.requests[2].messages] == ["First", "One", "  Second, put better"]
+    again = await app.chat.edit(OWNER, here, second, "Second, put better", request_key="k1")
+    assert again.path == new.path, "a request that comes again stores nothing"
+    assert (await app.chat.show_version(OWNER, here, second)).path == old.path
+    first = await whole_run(app.chat, await app.chat.edit(OWNER, here, old.path[0].id, "From the start"))
+    assert [m.text for m in first.path] == ["From the start", "Once more"]
+    assert first.versions[first.path[0].id].ids == (old.path[0].id, first.path[0].id)
+
+
+async def test_an_answer_written_by_hand_is_a_sibling_that_the_model_takes_for_its_own(open_app: OpenRuntime) -> None:
+    provider = ScriptedProvider(answer("Wrong"), answer("Indeed"))
+    app = await open_app(provider)
+    wrong = await whole_run(app.chat, await app.chat.send(OWNER, "What is it?"))
+    here = wrong.conversation.id
+    right = await app.chat.edit(OWNER, here, wrong.path[1].id, "Right \ud800")
+    mine = right.path[1]
+    assert (mine.text, mine.status, right.run_id) == ("Right \ufffd", "complete", None)
+    assert (mine.run_id, mine.endpoint, mine.model, mine.usage) == (None, None, None, None)
+    assert right.versions[mine.id].ids == (wrong.path[1].id, mine.id)
+    on = await whole_run(app.chat, await app.chat.send(OWNER, "Sure?", conversation_id=here))
+    assert [m.text for m in provider.requests[1].messages] == ["What is it?", "Right \ufffd", "Sure?"]
+    assert on.path[1] == mine
+
+
+async def test_what_cannot_be_edited_is_refused_and_changes_nothing(open_app: OpenRuntime) -> None:
+    gate = asyncio.Event()
+    app = await open_app(ScriptedProvider([gate, *answer("One")]))
+    opened = await app.chat.send(OWNER, "First")
+    here, question, reply = opened.conversation.id, opened.path[0].id, opened.path[1].id
+    with pytest.raises(InputError, match="still being written"):
+        await app.chat.edit(OWNER, here, question, "Better")
+    gate.set()
+    done = await whole_run(app.chat, opened)
+    for text in ("", " \n", "\x00"):
+        for id in (question, reply):
+            with pytest.raises(InputError, match="empty"):
+                await app.chat.edit(OWNER, here, id, text)
+    with pytest.raises(NotFoundError):
+        await app.chat.edit(OWNER, here, "nothing of ours", "Better")
+    with pytest.raises(NotFoundError):
+        await app.chat.edit("eve", here, question, "Better")
+    assert await app.chat.open(OWNER, here) == done
+
+
 @pytest.mark.parametrize("text", ["", "   ", "\n\t\n", "\x00\x01", "\u200b\u2060 \ufeff"])
 async def test_nothing_is_sent_for_nothing(open_app: OpenRuntime, text: str) -> None:
     app = await open_app(ScriptedProvider())

@@ -27,6 +27,11 @@ function listen(model, hear) {
   })
 }
 
+// A word for a request, by which it is known when it comes again.
+const randomKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("")
+
+const isComposing = (event) => event.isComposing || event.keyCode === 229
+
 function button(label, iconName, onclick, attributes = {}) {
   return element("button", {type: "button", class: "icon-button", "aria-label": label, title: label, onclick, ...attributes}, icon(iconName))
 }

@@ -79,6 +79,7 @@ class Commands:
                 run=self._retry,
                 off=lambda: self._cannot({"retry", "regenerate"}, "It has no answer."),
             ),
+            Command(name="edit", about="Put the last question differently", off=self._no_question),
             Command(
                 name="continue",
                 about="Go on with an answer that did not finish",
@@ -162,6 +163,9 @@ class Commands:
 
     def _nothing_to_stop(self) -> str:
         return "" if self._state.run_id else "No answer is being written."
+
+    def _no_question(self) -> str:
+        return WRITING if self._state.run_id else "" if self._state.path else NOTHING_OPEN
 
     def _no_outline(self) -> str:
         asked = sum(message.role == "user" for message in self._state.path)

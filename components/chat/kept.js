@@ -3,8 +3,6 @@
 const MOST_KEPT = 200_000 // characters of a draft that are kept for all visits; a longer one only for this tab's
 const LEFT_MS = 60_000 // after which the outbox of a tab is another one's, where nobody can say whether it lives
 
-const randomKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("")
-
 // Texts, or what is kept as one, by chat: the id of a conversation, "new", or "new:" and a key for one whose first
 // message is on its way.
 // This tab's own text comes first; the shared one is that of the tab which wrote last, for the next visit. What cannot

@@ -93,6 +93,7 @@ export function render({model, el, view}) {
       )
     }
     if (view.can.includes("copy")) { bar.append(...copyButtons(view, entry)) }
+    if (view.can.includes("edit")) { bar.append(button("Edit", "edit", () => edits.open(entry), {class: "icon-button edit"})) }
     if (view.can.includes("continue")) { bar.append(button("Continue", "on", () => model.send_msg({type: "continue", id: view.id}))) }
     if (view.can.includes("regenerate")) { bar.append(button("Regenerate", "again", () => model.send_msg({type: "retry", id: view.id}))) }
     if (view.can.includes("retry")) { bar.append(button("Retry", "again", () => model.send_msg({type: "retry", id: view.id}))) }
@@ -195,7 +196,7 @@ export function render({model, el, view}) {
     const kept = new Set(order)
     const held = list.contains(el.getRootNode().activeElement)
     for (const [id, entry] of articles) {
-      if (!kept.has(id)) { entry.node.remove(); articles.delete(id) }
+      if (!kept.has(id)) { entry.node.remove(); articles.delete(id); edits.gone(id) }
     }
     if (held && !list.contains(el.getRootNode().activeElement)) { log.focus({preventScroll: true}) }
     let before = list.firstChild
@@ -219,6 +220,10 @@ export function render({model, el, view}) {
       handlers.notice(copied ? {text: "Copied the last answer.", kind: "info"} : {text: "The browser refused to copy. Try the button under the answer.", kind: "error"})
     },
     "/outline": () => contents.open.click(),
+    "/edit"() {
+      const entry = onPage().findLast(({view}) => view.role === "user")
+      if (entry) { edits.open(entry) }
+    },
   }
   const obey = ({detail}) => commands[detail]?.()
   document.addEventListener("panelist:questions", tellQuestions)
@@ -319,6 +324,7 @@ export function render({model, el, view}) {
       timers = []
       list.replaceChildren()
       articles.clear()
+      edits.allGone()
       contents.left()
       voice.shown()
       fillIn(msg)
@@ -368,6 +374,7 @@ export function render({model, el, view}) {
       showBanner()
     },
     activity({text}) { activity.textContent = text },
+    edited(msg) { edits.told(msg) },
     copied({id, text}) {
       const resolve = copies.get(id)
       copies.delete(id)
@@ -433,6 +440,7 @@ export function render({model, el, view}) {
     if (lost) { return }
     lost = true
     showBanner()
+    edits.lost()
     document.dispatchEvent(new Event("panelist:lost"))
     comeBack()
   }
@@ -469,6 +477,10 @@ export function render({model, el, view}) {
   list.addEventListener("click", (event) => {
     const picture = event.target.closest("button.load-image")
     if (picture && /^https?:/.test(picture.dataset.src)) { window.open(picture.dataset.src, "_blank", "noopener,noreferrer") }
+  })
+  const edits = editing({
+    frame, isLost: () => lost, source: markdown, send: (msg) => model.send_msg(msg),
+    notice: (text) => handlers.notice({text, kind: "error"}),
   })
   const drawing = diagrams({list, log, frame, files: model.esm_constants.diagrams, isDark: () => model.dark})
   const code = codeBlocks(list, log, () => scroll.follow(false))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +18,10 @@ from components.files import serve_here
 from components.scripts import ScriptComponent, joined
 from components.state import ConversationState, Delta, Notice
 from services.conversation import Draft, Versions
+from services.errors import PanelistError
 from services.messages import Message
+
+log = logging.getLogger(__name__)
 
 _HERE = Path(__file__).parent
 _ASSETS = _HERE.parent / "assets"
@@ -38,6 +42,7 @@ PARTS = (
     "copying",
     "diagrams",
     "attached",
+    "editing",
     "transcript",
 )
 SCRIPT = joined(_HERE, *PARTS)
@@ -47,7 +52,7 @@ STYLES = [
     *((_HERE / f"{part}.css").read_text("utf-8") for part in ("transcript", "attached")),
 ]
 """What the first view needs, too."""
-ALL_STYLES = [*STYLES, *((_HERE / f"{part}.css").read_text("utf-8") for part in ("live", "scrolling"))]
+ALL_STYLES = [*STYLES, *((_HERE / f"{part}.css").read_text("utf-8") for part in ("live", "scrolling", "editing"))]
 
 
 async def prepare_window(path: Sequence[Message]) -> None:
@@ -280,8 +285,21 @@ class Transcript(ScriptComponent):
                 (notice := state.notice) and notice.mark == mark and notice.undo
             ):
                 await notice.undo()
+            case {"type": "edit", "id": str(id), "text": str(text), "key": str(key)}:
+                await self._on_edit(id, text, key)
             case {"type": "chip", "text": str(text)} if text in CHIPS and not state.path:
                 await state.ask(text)
+
+    async def _on_edit(self, message_id: str, text: str, key: str) -> None:
+        why = None
+        try:
+            await self._state.edit(message_id, text, key)
+        except PanelistError as error:
+            why = str(error)
+        except Exception:  # the last wall: the page waits for a word
+            log.exception("an edit could not be stored")
+            why = "Something unforeseen went wrong in Panelist; its log says more. Your text is still here."
+        self.tell({"type": "edited", "id": message_id, "refused": why})
 
     async def _on_ready(self) -> None:
         """The page is there, for the first time or again: give it everything, from the first word of a reply."""

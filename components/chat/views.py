@@ -44,6 +44,9 @@ _NOTES: dict[MessageStatus, str] = {
 }
 
 
+BY_HAND = "You wrote this answer."
+
+
 class Empty(TypedDict):
     """What is shown where there are no messages."""
 
@@ -76,7 +79,7 @@ def message_view(
         "role": message.role,
         "status": message.status,
         "can": _can(message),
-        "note": _NOTES.get(message.status),
+        "note": BY_HAND if _by_hand(message) else _NOTES.get(message.status),
         "alert": _alert(message),
         "model": message.model if message.role == "assistant" and message.status != "streaming" else None,
     }
@@ -132,14 +135,19 @@ def _line(text: str) -> str:
 
 def _can(message: Message) -> list[str]:
     if message.role == "user":
-        return ["copy"] if message.text else []
-    copy = ["copy"] if message.text else []
+        return ["copy", "edit"] if message.text else ["edit"]
+    copy = ["copy", "edit"] if message.text and message.status != "streaming" else []
     if message.status in {"complete", "truncated", "refused"}:
         return [*copy, *(["continue"] if message.status == "truncated" else []), "regenerate"]
     if message.status in {"stopped", "interrupted"} and message.text:
         copy.append("continue")
     offered = any(isinstance(part, ErrorPart) and part.failure.next_step == "retry" for part in message.parts)
     return copy if offered else [*copy, "retry"]  # never two buttons of one name
+
+
+def _by_hand(message: Message) -> bool:
+    """Whether a person wrote an answer: every model's has a run, an endpoint or at least a name."""
+    return message.role == "assistant" and message.run_id == message.endpoint == message.model is None
 
 
 def possible(message: Message) -> set[str]:

@@ -163,6 +163,17 @@ class Store:
         """Make a message of the conversation its head."""
         await self._database.write(tree.set_head, owner, conversation_id, message_id)
 
+    async def add_answer(self, owner: str, answer: Message) -> None:
+        """Store an answer that a person wrote, beside those of its question, and make it the head.
+
+        Raises:
+            NotFoundError: its question is not in the conversation.
+            ValueError: it is not finished, or no answer.
+        """
+        if answer.role != "assistant" or answer.status != "complete" or answer.parent_id is None:
+            raise ValueError(f"message {answer.id!r} is no finished answer to a question")
+        await self._database.write(tree.add_answer, owner, answer, self._now())
+
     # Messages that wait for the answer before them
 
     async def queue(self, owner: str, conversation_id: str) -> list[Queued]:

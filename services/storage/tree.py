@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CTE, Connection, ScalarSelect, func, insert, select
@@ -136,6 +137,13 @@ def add(connection: Connection, new: Sequence[Message]) -> None:
             require(connection, conversation_id, message.parent_id)
         connection.execute(insert(messages).values(rows.from_message(message, seq)))
         add_parts(connection, message.id, message.parts)
+
+
+def add_answer(connection: Connection, owner: str, answer: Message, now: datetime) -> None:
+    """Store an answer that no run writes, and make it the head of its conversation."""
+    conversations.one(connection, owner, answer.conversation_id)
+    add(connection, [answer])
+    conversations.touch(connection, answer.conversation_id, now, head_id=answer.id)
 
 
 def parts_of(connection: Connection, message_id: str) -> tuple[Part, ...]:

@@ -11,7 +11,7 @@ import pytest
 
 from components.chat.streaming import StreamingMarkdown
 from components.chat.transcript import WINDOW, Transcript
-from components.chat.views import message_view
+from components.chat.views import BY_HAND, message_view
 from components.state import ConversationState, Delta
 from services.conversation import Draft
 from services.messages import Message, TextPart
@@ -353,3 +353,24 @@ async def test_earlier_messages_are_sent_up_to_one_that_is_wanted(make: Make) ->
     assert page.browser.others[-1] == {"type": "reached", "id": wanted}
     await page.says(type="reach", id="nothing of ours")
     assert page.browser.more
+
+
+async def test_an_edit_is_done_or_refused_in_words(make: Make) -> None:
+    page = await make(answer("One"), answer("Two"))
+    await page._state.send("First")
+    await becomes(page._state, lambda: page._state.run_id is None)
+    question, reply = page._state.path
+    told: list[dict[str, Any]] = []
+    page.browser.tell = told.append
+    await page.says(type="edit", id=question.id, text=" ", key="k0")
+    assert told[-1]["id"] == question.id
+    assert "empty" in told[-1]["refused"]
+    await page.says(type="edit", id=reply.id, text="*Mine*", key="k1")
+    assert told[-1] == {"type": "edited", "id": reply.id, "refused": None}
+    mine = next(one for msg in told if msg["type"] == "patch" for one in msg["set"] if one["id"] != question.id)
+    assert mine["note"] == BY_HAND
+    assert mine["html"] == render_markdown("*Mine*")
+    assert mine["model"] is None
+    await page.says(type="edit", id=question.id, text="Better", key="k2")
+    await becomes(page._state, lambda: page._state.run_id is None)
+    assert [message.text for message in page._state.path] == ["Better", "Two"]

@@ -1,0 +1,102 @@
+"""Questions put differently and answers put right: nothing that was there is lost, and the way back is one click."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.ui.acts import answers, ask, box, live, open_new, settled
+from tests.ui.conftest import Server
+from tests.ui.test_answers import Writer, writer, writing  # noqa: F401 - two are fixtures
+
+pytestmark = pytest.mark.browser
+
+
+def questions(page: Page) -> Locator:
+    return page.get_by_role("article", name="You")
+
+
+def said(page: Page) -> Locator:
+    return questions(page).locator(".body")
+
+
+def editor(page: Page, of: str = "question") -> Locator:
+    return page.get_by_role("textbox", name=f"Edit the {of}")
+
+
+def asked(page: Page, server: Server, writer: Writer, *texts: str) -> None:  # noqa: F811
+    open_new(page, server)
+    for number, text in enumerate(texts):
+        writer.text = f"Answer to {text}"
+        ask(page, text)
+        settled(answers(page).nth(number))
+
+
+def test_an_edited_question_begins_a_branch_that_is_still_shown_after_a_reload(
+    page: Page,
+    writing: Server,  # noqa: F811
+    writer: Writer,  # noqa: F811
+) -> None:
+    asked(page, writing, writer, "First", "Second")
+    writer.text = "Another answer"
+    questions(page).last.get_by_role("button", name="Edit").click()
+    expect(editor(page)).to_be_focused()
+    expect(editor(page)).to_have_value("Second")
+    editor(page).press("End")
+    editor(page).type(", put better")
+    editor(page).press("Enter")
+    expect(said(page).last).to_have_text("Second, put better")
+    settled(answers(page).last)
+    expect(answers(page).last.locator(".body")).to_have_text("Another answer")
+    expect(questions(page).last.get_by_text("2 / 2")).to_be_visible()
+    for _ in range(2):
+        page.reload()
+        live(page)
+        expect(said(page)).to_have_text(["First", "Second, put better"])
+    questions(page).last.get_by_role("button", name="Previous version").click()
+    expect(said(page)).to_have_text(["First", "Second"])
+    expect(answers(page).last.locator(".body")).to_have_text("Answer to Second")
+    page.reload()
+    live(page)
+    expect(said(page)).to_have_text(["First", "Second"])
+
+
+def test_an_answer_put_right_is_marked_and_the_models_own_stays(
+    page: Page,
+    writing: Server,  # noqa: F811
+    writer: Writer,  # noqa: F811
+) -> None:
+    asked(page, writing, writer, "First")
+    answers(page).get_by_role("button", name="Edit").click()
+    expect(editor(page, "answer")).to_have_value("Answer to First")
+    editor(page, "answer").fill("**Mine**\n\nand more")
+    editor(page, "answer").press("Enter")  # a line break, in an answer
+    editor(page, "answer").press("Control+Enter")
+    expect(answers(page).get_by_text("You wrote this answer.")).to_be_visible()
+    expect(answers(page).get_by_text("Mine", exact=True)).to_be_visible()
+    answers(page).get_by_role("button", name="Previous version").click()
+    expect(answers(page).locator(".body")).to_have_text("Answer to First")
+
+
+def test_what_is_typed_in_an_edit_is_not_lost(
+    page: Page,
+    writing: Server,  # noqa: F811
+    writer: Writer,  # noqa: F811
+) -> None:
+    asked(page, writing, writer, "First")
+    box(page).fill("/edit")
+    box(page).press("Enter")
+    editor(page).fill(" ")
+    page.get_by_role("button", name="Send", exact=True).first.click()
+    expect(page.get_by_role("alert").filter(has_text="the message is empty")).to_be_visible()
+    editor(page).fill("Half a thought")
+    page.reload()
+    live(page)
+    questions(page).get_by_role("button", name="Edit").click()
+    expect(editor(page)).to_have_value("Half a thought")
+    editor(page).press("Escape")
+    expect(editor(page)).to_have_count(0)
+    expect(questions(page).get_by_role("button", name="Edit")).to_be_focused()
+    questions(page).get_by_role("button", name="Edit").click()
+    expect(editor(page)).to_have_value("First")  # it was cancelled
+    expect(questions(page)).to_have_count(1)

@@ -275,12 +275,16 @@ class ConversationState(param.Parameterized):
         if self.run_id is not None:
             self._chat.stop(self._owner, self.run_id)
 
-    async def retry(self, message_id: str) -> None:
-        """Have a question answered once more, beside the answer it has."""
-        if self.conversation is not None:
+    async def retry(self, message_id: str, label: str | None = None) -> None:
+        """Have a question answered once more, beside the answer it has; `label`: by this model, this time."""
+        choice = next((choice for choice in self.choices if choice.label == label), None)
+        if label is not None and choice is None:
+            self.notice = Notice(f"{label} is not offered any more. Choose another model.", "error")
+        elif self.conversation is not None:
             turn = self._turn()
+            options = Options(endpoint=choice.endpoint, model=choice.model) if choice else None
             with self._telling():
-                self._show(await self._chat.retry(self._owner, self.conversation.id, message_id), turn)
+                self._show(await self._chat.retry(self._owner, self.conversation.id, message_id, options=options), turn)
 
     async def edit(self, message_id: str, text: str, key: str) -> None:
         """Put a question differently, or an answer right; `key` is the browser's word for this request.

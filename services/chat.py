@@ -255,14 +255,18 @@ class ChatService:
             self._changed(owner, conversation_id, self._store.unqueue(owner, conversation_id, queued_id))
         )
 
-    async def retry(self, owner: str, conversation_id: str, message_id: str) -> Opened:
+    async def retry(
+        self, owner: str, conversation_id: str, message_id: str, *, options: Options | None = None
+    ) -> Opened:
         """Answer the question of `message_id`, an answer, once more; the new answer is its sibling.
+
+        `options` are for this answer alone, instead of the conversation's.
 
         Raises:
             InputError: an answer is still being written, or the message is no answer.
             NotFoundError: there is no such message for this owner.
         """
-        return await self._through(self._retry(owner, conversation_id, message_id))
+        return await self._through(self._retry(owner, conversation_id, message_id, options))
 
     async def edit(
         self, owner: str, conversation_id: str, message_id: str, text: str, *, request_key: str | None = None
@@ -470,14 +474,15 @@ class ChatService:
         self.changes.ring(owner, conversation_id)
         return await self.open(owner, conversation_id)
 
-    async def _retry(self, owner: str, conversation_id: str, message_id: str) -> Opened:
+    async def _retry(self, owner: str, conversation_id: str, message_id: str, options: Options | None) -> Opened:
         async with self._turn(conversation_id):
             conversation = await self._store.conversation(owner, conversation_id)
             self._check_idle(conversation_id)
             answer = (await self._store.path(owner, conversation_id, message_id))[-1]
             if answer.role != "assistant" or answer.parent_id is None:
                 raise InputError("Only an answer can be written again.")
-            begun = await self._answering.ask_again(owner, conversation, answer.parent_id)
+            asked = replace(conversation, options=options) if options else conversation
+            begun = await self._answering.ask_again(owner, asked, answer.parent_id)
             return await self._shown(owner, *begun)
 
     async def _edit(

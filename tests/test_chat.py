@@ -141,6 +141,18 @@ async def test_a_failure_is_a_part_of_the_message_and_a_retry_its_sibling(open_a
     assert back.path == failed.path, "what was shown is still there"
 
 
+async def test_another_model_answers_for_once(open_app: OpenRuntime) -> None:
+    provider = ScriptedProvider(answer("One"), answer("Two"), answer("Three"))
+    app = await open_app(provider)
+    first = await whole_run(app.chat, await app.chat.send(OWNER, "Go"))
+    here = first.conversation
+    options = Options(endpoint=first.path[1].endpoint, model="model-z")
+    other = await whole_run(app.chat, await app.chat.retry(OWNER, here.id, first.path[1].id, options=options))
+    await whole_run(app.chat, await app.chat.retry(OWNER, here.id, other.path[1].id))
+    assert [request.model for request in provider.requests] == ["model-a", "model-z", "model-a"]
+    assert (await app.chat.open(OWNER, here.id)).conversation.options == here.options
+
+
 async def test_an_edited_question_is_a_sibling_and_the_old_branch_stays(open_app: OpenRuntime) -> None:
     provider = ScriptedProvider(answer("One"), answer("Two"), answer("Other"), answer("Once more"))
     app = await open_app(provider)

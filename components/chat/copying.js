@@ -91,7 +91,7 @@ function menuButton(frame, label, iconName, items) {
     frame.removeEventListener("wheel", leave)
     if (back) { anchor.focus({preventScroll: true}) }
   }
-  const leave = () => close(true)
+  const leave = (event) => { if (!menu.contains(event.target)) { close(true) } }
   const outside = (event) => {
     const path = event.composedPath()
     if (!path.includes(menu) && !path.includes(anchor)) { close(false) }
@@ -105,7 +105,7 @@ function menuButton(frame, label, iconName, items) {
     frame.append(menu) // not in the article, which clips
     const [place, room] = [anchor.getBoundingClientRect(), frame.getBoundingClientRect()]
     const below = place.bottom + menu.offsetHeight + 8 < room.bottom
-    menu.style.top = `${(below ? place.bottom + 4 : place.top - menu.offsetHeight - 4) - room.top}px`
+    menu.style.top = `${Math.max(8, (below ? place.bottom + 4 : place.top - menu.offsetHeight - 4) - room.top)}px`
     menu.style.left = `${Math.max(8, Math.min(place.left, room.right - menu.offsetWidth - 8) - room.left)}px`
     options[0].focus({preventScroll: true})
   }
@@ -113,7 +113,12 @@ function menuButton(frame, label, iconName, items) {
     const at = options.indexOf(event.target)
     const to = {ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: options.length - 1}[event.key]
     if (event.key === "Tab") { close(true); return } // and goes on from the button
-    if (event.key === "Escape") { close(true) } else if (to === undefined) { return } else { options.at(to % options.length).focus() }
+    if (event.key === "Escape") {
+      close(true)
+    } else if (event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey && event.key !== " ") { // the next one with that letter
+      const from = [...options.slice(at + 1), ...options.slice(0, at + 1)]
+      from.find(({textContent}) => textContent.toLowerCase().startsWith(event.key.toLowerCase()))?.focus()
+    } else if (to === undefined) { return } else { options.at(to % options.length).focus() }
     event.preventDefault()
     event.stopPropagation() // Esc elsewhere stops an answer
   }

@@ -97,6 +97,11 @@ export function render({model, el, view}) {
     if (view.can.includes("continue")) { bar.append(button("Continue", "on", () => model.send_msg({type: "continue", id: view.id}))) }
     if (view.can.includes("regenerate")) { bar.append(button("Regenerate", "again", () => model.send_msg({type: "retry", id: view.id}))) }
     if (view.can.includes("retry")) { bar.append(button("Retry", "again", () => model.send_msg({type: "retry", id: view.id}))) }
+    if (view.role === "assistant") {
+      const other = menuButton(frame, "Answer with…", "more", () => models.map((label) => [label, () => model.send_msg({type: "retry", id: view.id, model: label})]))
+      other.classList.add("other")
+      bar.append(other)
+    }
     if (view.model) { bar.append(element("span", {class: "model"}, view.model)) }
     return bar
   }
@@ -206,6 +211,7 @@ export function render({model, el, view}) {
     }
   }
 
+  let models = [] // labels of those that can answer
   let shown = null // the conversation
   let questions = 0 // of it, all in all
   const onPage = () => [...list.children].map((node) => articles.get(node.dataset.messageId))
@@ -374,6 +380,10 @@ export function render({model, el, view}) {
       showBanner()
     },
     activity({text}) { activity.textContent = text },
+    models({labels}) {
+      models = labels
+      list.classList.toggle("several", labels.length > 1)
+    },
     edited(msg) { edits.told(msg) },
     copied({id, text}) {
       const resolve = copies.get(id)

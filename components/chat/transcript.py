@@ -100,6 +100,7 @@ class Transcript(ScriptComponent):
         state.param.watch(lambda event: self._tell({"type": "activity", "text": event.new}), "activity")
         state.param.watch(self._on_notice, "notice", onlychanged=False)
         state.param.watch(self._on_trouble, ["trouble", "ending"])
+        state.param.watch(self._on_choices, "choices")
         state.prepare = self._prepare
         state.drain = self._drain
 
@@ -212,6 +213,9 @@ class Transcript(ScriptComponent):
         here = self._state.conversation
         self._tell({"type": "address", "id": here.id if here else None, "title": here.title if here else None, **more})
 
+    def _on_choices(self, *_: object) -> None:
+        self._tell({"type": "models", "labels": [choice.label for choice in self._state.choices]})
+
     def _on_delta(self, event: param.parameterized.Event) -> None:
         reply = self._reply
         if reply is None or reply.finished or event.new is None:
@@ -275,8 +279,9 @@ class Transcript(ScriptComponent):
                 if id is None or state.conversation is None or state.conversation.id != id:
                     await state.open(id)
                 self._on_address(back=back)
-            case {"type": "retry", "id": str(id)}:
-                await state.retry(id)
+            case {"type": "retry", "id": str(id), **more}:
+                model = more.get("model")
+                await state.retry(id, model if isinstance(model, str) else None)
             case {"type": "continue", "id": str(id)}:
                 await state.go_on(id)
             case {"type": "version", "id": str(id)}:
@@ -312,6 +317,7 @@ class Transcript(ScriptComponent):
         self._ready = True
         self._show_all()
         self._on_address()
+        self._on_choices()
         self._on_trouble()
         self._tell({"type": "activity", "text": self._state.activity})
         if self._state.notice is not None:  # it may have been said before the page could hear it

@@ -559,3 +559,14 @@ async def test_a_conversation_that_opens_too_late_does_not_call_back(
     await opening
     await asyncio.sleep(0.1)
     assert state.conversation.id == other.conversation.id
+
+
+async def test_a_model_that_is_not_offered_any_more_answers_nothing(make) -> None:
+    state = await make(ScriptedProvider(answer("One")))
+    await state.send("Go")
+    await becomes(state, lambda: state.run_id is None)
+    before = state.path
+    await state.retry(before[1].id, "gone · default")
+    assert state.notice is not None
+    assert "not offered any more" in state.notice.text
+    assert state.path == before

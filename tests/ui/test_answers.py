@@ -28,6 +28,8 @@ class Writer:
         self.text = ""
         self.piece = 50
         """Characters of one."""
+        self.asked: list[str] = []
+        """The models that were asked for."""
         self._aside = Aside()
         self._stack = AsyncExitStack()
         self.url = self._aside.run(self._begin())
@@ -37,9 +39,11 @@ class Writer:
 
     async def _answer(self, call: Call) -> None:
         if call.path.endswith("/models"):
-            body = json.dumps({"object": "list", "data": [{"id": "writer", "object": "model"}]}).encode()
+            models = [{"id": id, "object": "model"} for id in ("writer", "another")]
+            body = json.dumps({"object": "list", "data": models}).encode()
             await perform(call, Play(body, head="200 OK\r\nContent-Type: application/json", end="length"), None)
             return
+        self.asked.append(call.body["model"])
         await perform(call, Play(end="open"), None)
         for start in range(0, len(self.text), self.piece):
             await call.write(chunk(CHAT.delta(self.text[start : start + self.piece])))

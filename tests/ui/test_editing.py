@@ -100,3 +100,26 @@ def test_what_is_typed_in_an_edit_is_not_lost(
     questions(page).get_by_role("button", name="Edit").click()
     expect(editor(page)).to_have_value("First")  # it was cancelled
     expect(questions(page)).to_have_count(1)
+
+
+def test_another_model_answers_once_beside_the_first(
+    page: Page,
+    writing: Server,  # noqa: F811
+    writer: Writer,  # noqa: F811
+) -> None:
+    asked(page, writing, writer, "First")
+    answers(page).get_by_role("button", name="Answer with…").click()
+    menu = page.get_by_role("menu", name="Answer with…")
+    expect(menu.get_by_role("menuitem").first).to_be_focused()
+    page.keyboard.press("a")
+    expect(menu.get_by_role("menuitem", name="another")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(answers(page).get_by_text("2 / 2")).to_be_visible()
+    settled(answers(page))
+    ask(page, "Second")
+    settled(answers(page).nth(1))
+    assert writer.asked[-3:] == ["writer", "another", "writer"], "that was for one answer"
+    page.reload()
+    live(page)
+    answers(page).first.get_by_role("button", name="Previous version").click()
+    expect(answers(page).get_by_text("1 / 2")).to_be_visible()

@@ -286,6 +286,22 @@ class ConversationState(param.Parameterized):
             with self._telling():
                 self._show(await self._chat.retry(self._owner, self.conversation.id, message_id, options=options), turn)
 
+    async def fork(self, message_id: str) -> None:
+        """Go on in a new conversation that begins like this one up to an answer; an undo in the notice comes back."""
+        if self.conversation is None:
+            return
+        turn, here = self._turn(), self.conversation.id
+        with self._telling():
+            forked = await self._chat.fork(self._owner, here, message_id)
+            self._show(forked, turn)
+            undo = partial(self._unfork, forked.conversation.id, here)
+            self.notice = Notice("This is a new conversation with the same beginning.", undo=undo)
+
+    async def _unfork(self, forked_id: str, back_to: str) -> None:
+        with self._telling():
+            await self._chat.delete(self._owner, forked_id)
+            await self.open(back_to)
+
     async def edit(self, message_id: str, text: str, key: str) -> None:
         """Put a question differently, or an answer right; `key` is the browser's word for this request.
 

@@ -311,6 +311,15 @@ class ChatService:
         """Make the branch of `message_id` the one on show, down to its newest leaf."""
         return await self._through(self._show_version(owner, conversation_id, message_id))
 
+    async def fork(self, owner: str, conversation_id: str, message_id: str) -> Opened:
+        """Begin a new conversation with copies of the messages up to `message_id`, an answer, and the same options.
+
+        Raises:
+            InputError: an answer is still being written, or the message is no answer.
+            NotFoundError: there is no such message for this owner.
+        """
+        return await self._through(self._fork(owner, conversation_id, message_id))
+
     async def rename(self, owner: str, conversation_id: str, title: str) -> None:
         """Give a conversation a title of a person's own.
 
@@ -511,6 +520,18 @@ class ChatService:
             await self._store.add_answer(owner, new)
         self.changes.ring(owner, conversation_id)
         return await self._read_back(owner, Opened(conversation, (new,), {}, None, whole=False))
+
+    async def _fork(self, owner: str, conversation_id: str, message_id: str) -> Opened:
+        async with self._turn(conversation_id):
+            old = await self._store.conversation(owner, conversation_id)
+            self._check_idle(conversation_id)
+            if (await self._store.path(owner, conversation_id, message_id))[-1].role != "assistant":
+                raise InputError("A conversation can be forked behind an answer. Choose one.")
+            now = datetime.now(UTC)
+            new = replace(old, id=new_id(), head_id=None, created_at=now, updated_at=now)
+            forked = await self._store.fork(owner, new, conversation_id, message_id)
+        self.changes.ring(owner, forked.id)
+        return await self.open(owner, forked.id)
 
     async def _go_on(self, owner: str, conversation_id: str, message_id: str) -> Opened:
         async with self._turn(conversation_id):

@@ -141,6 +141,30 @@ async def test_a_failure_is_a_part_of_the_message_and_a_retry_its_sibling(open_a
     assert back.path == failed.path, "what was shown is still there"
 
 
+async def test_a_fork_begins_alike_and_goes_its_own_way(open_app: OpenRuntime) -> None:
+    provider = ScriptedProvider(*(answer(text) for text in ("One", "Two", "Elsewhere", "Here")))
+    app = await open_app(provider)
+    first = await whole_run(app.chat, await app.chat.send(OWNER, "First", options=Options(model="model-b")))
+    here = first.conversation.id
+    old = await whole_run(app.chat, await app.chat.send(OWNER, "Second", conversation_id=here))
+    forked = await app.chat.fork(OWNER, here, first.path[1].id)
+    there = forked.conversation.id
+    assert there != here
+    assert forked.conversation.options == old.conversation.options
+    assert [(m.role, m.text, m.model) for m in forked.path] == [(m.role, m.text, m.model) for m in first.path]
+    assert not {m.id for m in forked.path} & {m.id for m in old.path}
+    assert [c.id for c in await app.chat.conversations(OWNER)] == [there, here]
+    await whole_run(app.chat, await app.chat.send(OWNER, "Third", conversation_id=there))
+    assert [m.text for m in provider.requests[2].messages] == ["First", "One", "Third"]
+    assert (await app.chat.open(OWNER, here)).path == old.path
+    with pytest.raises(InputError, match="behind an answer"):
+        await app.chat.fork(OWNER, here, old.path[0].id)
+    for owner, id in (("eve", first.path[1].id), (OWNER, forked.path[1].id)):
+        with pytest.raises(NotFoundError):
+            await app.chat.fork(owner, here, id)
+    assert len(await app.chat.conversations(OWNER)) == 2
+
+
 async def test_another_model_answers_for_once(open_app: OpenRuntime) -> None:
     provider = ScriptedProvider(answer("One"), answer("Two"), answer("Three"))
     app = await open_app(provider)

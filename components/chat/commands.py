@@ -87,6 +87,12 @@ class Commands:
                 off=lambda: self._cannot({"continue"}, "The last answer is finished, or has not begun."),
             ),
             Command(
+                name="fork",
+                about="Go on in a new chat with the same beginning",
+                run=self._fork,
+                off=lambda: self._cannot({"fork"}, "The last answer is not finished."),
+            ),
+            Command(
                 name="copy",
                 about="Copy the last answer",
                 off=lambda: self._cannot({"copy"}, "The last answer is empty."),
@@ -187,6 +193,10 @@ class Commands:
     async def _go_on(self, _: str) -> None:
         if self._last is not None:
             await self._state.go_on(self._last.id)
+
+    async def _fork(self, _: str) -> None:
+        if self._last is not None:
+            await self._state.fork(self._last.id)
 
     async def _rename(self, title: str) -> None:
         if len(title) > MAX_TITLE:

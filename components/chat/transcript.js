@@ -102,6 +102,7 @@ export function render({model, el, view}) {
       other.classList.add("other")
       bar.append(other)
     }
+    if (view.can.includes("fork")) { bar.append(button("New chat from here", "fork", () => model.send_msg({type: "fork", id: view.id}))) }
     if (view.model) { bar.append(element("span", {class: "model"}, view.model)) }
     return bar
   }

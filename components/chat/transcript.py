@@ -282,6 +282,8 @@ class Transcript(ScriptComponent):
             case {"type": "retry", "id": str(id), **more}:
                 model = more.get("model")
                 await state.retry(id, model if isinstance(model, str) else None)
+            case {"type": "fork", "id": str(id)}:
+                await state.fork(id)
             case {"type": "continue", "id": str(id)}:
                 await state.go_on(id)
             case {"type": "version", "id": str(id)}:

@@ -138,7 +138,7 @@ def _can(message: Message) -> list[str]:
         return ["copy", "edit"] if message.text else ["edit"]
     copy = ["copy", "edit"] if message.text and message.status != "streaming" else []
     if message.status in {"complete", "truncated", "refused"}:
-        return [*copy, *(["continue"] if message.status == "truncated" else []), "regenerate"]
+        return [*copy, *(["continue"] if message.status == "truncated" else []), "regenerate", "fork"]
     if message.status in {"stopped", "interrupted"} and message.text:
         copy.append("continue")
     offered = any(isinstance(part, ErrorPart) and part.failure.next_step == "retry" for part in message.parts)

@@ -174,6 +174,14 @@ class Store:
             raise ValueError(f"message {answer.id!r} is no finished answer to a question")
         await self._database.write(tree.add_answer, owner, answer, self._now())
 
+    async def fork(self, owner: str, new: Conversation, conversation_id: str, message_id: str) -> Conversation:
+        """Store a new conversation that begins like another one up to a message, which is its head.
+
+        Returns:
+            The new conversation as it is then.
+        """
+        return await self._database.write(tree.fork, owner, new, conversation_id, message_id, self._now())
+
     # Messages that wait for the answer before them
 
     async def queue(self, owner: str, conversation_id: str) -> list[Queued]:

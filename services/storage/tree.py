@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CTE, Connection, ScalarSelect, func, insert, select
 
-from services.conversation import Versions
+from services.conversation import Conversation, Versions
 from services.errors import NotFoundError
-from services.messages import Message, Part
+from services.messages import Message, Part, new_id
 from services.storage import conversations, rows
 from services.storage.paths import Paths
 from services.storage.schema import messages, parts
@@ -144,6 +145,27 @@ def add_answer(connection: Connection, owner: str, answer: Message, now: datetim
     conversations.one(connection, owner, answer.conversation_id)
     add(connection, [answer])
     conversations.touch(connection, answer.conversation_id, now, head_id=answer.id)
+
+
+def fork(
+    connection: Connection, owner: str, new: Conversation, conversation_id: str, message_id: str, now: datetime
+) -> Conversation:
+    """Store a new conversation with copies of the messages from the root to `message_id`, and return it.
+
+    The copies keep the runs that wrote their originals, and their times.
+    """
+    conversations.one(connection, owner, conversation_id)
+    found, _ = _read_path(connection, conversation_id, message_id, 0)
+    if not found:
+        raise _not_found()
+    conversations.add(connection, owner, new)
+    ids = {message.id: new_id() for message in found}
+    copies = [
+        replace(one, id=ids[one.id], conversation_id=new.id, parent_id=one.parent_id and ids[one.parent_id])
+        for one in found
+    ]
+    add(connection, copies)
+    return conversations.touch(connection, new.id, now, head_id=copies[-1].id)
 
 
 def parts_of(connection: Connection, message_id: str) -> tuple[Part, ...]:

@@ -570,3 +570,16 @@ async def test_a_model_that_is_not_offered_any_more_answers_nothing(make) -> Non
     assert state.notice is not None
     assert "not offered any more" in state.notice.text
     assert state.path == before
+
+
+async def test_a_fork_is_shown_and_its_undo_comes_back(make) -> None:
+    state = await make(ScriptedProvider(answer("One")))
+    await state.send("Go")
+    await becomes(state, lambda: state.run_id is None)
+    here = state.conversation.id
+    await state.fork(state.path[1].id)
+    assert state.conversation.id != here
+    assert [message.text for message in state.path] == ["Go", "One"]
+    await state.notice.undo()
+    assert state.conversation.id == here
+    await becomes(state, lambda: [c.id for c in state.conversations] == [here])

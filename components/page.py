@@ -25,6 +25,7 @@ from components.preload import prepared
 from components.sentence import SentencePane
 from components.sidebar.conversations import ConversationList
 from components.sidebar.model import ModelPicker
+from components.sidebar.trash import Trash
 from components.state import ConversationState
 from services.errors import PanelistError, SettingsError, StorageError
 from services.render import escape
@@ -168,6 +169,14 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         hang(view.dialog)
         return view
 
+    @cache
+    def trash() -> Trash:
+        view = Trash(state, sizing_mode="stretch_width", margin=0)
+        themed.append(view)
+        update_theme()
+        hang(view.dialog)
+        return view
+
     def close_sidebar() -> None:
         page.sidebar_open = False
 
@@ -176,6 +185,9 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
 
     def show_connect(*_: object) -> None:
         pn.state.execute(connect().open)
+
+    def show_trash() -> None:
+        pn.state.execute(trash().open)
 
     def fit_screen(dark: bool, narrow: bool) -> None:
         page.dark_theme = dark
@@ -192,6 +204,7 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         on_choose_model=picker.focus,
         on_theme=choose_theme,
         on_help=show_help,
+        on_trash=show_trash,
     )
     composer = Composer(
         state, commands, on_help=show_help, on_send=picker.commit, sizing_mode="stretch_width", margin=0
@@ -204,8 +217,10 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         sizing_mode="stretch_both",
         margin=0,
     )
-    conversations = ConversationList(state, on_close=close_sidebar, sizing_mode="stretch_both", margin=0)
-    themed = (composer, transcript, conversations)
+    conversations = ConversationList(
+        state, on_close=close_sidebar, on_trash=show_trash, sizing_mode="stretch_both", margin=0
+    )
+    themed: list[Composer | Transcript | ConversationList | Trash] = [composer, transcript, conversations]
 
     def update_theme(*_: object) -> None:
         for view in themed:

@@ -17,7 +17,7 @@ import param
 from components.activity import WAITING, activity_of, retry_activity
 from services.chat import ChatService, Opened, Waiting
 from services.connect import Connections
-from services.conversation import Conversation, Draft, Options, Queued, Versions
+from services.conversation import Conversation, Deleted, Draft, Options, Queued, Versions
 from services.errors import ModelError, NotFoundError, PanelistError
 from services.events import (
     Numbered,
@@ -364,6 +364,17 @@ class ConversationState(param.Parameterized):
             await self._refresh_list()
             if reopen and self.conversation is None:
                 await self.open(conversation_id)
+
+    async def trash(self) -> tuple[Deleted, ...]:
+        """Return what was deleted and can be restored, the last first."""
+        with self._telling():
+            return await self._chat.trash(self._owner)
+        return ()
+
+    async def erase(self, conversation_id: str) -> None:
+        """Remove a deleted conversation for good."""
+        with self._telling():
+            await self._chat.erase(self._owner, conversation_id)
 
     async def choose(self, label: str) -> None:
         """Choose the model that answers next, by its label or by any name typed in."""

@@ -16,7 +16,7 @@ from services.answering import Answering, new_conversation
 from services.attachments import MAX_ATTACHMENTS, check_together, clean_name
 from services.changes import Changes
 from services.connect import Connections
-from services.conversation import Conversation, Draft, Options, Queued, Versions
+from services.conversation import Conversation, Deleted, Draft, Options, Queued, Versions
 from services.errors import InputError, NotFoundError, PanelistError, StorageError
 from services.events import Numbered
 from services.messages import ENDED_BY_MODEL, AttachmentPart, Message, TextPart, clean_text, new_id
@@ -340,6 +340,20 @@ class ChatService:
     async def restore(self, owner: str, conversation_id: str) -> None:
         """Undo `delete`."""
         await self._through(self._changed(owner, conversation_id, self._store.restore(owner, conversation_id)))
+
+    async def trash(self, owner: str) -> tuple[Deleted, ...]:
+        """Return what the owner deleted, the last first; what is older than `TRASH` is erased before."""
+        await self._store.empty_trash()
+        return tuple(await self._store.trash(owner))
+
+    async def erase(self, owner: str, conversation_id: str) -> None:
+        """Remove a deleted conversation for good.
+
+        Raises:
+            InputError: its last answer is just being stopped.
+            NotFoundError: the owner's trash does not hold it.
+        """
+        await self._through(self._store.erase(owner, conversation_id))
 
     async def set_options(self, owner: str, conversation_id: str, options: Options) -> None:
         """Change the parameters that the conversation's next answers are asked with."""

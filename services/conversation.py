@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from services.messages import AttachmentPart
@@ -14,6 +14,9 @@ TitleSource = Literal["question", "model", "user"]
 
 MAX_TITLE = 120
 """Characters of a title; longer ones are cut when they are set."""
+
+TRASH = timedelta(days=30)
+"""For which a deleted conversation can be restored."""
 
 _TITLE_CHARS = 4_000
 """Characters of a question that are looked at for a title: to go through two million took 80 ms."""
@@ -37,6 +40,20 @@ class Conversation:
     options: Options
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A conversation in the trash."""
+
+    conversation: Conversation
+    at: datetime
+    """When it was deleted."""
+
+    @property
+    def until(self) -> datetime:
+        """When it is erased."""
+        return self.at + TRASH
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,7 @@ async def _wire(
 ) -> Runtime:
     await store.interrupt_orphans()
     await store.remove_orphans()
+    await store.empty_trash()
     deadlines = Deadlines(first_token_s=settings.first_token_s, stall_s=settings.stall_s, run_s=settings.run_s)
     trouble = StorageTrouble(store.check)
     store.on_failure(trouble.suspect)

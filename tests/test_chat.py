@@ -165,6 +165,24 @@ async def test_a_fork_begins_alike_and_goes_its_own_way(open_app: OpenRuntime) -
     assert len(await app.chat.conversations(OWNER)) == 2
 
 
+async def test_what_was_deleted_is_in_the_trash_until_its_time_is_over(open_app: OpenRuntime, tmp_path: Path) -> None:
+    app = await open_app(ScriptedProvider(answer("One"), answer("Two")))
+    old, new = [(await whole_run(app.chat, await app.chat.send(OWNER, t))).conversation.id for t in ("Old", "New")]
+    for id in (old, new):
+        await app.chat.delete(OWNER, id)
+    assert [one.conversation.id for one in await app.chat.trash(OWNER)] == [new, old]
+    database = tmp_path / "data" / "panelist.db"
+    with closing(sqlite3.connect(database)) as file, file:
+        file.execute("update conversations set deleted_at = '2020-01-01 00:00:00' where id = ?", [old])
+    assert [one.conversation.id for one in await app.chat.trash(OWNER)] == [new]
+    with closing(sqlite3.connect(database)) as file, file:
+        file.execute("update conversations set deleted_at = '2020-01-01 00:00:00'")
+    await app.close()
+    await open_app(ScriptedProvider())
+    with closing(sqlite3.connect(database)) as file:
+        assert file.execute("select count(*) from messages").fetchone() == (0,), "the start empties it, too"
+
+
 async def test_another_model_answers_for_once(open_app: OpenRuntime) -> None:
     provider = ScriptedProvider(answer("One"), answer("Two"), answer("Three"))
     app = await open_app(provider)

@@ -56,6 +56,7 @@ class Commands:
         on_choose_model: Callable[[], None],
         on_theme: Callable[[str], None],
         on_help: Callable[[], None],
+        on_trash: Callable[[], None],
     ) -> None:
         self._state = state
         self._on_choose_model = on_choose_model
@@ -108,6 +109,7 @@ class Commands:
                 takes_away=True,
                 off=self._closed,
             ),
+            Command(name="trash", about="See what was deleted", run=lambda _: on_trash()),
             Command(
                 name="theme", takes="[light or dark]", about="Change between light and dark", run=self._choose_theme
             ),

@@ -17,7 +17,8 @@ export function render({model, el}) {
   const fresh = element("button", {type: "button", class: "new", onclick: () => open(null)}, icon("plus"), "New chat")
   const end = element("div", {class: "end"})
   const nav = element("nav", {"aria-label": "Conversations"}, list, end)
-  el.replaceChildren(element("div", {class: "sidebar"}, fresh, nav))
+  const trash = element("button", {type: "button", class: "trash", onclick: () => model.send_msg({type: "trash"})}, icon("bin"), "Trash")
+  el.replaceChildren(element("div", {class: "sidebar"}, fresh, nav, trash))
   rows ||= {items: JSON.parse(model.items), current: model.current}
   let {items, current} = rows
   let renaming = null

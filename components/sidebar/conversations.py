@@ -29,11 +29,14 @@ class ConversationList(ScriptComponent):
 
     _written: ClassVar[tuple[Sequence[Conversation], str]] = ((), "[]")
 
-    def __init__(self, state: ConversationState, on_close: Callable[[], None], **params: Any) -> None:
+    def __init__(
+        self, state: ConversationState, on_close: Callable[[], None], on_trash: Callable[[], None], **params: Any
+    ) -> None:
         super().__init__(**params)
         self.on_msg(self._on_message)
         self._state = state
         self._on_close = on_close
+        self._on_trash = on_trash
         self._ready = False
         self._rows: tuple[str, str | None] = ("[]", None)
         state.param.watch(self._update, ["conversations", "conversation"])
@@ -66,5 +69,7 @@ class ConversationList(ScriptComponent):
                 await self._state.delete(id)
             case {"type": "more"}:
                 await self._state.show_more()
+            case {"type": "trash"}:
+                self._on_trash()
             case {"type": "close"}:
                 self._on_close()

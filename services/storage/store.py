@@ -9,11 +9,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection, delete, insert, select
 
-from services.conversation import Conversation, Options, Queued, TitleSource, Versions
+from services.conversation import TRASH, Conversation, Deleted, Options, Queued, TitleSource, Versions
 from services.errors import InputError
 from services.events import Numbered, Reply
 from services.messages import AttachmentPart, Message
-from services.storage import attached, conversations, queue, runs, tree
+from services.storage import attached, conversations, queue, runs, trash, tree
 from services.storage.attached import Named
 from services.storage.backup import backup
 from services.storage.dialects import dialect_of
@@ -39,6 +39,10 @@ UNSENT = timedelta(days=7)
 
 ABANDONED = timedelta(days=1)
 """After which a file that never came to its end is removed."""
+
+
+_ERASED_AT_ONCE = 20
+"""Conversations of one transaction: others write meanwhile."""
 
 
 class Store:
@@ -134,12 +138,35 @@ class Store:
         await self._database.write(conversations.set_options, owner, conversation_id, options)
 
     async def delete(self, owner: str, conversation_id: str) -> None:
-        """Hide the conversation from every other method until it is restored. Nothing is erased."""
+        """Hide the conversation from every other method but `trash` until it is restored or erased."""
         await self._database.write(conversations.delete, owner, conversation_id, self._now())
 
     async def restore(self, owner: str, conversation_id: str) -> None:
         """Bring a deleted conversation back; one that is not deleted stays as it is."""
         await self._database.write(conversations.restore, owner, conversation_id)
+
+    async def trash(self, owner: str, *, limit: int = 500) -> list[Deleted]:
+        """Return the conversations that the owner deleted, the last first."""
+        return await self._database.read(trash.deleted, owner, limit)
+
+    async def erase(self, owner: str, conversation_id: str) -> None:
+        """Remove a deleted conversation for good.
+
+        Raises:
+            NotFoundError: the owner's trash does not hold it.
+        """
+        await self._database.write(trash.erase_deleted, owner, conversation_id)
+
+    async def empty_trash(self) -> int:
+        """Remove for good what was deleted longer than `TRASH` ago, whoever's it is.
+
+        Returns:
+            How many conversations there were.
+        """
+        gone = 0
+        while some := await self._database.write(trash.erase_overdue, self._now() - TRASH, _ERASED_AT_ONCE):
+            gone += some
+        return gone
 
     # The tree of messages
 

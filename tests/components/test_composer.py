@@ -31,6 +31,7 @@ class Box(Composer):
             on_choose_model=lambda: self.called.append("choose model"),
             on_theme=lambda name: self.called.append(f"theme {name}".strip()),
             on_help=lambda: self.called.append("help"),
+            on_trash=lambda: self.called.append("trash"),
         )
 
         async def nothing() -> None:

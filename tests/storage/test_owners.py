@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -31,6 +32,10 @@ CALLS: dict[str, Call] = {
     "path": lambda s, who, x: s.path(who, x.conversation.id),
     "snapshot": lambda s, who, x: s.snapshot(who, x.conversation.id),
     "versions": lambda s, who, x: s.versions(who, x.conversation.id, [x.answer.id]),
+    "add_answer": lambda s, who, x: s.add_answer(
+        who, replace(make.answer_to(x.question), status="complete", run_id=None)
+    ),
+    "fork": lambda s, who, x: s.fork(who, make.conversation("Mine"), x.conversation.id, x.answer.id),
     "newest_leaf": lambda s, who, x: s.newest_leaf(who, x.conversation.id, x.question.id),
     "set_head": lambda s, who, x: s.set_head(who, x.conversation.id, x.question.id),
     "begin_run": lambda s, who, x: make.begin(s, make.exchange(x.conversation, after=x.answer.id), who),
@@ -52,7 +57,7 @@ def test_every_method_with_an_owner_is_tried() -> None:
         for name, method in inspect.getmembers(Store, inspect.isfunction)
         if not name.startswith("_") and "owner" in inspect.signature(method).parameters
     }
-    assert methods == {*CALLS, "conversations", "add_attachment"}
+    assert methods == {*CALLS, "conversations", "add_attachment", "trash", "erase"}  # see test_trash.py
 
 
 @pytest.mark.parametrize("name", CALLS)

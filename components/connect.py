@@ -8,7 +8,7 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewer
 
-from components import theme
+from components.dialogs import dialog
 from components.sentence import SentencePane
 from components.state import ConversationState
 from services.connect import Connections, Found
@@ -37,7 +37,8 @@ class ConnectView(Viewer):
         self._test = pmui.Button(label="Test", variant="outlined", on_click=self._on_test, margin=(8, 8, 8, 0))
         self._use = pmui.Button(label="Use it", variant="contained", on_click=self._on_use, margin=(8, 0))
         self._result = SentencePane(visible=False, margin=(8, 0))
-        self.dialog = pmui.Dialog(
+        self.dialog = dialog(
+            "Connect a model",
             self._local,
             self._text("Any OpenAI-compatible server works. The key stays in this server's memory."),
             self._url,
@@ -51,11 +52,6 @@ class ConnectView(Viewer):
                 sizing_mode="stretch_width",
                 margin=(12, 0, 0, 0),
             ),
-            sx=theme.DIALOG_SX,
-            title="Connect a model",
-            title_variant="h6",
-            show_close_button=True,
-            close_on_click=True,
             width_option="sm",
             sizing_mode="stretch_width",
         )

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import gc
 import logging
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
+from typing import TypeVar
 
 import panel as pn
 import panel_material_ui as pmui
@@ -17,9 +19,11 @@ from panel_material_ui.template.base import Page
 
 from components import ahead, collecting, early, resources, session, theme, wire
 from components.chat.commands import Commands
+from components.chat.comparing import Comparison
 from components.chat.composer import Composer
 from components.chat.transcript import Transcript
 from components.connect import ConnectView
+from components.dialogs import dialog
 from components.first_view import TEMPLATE
 from components.preload import prepared
 from components.sentence import SentencePane
@@ -27,11 +31,15 @@ from components.sidebar.conversations import ConversationList
 from components.sidebar.model import ModelPicker
 from components.sidebar.trash import Trash
 from components.state import ConversationState
+from services.conversation import Versions
 from services.errors import PanelistError, SettingsError, StorageError
 from services.render import escape
 from services.runtime import Runtime, check_settings, process_runtime
 
 log = logging.getLogger(__name__)
+
+Themed = TypeVar("Themed", Trash, Comparison)
+WithDialog = TypeVar("WithDialog", ConnectView, Trash, Comparison)
 
 resources.install()
 early.install()
@@ -142,52 +150,65 @@ async def _patiently(page: Page, app_dir: Path) -> Runtime:
                 await gone.wait()
 
 
+class _Dialogs:
+    """The dialogs of one page, made when they are asked for: together they take as long as the rest of the page."""
+
+    def __init__(self, page: Page, runtime: Runtime, state: ConversationState) -> None:
+        self.shelf = pn.Column(margin=0)
+        self.on_close: Callable[[], None] = lambda: None
+        self._page = page
+        self._help = cache(lambda: self._hung(_help()))
+        self._connect = cache(lambda: self._with_dialog(ConnectView(state, runtime.connections)))
+        self._trash = cache(
+            lambda: self._with_dialog(self._themed(Trash(state, sizing_mode="stretch_width", margin=0)))
+        )
+        self._comparison = cache(
+            lambda: self._with_dialog(self._themed(Comparison(state, sizing_mode="stretch_width", margin=0)))
+        )
+
+    def help(self) -> None:
+        self._help().open = True
+
+    def connect(self) -> None:
+        pn.state.execute(self._connect().open)
+
+    def trash(self) -> None:
+        pn.state.execute(self._trash().open)
+
+    def compare(self, versions: Versions) -> None:
+        pn.state.execute(partial(self._comparison().open, versions))
+
+    def _themed(self, view: Themed) -> Themed:
+        _follow_theme(self._page, view)
+        return view
+
+    def _with_dialog(self, view: WithDialog) -> WithDialog:
+        self._hung(view.dialog)
+        return view
+
+    def _hung(self, dialog: pmui.Dialog) -> pmui.Dialog:
+        # It comes open: the browser does not hear of a change to what it is still making.
+        dialog.open = True
+        dialog.param.watch(lambda event: None if event.new else self.on_close(), "open")
+        self.shelf.append(dialog)
+        return dialog
+
+
+def _follow_theme(page: Page, view: Composer | Transcript | ConversationList | Trash | Comparison) -> None:
+    def update(*_: object) -> None:
+        view.dark = page.dark_theme
+
+    page.param.watch(update, "dark_theme")
+    update()
+
+
 def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
     collecting.process.is_busy = lambda: runtime.chat.busy
     picker = ModelPicker(state)
-    shelf = pn.Column(margin=0)
-
-    def on_dialog(event: param.parameterized.Event) -> None:
-        if not event.new:
-            composer.focus()  # in a shadow root the dialog cannot find what had the keyboard before
-
-    # Dialogs are made when they are asked for: together they take as long as the rest of the page. They come open: the
-    # browser does not hear of a change to what it is still making.
-    def hang(dialog: pmui.Dialog) -> pmui.Dialog:
-        dialog.open = True
-        dialog.param.watch(on_dialog, "open")
-        shelf.append(dialog)
-        return dialog
-
-    @cache
-    def help_dialog() -> pmui.Dialog:
-        return hang(_help())
-
-    @cache
-    def connect() -> ConnectView:
-        view = ConnectView(state, runtime.connections)
-        hang(view.dialog)
-        return view
-
-    @cache
-    def trash() -> Trash:
-        view = Trash(state, sizing_mode="stretch_width", margin=0)
-        themed.append(view)
-        update_theme()
-        hang(view.dialog)
-        return view
+    dialogs = _Dialogs(page, runtime, state)
 
     def close_sidebar() -> None:
         page.sidebar_open = False
-
-    def show_help() -> None:
-        help_dialog().open = True
-
-    def show_connect(*_: object) -> None:
-        pn.state.execute(connect().open)
-
-    def show_trash() -> None:
-        pn.state.execute(trash().open)
 
     def fit_screen(dark: bool, narrow: bool) -> None:
         page.dark_theme = dark
@@ -200,41 +221,41 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
 
     commands = Commands(
         state,
-        on_connect=show_connect,
+        on_connect=dialogs.connect,
         on_choose_model=picker.focus,
         on_theme=choose_theme,
-        on_help=show_help,
-        on_trash=show_trash,
+        on_help=dialogs.help,
+        on_trash=dialogs.trash,
     )
     composer = Composer(
-        state, commands, on_help=show_help, on_send=picker.commit, sizing_mode="stretch_width", margin=0
+        state, commands, on_help=dialogs.help, on_send=picker.commit, sizing_mode="stretch_width", margin=0
     )
     transcript = Transcript(
         state,
-        on_connect=show_connect,
+        on_connect=dialogs.connect,
         on_choose_model=picker.focus,
+        on_compare=dialogs.compare,
         on_screen=fit_screen,
         sizing_mode="stretch_both",
         margin=0,
     )
     conversations = ConversationList(
-        state, on_close=close_sidebar, on_trash=show_trash, sizing_mode="stretch_both", margin=0
+        state, on_close=close_sidebar, on_trash=dialogs.trash, sizing_mode="stretch_both", margin=0
     )
-    themed: list[Composer | Transcript | ConversationList | Trash] = [composer, transcript, conversations]
-
-    def update_theme(*_: object) -> None:
-        for view in themed:
-            view.dark = page.dark_theme
-
-    page.param.watch(update_theme, "dark_theme")
-    update_theme()
+    dialogs.on_close = composer.focus  # in a shadow root a dialog cannot find what had the keyboard before
+    for view in (composer, transcript, conversations):
+        _follow_theme(page, view)
     plug = pmui.IconButton(
-        icon=_PLUG, description="Connect a model", on_click=show_connect, align="center", margin=(0, 16, 0, 0)
+        icon=_PLUG,
+        description="Connect a model",
+        on_click=lambda _: dialogs.connect(),
+        align="center",
+        margin=(0, 16, 0, 0),
     )
     page.param.update(
         sidebar=[conversations],
         header=[picker, plug],  # no Row around them: they are drawn with the page then, not each by itself after it
-        main=[pn.Column(transcript, composer, shelf, sizing_mode="stretch_both", margin=0)],
+        main=[pn.Column(transcript, composer, dialogs.shelf, sizing_mode="stretch_both", margin=0)],
     )
 
 
@@ -254,14 +275,7 @@ def _help() -> pmui.Dialog:
         "td:first-child{padding-right:28px}kbd{font:13px var(--panelist-mono);padding:3px 8px;border-radius:6px;"
         f"border:1px solid var(--mui-palette-divider)}}</style><table>{rows}</table>"
     )
-    return pmui.Dialog(
-        table,
-        sx=theme.DIALOG_SX,
-        title="Keyboard shortcuts",
-        title_variant="h6",
-        show_close_button=True,
-        close_on_click=True,
-    )
+    return dialog("Keyboard shortcuts", table)
 
 
 def _sentence(text: str) -> SentencePane:

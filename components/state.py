@@ -337,6 +337,13 @@ class ConversationState(param.Parameterized):
                 await self.prepare(opened.path)
                 self._show(opened, turn)
 
+    async def message(self, message_id: str) -> Message | None:
+        """Return a message of the open conversation, on whichever branch; None where it cannot be read."""
+        if self.conversation is not None:
+            with self._telling():
+                return await self._chat.message(self._owner, self.conversation.id, message_id)
+        return None
+
     async def rename(self, conversation_id: str, title: str) -> None:
         with self._telling():
             await self._chat.rename(self._owner, conversation_id, title)

@@ -311,6 +311,14 @@ class ChatService:
         """Make the branch of `message_id` the one on show, down to its newest leaf."""
         return await self._through(self._show_version(owner, conversation_id, message_id))
 
+    async def message(self, owner: str, conversation_id: str, message_id: str) -> Message:
+        """Return one message of a conversation, on whichever branch it is.
+
+        Raises:
+            NotFoundError: there is no such message for this owner.
+        """
+        return await self._store.message(owner, conversation_id, message_id)
+
     async def fork(self, owner: str, conversation_id: str, message_id: str) -> Opened:
         """Begin a new conversation with copies of the messages up to `message_id`, an answer, and the same options.
 

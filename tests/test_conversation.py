@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from itertools import pairwise
 
-from services.conversation import Versions, title_from
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.conversation import Change, Versions, compare, title_from
 
 
 def test_a_place_among_versions_knows_its_neighbours() -> None:
@@ -28,3 +32,33 @@ def test_a_place_among_versions_knows_its_neighbours() -> None:
 )
 def test_a_title_is_the_first_line_with_words(question: str, title: str) -> None:
     assert title_from(question) == title
+
+
+TEXTS = st.lists(st.sampled_from(["the ", "rain ", "falls", ", ", "\n", "\r\n", "é", "日本", "🥊", "  ", "```\n"])).map(
+    "".join
+)
+
+
+@given(TEXTS, TEXTS)
+def test_a_comparison_holds_both_texts_and_nothing_else(before: str, after: str) -> None:
+    found = compare(before, after)
+    assert "".join(change.text for change in found if change.kind != "added") == before
+    assert "".join(change.text for change in found if change.kind != "removed") == after
+    assert all(change.text for change in found)
+    assert all(one.kind != other.kind for one, other in pairwise(found))
+    if before == after:
+        assert {change.kind for change in found} <= {"same"}
+
+
+def test_a_comparison_is_by_words_in_the_lines_that_changed() -> None:
+    assert compare("It rains.\nA lot today.\n", "It rains.\nA little today.\n") == (
+        Change("same", "It rains.\nA "),
+        Change("removed", "lot "),
+        Change("added", "little "),
+        Change("same", "today.\n"),
+    )
+
+
+def test_what_would_take_too_long_is_compared_as_a_whole() -> None:
+    one, other = ("a b " * 5_000).strip(), ("b c " * 5_000).strip()
+    assert compare(one, other) == (Change("removed", one), Change("added", other))

@@ -90,6 +90,7 @@ export function render({model, el, view}) {
         button("Previous version", "previous", go(previous), {disabled: previous ? false : ""}),
         element("span", {class: "count"}, `${index + 1} / ${count}`),
         button("Next version", "next", go(next), {disabled: next ? false : ""}),
+        button("Compare versions", "compare", () => model.send_msg({type: "compare", id: view.id})),
       )
     }
     if (view.can.includes("copy")) { bar.append(...copyButtons(view, entry)) }

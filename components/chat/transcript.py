@@ -78,6 +78,7 @@ class Transcript(ScriptComponent):
         state: ConversationState,
         on_connect: Callable[[], None],
         on_choose_model: Callable[[], None],
+        on_compare: Callable[[Versions], None],
         on_screen: Callable[[bool, bool], None],
         **params: Any,
     ) -> None:
@@ -86,6 +87,7 @@ class Transcript(ScriptComponent):
         self._state = state
         self._on_connect = on_connect
         self._on_choose_model = on_choose_model
+        self._on_compare = on_compare
         self._on_screen = on_screen
         self._ready = False
         self._shown: str | None = None
@@ -264,6 +266,8 @@ class Transcript(ScriptComponent):
                         "more": self._first > 0,
                     }
                 )
+            case {"type": "compare", "id": str(id)} if versions := self._state.versions.get(id):
+                self._on_compare(versions)
             case {"type": "connect"}:
                 self._on_connect()
             case {"type": "step", "id": str(id), "step": str(step), "parameter": parameter}:

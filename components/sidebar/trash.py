@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import panel_material_ui as pmui
 import param
 from panel.models.esm import DataEvent
 
-from components import theme
+from components.dialogs import dialog
 from components.scripts import ScriptComponent, joined
 from components.state import ConversationState
 
@@ -28,16 +27,7 @@ class Trash(ScriptComponent):
         super().__init__(**params)
         self.on_msg(self._on_message)
         self._state = state
-        self.dialog = pmui.Dialog(
-            self,
-            sx=theme.DIALOG_SX,
-            title="Trash",
-            title_variant="h6",
-            show_close_button=True,
-            close_on_click=True,
-            width_option="sm",
-            sizing_mode="stretch_width",
-        )
+        self.dialog = dialog("Trash", self, width_option="sm", sizing_mode="stretch_width")
 
     async def open(self) -> None:
         """Open the dialog on what the trash holds now."""

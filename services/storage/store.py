@@ -174,6 +174,10 @@ class Store:
         """Return the messages from the root to `head_id`, by default to the conversation's head."""
         return list(await self._database.read(tree.path, owner, conversation_id, head_id, self._paths))
 
+    async def message(self, owner: str, conversation_id: str, message_id: str) -> Message:
+        """Return one message, on whichever branch it is."""
+        return await self._database.read(tree.one, owner, conversation_id, message_id)
+
     async def snapshot(self, owner: str, conversation_id: str) -> Snapshot:
         """Return a conversation with its path, their versions and what waits, all of the same moment."""
         return await self._database.read(_snapshot, owner, conversation_id, self._paths)

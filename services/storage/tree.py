@@ -78,6 +78,14 @@ def versions(
     return {id: Versions(ids.index(id), tuple(ids)) for id, ids in siblings.items()}
 
 
+def one(connection: Connection, owner: str, conversation_id: str, message_id: str) -> Message:
+    """Return one message of a conversation, on whichever branch."""
+    conversations.one(connection, owner, conversation_id)
+    require(connection, conversation_id, message_id)
+    row = connection.execute(select(messages).where(messages.c.id == message_id)).one()
+    return rows.to_message(row, parts_of(connection, message_id))
+
+
 def forks(connection: Connection, conversation_id: str) -> dict[str, Versions]:
     """Return the place among its siblings of each message that has any, in a conversation that was looked up."""
     several = (

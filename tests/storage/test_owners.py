@@ -30,6 +30,7 @@ CALLS: dict[str, Call] = {
     "delete": lambda s, who, x: s.delete(who, x.conversation.id),
     "restore": lambda s, who, x: s.restore(who, x.conversation.id),
     "path": lambda s, who, x: s.path(who, x.conversation.id),
+    "message": lambda s, who, x: s.message(who, x.conversation.id, x.answer.id),
     "snapshot": lambda s, who, x: s.snapshot(who, x.conversation.id),
     "versions": lambda s, who, x: s.versions(who, x.conversation.id, [x.answer.id]),
     "add_answer": lambda s, who, x: s.add_answer(

@@ -123,3 +123,27 @@ def test_another_model_answers_once_beside_the_first(
     live(page)
     answers(page).first.get_by_role("button", name="Previous version").click()
     expect(answers(page).get_by_text("1 / 2")).to_be_visible()
+
+
+def test_versions_are_compared_word_by_word(
+    page: Page,
+    writing: Server,  # noqa: F811
+    writer: Writer,  # noqa: F811
+) -> None:
+    asked(page, writing, writer, "It rains a lot <b>today</b>")
+    questions(page).get_by_role("button", name="Edit").click()
+    editor(page).fill("It rains a little <b>today</b>")
+    editor(page).press("Enter")
+    settled(answers(page))
+    questions(page).get_by_role("button", name="Compare versions").click()
+    dialog = page.get_by_role("dialog", name="Compare versions")
+    expect(dialog.get_by_text("1 word removed, 1 word added.")).to_be_visible()
+    before, after = (dialog.get_by_role("group", name=name) for name in ("Before", "After"))
+    expect(before).to_have_text("It rains a lot <b>today</b>")
+    expect(before.get_by_role("deletion")).to_have_text("lot")
+    expect(after).to_have_text("It rains a little <b>today</b>")
+    expect(after.get_by_role("insertion")).to_have_text("little")
+    dialog.get_by_role("combobox", name="After").select_option("Version 1")
+    expect(dialog.get_by_text("The texts are the same.")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)

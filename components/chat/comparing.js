@@ -1,0 +1,31 @@
+// Two versions of a message, side by side or, in a narrow window, one below the other.
+
+export function render({model, el}) {
+  const host = el.getRootNode().host
+  const about = element("p", {role: "status"}, "Comparing…")
+  const sides = ["Before", "After"].map((name) => {
+    const choose = element("select", {"aria-label": name, onchange: () => ask()})
+    const by = element("small")
+    const text = element("div", {class: "text", dir: "auto", tabindex: "0", role: "group", "aria-label": `${name}: text`})
+    return {choose, by, text, node: element("section", {"aria-label": name}, element("header", {}, choose, by), text)}
+  })
+  el.replaceChildren(about, element("div", {class: "sides"}, ...sides.map(({node}) => node)))
+  const ask = () => model.send_msg({type: "places", places: sides.map(({choose}) => Number(choose.value))})
+
+  listen(model, ({count, places, by, changes}) => {
+    const kinds = [["removed", "del"], ["added", "ins"]]
+    sides.forEach((side, at) => {
+      side.choose.replaceChildren(...Array.from({length: count}, (_, place) => element("option", {value: place, selected: place === places[at] ? "" : false}, `Version ${place + 1}`)))
+      side.by.textContent = by[at]
+      const [own, tag] = kinds[at]
+      side.text.replaceChildren(...changes.filter(([kind]) => kind === "same" || kind === own).map(([kind, text]) => kind === "same" ? text : element(tag, {}, text)))
+    })
+    const words = (name) => changes.filter(([kind]) => kind === name).reduce((sum, [, text]) => sum + (text.match(/\S+/g) ?? []).length, 0)
+    const counted = (number) => number === 1 ? "1 word" : `${number.toLocaleString("en")} words`
+    about.textContent = changes.every(([kind]) => kind === "same") ? "The texts are the same." : `${counted(words("removed"))} removed, ${counted(words("added"))} added.`
+  })
+  const theme = () => { host.dataset.theme = model.dark ? "dark" : "light" }
+  model.on("dark", theme)
+  theme()
+  setTimeout(() => model.send_msg({type: "ready"})) // Bokeh would send this component's entire state along
+}

@@ -121,7 +121,7 @@ class ConversationState(param.Parameterized):
         self._looking = asyncio.Lock()  # else what an earlier look found could be shown after what a later one did
         self._asked = self._listed = 0  # number of the last request for the list, and of the one that is shown
         self._limit = PAGE
-        self._closed = False
+        self._closed = self._forking = False
         self._unread: str | None = None  # the conversation that could not be read; it is tried again
         self.prepare: Prepare = _nothing_to_prepare
         self.drain: Drain = _nothing_to_drain
@@ -288,19 +288,33 @@ class ConversationState(param.Parameterized):
 
     async def fork(self, message_id: str) -> None:
         """Go on in a new conversation that begins like this one up to an answer; an undo in the notice comes back."""
-        if self.conversation is None:
+        if self.conversation is None or self._forking:  # a double click is one fork
             return
         turn, here = self._turn(), self.conversation.id
-        with self._telling():
-            forked = await self._chat.fork(self._owner, here, message_id)
-            self._show(forked, turn)
-            undo = partial(self._unfork, forked.conversation.id, here)
-            self.notice = Notice("This is a new conversation with the same beginning.", undo=undo)
+        self._forking = True
+        try:
+            with self._telling():
+                forked = await self._chat.fork(self._owner, here, message_id)
+                await self.prepare(forked.path)
+                self._show(forked, turn)
+                undo = partial(self._unfork, forked.conversation, here)
+                self.notice = Notice("This is a new conversation with the same beginning.", undo=undo)
+        finally:
+            self._forking = False
 
-    async def _unfork(self, forked_id: str, back_to: str) -> None:
+    async def _unfork(self, forked: Conversation, back_to: str) -> None:
+        """Go back from a fork, and delete it unless something was said in it."""
         with self._telling():
-            await self._chat.delete(self._owner, forked_id)
-            await self.open(back_to)
+            async with self._looking:  # a look in between would take it for deleted by somebody else
+                now = await self._chat.open(self._owner, forked.id)
+                untouched = now.conversation.head_id == forked.head_id and not now.waiting.messages
+                if untouched:
+                    await self._chat.delete(self._owner, forked.id)
+                if self.conversation is not None and self.conversation.id == forked.id:
+                    await self.open(back_to)
+                if untouched:
+                    self.left = forked.id  # what was typed in it comes along
+                await self._refresh_list()
 
     async def edit(self, message_id: str, text: str, key: str) -> None:
         """Put a question differently, or an answer right; `key` is the browser's word for this request.
@@ -308,10 +322,12 @@ class ConversationState(param.Parameterized):
         Raises:
             PanelistError: it was not stored, and why.
         """
-        if self.conversation is not None:
-            turn = self._turn()
-            here = self.conversation.id
-            self._show(await self._chat.edit(self._owner, here, message_id, text, request_key=key), turn)
+        if self.conversation is None:
+            raise NotFoundError("That conversation is not open any more. Copy your text if you need it.")
+        turn = self._turn()
+        opened = await self._chat.edit(self._owner, self.conversation.id, message_id, text, request_key=key)
+        await self.prepare(opened.path)
+        self._show(opened, turn)
 
     async def go_on(self, message_id: str) -> None:
         """Have an answer that was cut off or stopped continued in place."""

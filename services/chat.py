@@ -16,7 +16,7 @@ from services.answering import Answering, new_conversation
 from services.attachments import MAX_ATTACHMENTS, check_together, clean_name
 from services.changes import Changes
 from services.connect import Connections
-from services.conversation import Conversation, Deleted, Draft, Options, Queued, Versions
+from services.conversation import MAX_TITLE, Conversation, Deleted, Draft, Options, Queued, Versions
 from services.errors import InputError, NotFoundError, PanelistError, StorageError
 from services.events import Numbered
 from services.messages import ENDED_BY_MODEL, AttachmentPart, Message, TextPart, clean_text, new_id
@@ -38,6 +38,9 @@ _AGAIN_S = 1.0
 MAX_TEXT = 2_000_000
 """Characters of one question."""
 
+
+_FORK = " (fork)"
+"""Behind the title of a fork."""
 
 _UNSEEN = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff]")
 """Characters without a width: a message of these alone is empty to whoever reads it."""
@@ -273,8 +276,8 @@ class ChatService:
     ) -> Opened:
         """Put a question differently and have it answered, or an answer right by hand; both stay as siblings.
 
-        A question keeps its attachments, and the same request that comes again with its key stores nothing. An answer
-        that was written by hand has no run, no endpoint and no model.
+        A question keeps its attachments. What changes nothing, and the same request that comes again (a question by its
+        key, an answer by its text), stores nothing. An answer written by hand has no run, no endpoint and no model.
 
         Raises:
             InputError: an answer is still being written, or there is nothing in the text or too much.
@@ -521,9 +524,13 @@ class ChatService:
     ) -> Opened:
         async with self._turn(conversation_id):
             conversation = await self._store.conversation(owner, conversation_id)
+            if request_key and await self._store.begun(owner, request_key) is not None:
+                return await self.open(owner, conversation_id)  # it may be this that is being answered now
             self._check_idle(conversation_id)
             *before, old = await self._store.path(owner, conversation_id, message_id)
             draft = Draft(_checked(text, empty=bool(old.attachments)), old.attachments)
+            if draft.text == old.text:
+                return await self.open(owner, conversation_id)
             if old.role == "user":
                 return await self._shown(
                     owner, *await self._answering.ask(owner, conversation, draft, request_key, before)
@@ -550,7 +557,8 @@ class ChatService:
             if (await self._store.path(owner, conversation_id, message_id))[-1].role != "assistant":
                 raise InputError("A conversation can be forked behind an answer. Choose one.")
             now = datetime.now(UTC)
-            new = replace(old, id=new_id(), head_id=None, created_at=now, updated_at=now)
+            title = f"{old.title[: MAX_TITLE - len(_FORK)]}{_FORK}"
+            new = replace(old, id=new_id(), title=title, head_id=None, created_at=now, updated_at=now)
             forked = await self._store.fork(owner, new, conversation_id, message_id)
         self.changes.ring(owner, forked.id)
         return await self.open(owner, forked.id)

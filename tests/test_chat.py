@@ -151,6 +151,7 @@ async def test_a_fork_begins_alike_and_goes_its_own_way(open_app: OpenRuntime) -
     there = forked.conversation.id
     assert there != here
     assert forked.conversation.options == old.conversation.options
+    assert (forked.conversation.title, old.conversation.title) == ("First (fork)", "First")
     assert [(m.role, m.text, m.model) for m in forked.path] == [(m.role, m.text, m.model) for m in first.path]
     assert not {m.id for m in forked.path} & {m.id for m in old.path}
     assert [c.id for c in await app.chat.conversations(OWNER)] == [there, here]
@@ -224,9 +225,23 @@ async def test_an_answer_written_by_hand_is_a_sibling_that_the_model_takes_for_i
     assert (mine.text, mine.status, right.run_id) == ("Right \ufffd", "complete", None)
     assert (mine.run_id, mine.endpoint, mine.model, mine.usage) == (None, None, None, None)
     assert right.versions[mine.id].ids == (wrong.path[1].id, mine.id)
+    twice = await app.chat.edit(OWNER, here, wrong.path[1].id, "Right \ufffd")
+    assert twice.path == right.path, "a request that comes again stores nothing"
     on = await whole_run(app.chat, await app.chat.send(OWNER, "Sure?", conversation_id=here))
     assert [m.text for m in provider.requests[1].messages] == ["What is it?", "Right \ufffd", "Sure?"]
     assert on.path[1] == mine
+
+
+async def test_an_edit_that_comes_again_while_it_is_answered_is_no_second_one(open_app: OpenRuntime) -> None:
+    gate = asyncio.Event()
+    app = await open_app(ScriptedProvider(answer("One"), [gate, *answer("Two")]))
+    first = await whole_run(app.chat, await app.chat.send(OWNER, "First"))
+    here, question = first.conversation.id, first.path[0].id
+    opened = await app.chat.edit(OWNER, here, question, "Better", request_key="k")
+    again = await app.chat.edit(OWNER, here, question, "Better", request_key="k")
+    assert (again.path, again.run_id) == (opened.path, opened.run_id)
+    gate.set()
+    await whole_run(app.chat, opened)
 
 
 async def test_what_cannot_be_edited_is_refused_and_changes_nothing(open_app: OpenRuntime) -> None:
@@ -238,6 +253,8 @@ async def test_what_cannot_be_edited_is_refused_and_changes_nothing(open_app: Op
         await app.chat.edit(OWNER, here, question, "Better")
     gate.set()
     done = await whole_run(app.chat, opened)
+    for id, text in ((question, "First"), (reply, "One")):
+        assert await app.chat.edit(OWNER, here, id, text) == done, "nothing was changed"
     for text in ("", " \n", "\x00"):
         for id in (question, reply):
             with pytest.raises(InputError, match="empty"):

@@ -23,13 +23,17 @@ function element(tag, attributes = {}, ...children) {
 // What the server says, one message or several that came as one (scripts.py).
 function listen(model, hear) {
   model.on("msg:custom", (msg) => {
-    if (msg[0] === "all") { JSON.parse(msg[1]).forEach((one) => hear(one)) } else { hear(msg) }
+    if (msg[0] !== "all") { hear(msg); return }
+    for (const one of JSON.parse(msg[1])) {
+      try { hear(one) } catch (error) { reportError(error) } // one that fails must not take the others along
+    }
   })
 }
 
 // A word for a request, by which it is known when it comes again.
 const randomKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("")
 
+// Keys of an input method. keyCode 229: Safari ends a composition before the key event that ended it.
 const isComposing = (event) => event.isComposing || event.keyCode === 229
 
 function button(label, iconName, onclick, attributes = {}) {

@@ -132,7 +132,7 @@ export function render({model, el}) {
     const height = long ? limit : box.scrollHeight
     box.style.height = `${Math.min(height, limit)}px`
     box.style.overflowY = long || height > limit ? "auto" : "hidden"
-    fitted = box.clientWidth ? looks : "" // else it has no place on the page yet
+    fitted = !long && box.clientWidth ? looks : "" // without a width it has no place on the page yet
   }
   function update() {
     const writing = shown.writing
@@ -398,8 +398,15 @@ export function render({model, el}) {
   }
   document.addEventListener("keydown", keys)
   const leaveScreen = aboveKeyboard(() => update())
+  let width = 0
+  const wider = new ResizeObserver(([{contentRect}]) => {
+    if (contentRect.width !== width) { fitted = "" }
+    width = contentRect.width
+  })
+  wider.observe(frame)
   model.on("remove", () => {
     leaveScreen()
+    wider.disconnect()
     preview.leave()
     document.removeEventListener("keydown", keys)
     window.removeEventListener("pagehide", leave)

@@ -107,7 +107,7 @@ function menuButton(frame, label, iconName, items) {
     const below = place.bottom + menu.offsetHeight + 8 < room.bottom
     menu.style.top = `${Math.max(8, (below ? place.bottom + 4 : place.top - menu.offsetHeight - 4) - room.top)}px`
     menu.style.left = `${Math.max(8, Math.min(place.left, room.right - menu.offsetWidth - 8) - room.left)}px`
-    options[0].focus({preventScroll: true})
+    options[0]?.focus({preventScroll: true})
   }
   const move = (event) => {
     const at = options.indexOf(event.target)

@@ -1,7 +1,5 @@
 // Earlier questions in the empty text box, by the arrow keys. What was recalled and not edited is nobody's draft.
 
-// Keys of an input method. keyCode 229: Safari ends a composition before the key event that ended it.
-
 // `questions` gives all texts, oldest first, null for those that only the server has whole; `ask` wants one of those.
 function recalling({box, questions, ask, isLost, put, say}) {
   let at = null // the place of the question that is shown, or on its way

@@ -4,7 +4,7 @@
 export function render({model, el, view}) {
   const host = el.getRootNode().host
   const articles = new Map() // id -> {node, view, tail, tailHtml}
-  const copies = new Map() // id -> resolve
+  const copies = new Map() // id -> {text, resolve}
   let timers = []
 
   const older = element("button", {type: "button", class: "older", hidden: "", onclick: () => model.send_msg({type: "older"})}, "Show earlier messages")
@@ -31,6 +31,11 @@ export function render({model, el, view}) {
   }, {"aria-pressed": String(scroll.pinning), title: "Keep the question at the top while its answer is written"})
   below.append(pin, contents.open)
 
+  const edits = editing({
+    frame, isLost: () => lost, source: markdown, send: (msg) => model.send_msg(msg),
+    notice: (text) => handlers.notice({text, kind: "error"}),
+  })
+
   // --- one message -------------------------------------------------------------------------------------------------
   function step(view, alert) {
     const label = alert.label
@@ -50,11 +55,18 @@ export function render({model, el, view}) {
     return act
   }
 
-  const markdown = (id) => new Promise((resolve, reject) => {
-    copies.set(id, resolve)
-    setTimeout(reject, 5000)
-    model.send_msg({type: "copy", id})
-  })
+  function markdown(id) {
+    if (!copies.has(id)) {
+      const copy = {}
+      copy.text = new Promise((resolve, reject) => {
+        copy.resolve = resolve
+        setTimeout(() => { copies.delete(id); reject() }, 5000)
+      })
+      copies.set(id, copy)
+      model.send_msg({type: "copy", id})
+    }
+    return copies.get(id).text
+  }
   async function copyAs(control, plain, html) {
     const label = control.title
     try {
@@ -94,16 +106,19 @@ export function render({model, el, view}) {
       )
     }
     if (view.can.includes("copy")) { bar.append(...copyButtons(view, entry)) }
-    if (view.can.includes("edit")) { bar.append(button("Edit", "edit", () => edits.open(entry), {class: "icon-button edit"})) }
+    if (view.can.includes("edit")) {
+      edits.resume(entry)
+      bar.append(button("Edit", "edit", () => edits.open(entry), {class: "icon-button edit"}))
+    }
     if (view.can.includes("continue")) { bar.append(button("Continue", "on", () => model.send_msg({type: "continue", id: view.id}))) }
     if (view.can.includes("regenerate")) { bar.append(button("Regenerate", "again", () => model.send_msg({type: "retry", id: view.id}))) }
     if (view.can.includes("retry")) { bar.append(button("Retry", "again", () => model.send_msg({type: "retry", id: view.id}))) }
     if (view.role === "assistant") {
-      const other = menuButton(frame, "Answer with…", "more", () => models.map((label) => [label, () => model.send_msg({type: "retry", id: view.id, model: label})]))
+      const other = menuButton(frame, "Answer with…", "swap", () => models.map((label) => [label, () => model.send_msg({type: "retry", id: view.id, model: label})]))
       other.classList.add("other")
       bar.append(other)
     }
-    if (view.can.includes("fork")) { bar.append(button("New chat from here", "fork", () => model.send_msg({type: "fork", id: view.id}))) }
+    if (view.can.includes("fork")) { bar.append(button("Fork from here", "fork", () => model.send_msg({type: "fork", id: view.id}))) }
     if (view.model) { bar.append(element("span", {class: "model"}, view.model)) }
     return bar
   }
@@ -388,9 +403,8 @@ export function render({model, el, view}) {
     },
     edited(msg) { edits.told(msg) },
     copied({id, text}) {
-      const resolve = copies.get(id)
+      copies.get(id)?.resolve(text)
       copies.delete(id)
-      if (resolve) { resolve(text) }
     },
     notice({text, kind, undo}) {
       const toast = element("div", {class: `toast ${kind}`}, element("span", {}, text))
@@ -490,10 +504,6 @@ export function render({model, el, view}) {
     const picture = event.target.closest("button.load-image")
     if (picture && /^https?:/.test(picture.dataset.src)) { window.open(picture.dataset.src, "_blank", "noopener,noreferrer") }
   })
-  const edits = editing({
-    frame, isLost: () => lost, source: markdown, send: (msg) => model.send_msg(msg),
-    notice: (text) => handlers.notice({text, kind: "error"}),
-  })
   const drawing = diagrams({list, log, frame, files: model.esm_constants.diagrams, isDark: () => model.dark})
   const code = codeBlocks(list, log, () => scroll.follow(false))
   tables(list, (text) => voice.now(text))
@@ -514,6 +524,7 @@ export function render({model, el, view}) {
     document.removeEventListener("panelist:questions", tellQuestions)
     document.removeEventListener("panelist:command", obey)
     scroll.end()
+    edits.leave()
     voice.end()
     code.leave()
     drawing.leave()

@@ -57,7 +57,7 @@ def begin(
     """Store the conversation if it is new, the new messages (the last is the answer) and the run."""
     if waited:
         request_key = queue.take(connection, owner, conversation.id, new[0].id)
-    earlier = _begun_before(connection, owner, request_key)
+    earlier = begun_before(connection, owner, request_key)
     if earlier is not None:
         return earlier
     answer = new[-1]
@@ -83,7 +83,7 @@ def resume(
     While it does, the stored parts of the message are what it writes on from; `finish` puts its own behind them. So
     nothing has to be copied or remembered, and a crash at any moment loses nothing.
     """
-    earlier = _begun_before(connection, owner, request_key)
+    earlier = begun_before(connection, owner, request_key)
     if earlier is not None:
         return earlier
     conversations.one(connection, owner, conversation_id)
@@ -213,7 +213,7 @@ def one(connection: Connection, owner: str, run_id: str) -> rows.RunRecord:
     return rows.to_run(row)
 
 
-def _begun_before(connection: Connection, owner: str, request_key: str | None) -> Begun | None:
+def begun_before(connection: Connection, owner: str, request_key: str | None) -> Begun | None:
     if request_key is None:
         return None
     query = (
@@ -239,7 +239,7 @@ def wait(
     now: datetime,
 ) -> bool:
     """Let a message wait, unless its request has come before; say whether it was stored now."""
-    if _begun_before(connection, owner, request_key) is not None:
+    if begun_before(connection, owner, request_key) is not None:
         return False
     queue.add(connection, owner, conversation_id, message, request_key)
     attached.mark_sent(connection, owner, message.attachments, now)

@@ -194,8 +194,11 @@ class Store:
         """Make a message of the conversation its head."""
         await self._database.write(tree.set_head, owner, conversation_id, message_id)
 
-    async def add_answer(self, owner: str, answer: Message) -> None:
+    async def add_answer(self, owner: str, answer: Message) -> str:
         """Store an answer that a person wrote, beside those of its question, and make it the head.
+
+        Returns:
+            Its id, or that of the same answer which was there: it may come twice.
 
         Raises:
             NotFoundError: its question is not in the conversation.
@@ -203,7 +206,7 @@ class Store:
         """
         if answer.role != "assistant" or answer.status != "complete" or answer.parent_id is None:
             raise ValueError(f"message {answer.id!r} is no finished answer to a question")
-        await self._database.write(tree.add_answer, owner, answer, self._now())
+        return await self._database.write(tree.add_answer, owner, answer, self._now())
 
     async def fork(self, owner: str, new: Conversation, conversation_id: str, message_id: str) -> Conversation:
         """Store a new conversation that begins like another one up to a message, which is its head.
@@ -341,6 +344,10 @@ class Store:
             waited=waited,
             now=self._now(),
         )
+
+    async def begun(self, owner: str, request_key: str) -> Begun | None:
+        """Return what a request came to that the owner has sent before; None where it is new."""
+        return await self._database.read(runs.begun_before, owner, request_key)
 
     async def resume_run(
         self,

@@ -141,18 +141,30 @@ def add(connection: Connection, new: Sequence[Message]) -> None:
     conversation_id = new[0].conversation_id
     last = connection.scalar(select(func.max(messages.c.seq)).where(messages.c.conversation_id == conversation_id))
     ids = {message.id for message in new}
-    for seq, message in enumerate(new, start=(last or 0) + 1):
-        if message.parent_id is not None and message.parent_id not in ids:
-            require(connection, conversation_id, message.parent_id)
-        connection.execute(insert(messages).values(rows.from_message(message, seq)))
-        add_parts(connection, message.id, message.parts)
+    for parent_id in {message.parent_id for message in new} - ids:
+        if parent_id is not None:
+            require(connection, conversation_id, parent_id)
+    numbered = enumerate(new, start=(last or 0) + 1)
+    connection.execute(insert(messages), [rows.from_message(message, seq) for seq, message in numbered])
+    if held := [row for message in new for row in rows.from_parts(message.id, message.parts)]:
+        connection.execute(insert(parts), held)
 
 
-def add_answer(connection: Connection, owner: str, answer: Message, now: datetime) -> None:
-    """Store an answer that no run writes, and make it the head of its conversation."""
+def add_answer(connection: Connection, owner: str, answer: Message, now: datetime) -> str:
+    """Store an answer that no run writes, unless the same is there, and make it the head; return its id."""
     conversations.one(connection, owner, answer.conversation_id)
-    add(connection, [answer])
-    conversations.touch(connection, answer.conversation_id, now, head_id=answer.id)
+    by_hand = select(messages.c.id).where(
+        messages.c.conversation_id == answer.conversation_id,
+        messages.c.parent_id == answer.parent_id,
+        messages.c.run_id.is_(None),
+        messages.c.model.is_(None),
+    )
+    same = (id for id in connection.scalars(by_hand).all() if parts_of(connection, id) == answer.parts)
+    id = next(same, answer.id)
+    if id == answer.id:
+        add(connection, [answer])
+    conversations.touch(connection, answer.conversation_id, now, head_id=id)
+    return id
 
 
 def fork(

@@ -10,7 +10,7 @@ import pytest
 from components.activity import THINKING, TYPING, WAITING
 from components.state import PORTION, Choice, ConversationState, Delta
 from services.conversation import Draft
-from services.errors import InputError, StorageError
+from services.errors import InputError, NotFoundError, StorageError
 from tests.conftest import OWNER, OpenRuntime, whole_run
 from tests.scripted import ScriptedProvider, answer, refusal, thoughtful
 
@@ -572,14 +572,32 @@ async def test_a_model_that_is_not_offered_any_more_answers_nothing(make) -> Non
     assert state.path == before
 
 
-async def test_a_fork_is_shown_and_its_undo_comes_back(make) -> None:
-    state = await make(ScriptedProvider(answer("One")))
+@pytest.mark.parametrize("said", [False, True], ids=["as it was", "with more in it"])
+async def test_a_fork_is_shown_and_its_undo_comes_back(make, said: bool) -> None:
+    state = await make(ScriptedProvider(answer("One"), answer("Two")))
     await state.send("Go")
     await becomes(state, lambda: state.run_id is None)
-    here = state.conversation.id
-    await state.fork(state.path[1].id)
-    assert state.conversation.id != here
+    here, reply = state.conversation.id, state.path[1].id
+
+    async def slowly(path: object) -> None:
+        await asyncio.sleep(0.2)
+
+    state.prepare = slowly
+    await asyncio.gather(state.fork(reply), state.fork(reply))
+    fork, notice = state.conversation.id, state.notice
+    assert fork != here
     assert [message.text for message in state.path] == ["Go", "One"]
-    await state.notice.undo()
+    if said:
+        await state.send("On")
+        await becomes(state, lambda: state.run_id is None)
+    await notice.undo()
     assert state.conversation.id == here
-    await becomes(state, lambda: [c.id for c in state.conversations] == [here])
+    expected = {here, fork} if said else {here}
+    await becomes(state, lambda: {c.id for c in state.conversations} == expected)
+    assert state.left == (None if said else fork)
+
+
+async def test_an_edit_without_a_conversation_is_refused(make) -> None:
+    state = await make(ScriptedProvider())
+    with pytest.raises(NotFoundError):
+        await state.edit("nothing", "text", "k")

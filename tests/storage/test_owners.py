@@ -58,7 +58,7 @@ def test_every_method_with_an_owner_is_tried() -> None:
         for name, method in inspect.getmembers(Store, inspect.isfunction)
         if not name.startswith("_") and "owner" in inspect.signature(method).parameters
     }
-    assert methods == {*CALLS, "conversations", "add_attachment", "trash", "erase"}  # see test_trash.py
+    assert methods == {*CALLS, "conversations", "add_attachment", "begun", "trash", "erase"}  # see test_trash.py
 
 
 @pytest.mark.parametrize("name", CALLS)

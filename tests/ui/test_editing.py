@@ -87,19 +87,40 @@ def test_what_is_typed_in_an_edit_is_not_lost(
     box(page).fill("/edit")
     box(page).press("Enter")
     editor(page).fill(" ")
-    page.get_by_role("button", name="Send", exact=True).first.click()
+    page.get_by_role("button", name="Ask again").click()
     expect(page.get_by_role("alert").filter(has_text="the message is empty")).to_be_visible()
     editor(page).fill("Half a thought")
     page.reload()
     live(page)
-    questions(page).get_by_role("button", name="Edit").click()
     expect(editor(page)).to_have_value("Half a thought")
     editor(page).press("Escape")
     expect(editor(page)).to_have_count(0)
     expect(questions(page).get_by_role("button", name="Edit")).to_be_focused()
     questions(page).get_by_role("button", name="Edit").click()
-    expect(editor(page)).to_have_value("First")  # it was cancelled
+    expect(editor(page)).to_have_value("Half a thought")
+    page.get_by_role("button", name="Cancel").click()
+    questions(page).get_by_role("button", name="Edit").click()
+    expect(editor(page)).to_have_value("First")
+    editor(page).press("Enter")  # as it was
+    expect(editor(page)).to_have_count(0)
     expect(questions(page)).to_have_count(1)
+    expect(questions(page).get_by_text("2 / 2")).to_have_count(0)
+
+
+def test_a_fork_begins_alike_and_its_undo_goes_back(
+    page: Page,
+    writing: Server,  # noqa: F811
+    writer: Writer,  # noqa: F811
+) -> None:
+    asked(page, writing, writer, "First", "Second")
+    answers(page).first.get_by_role("button", name="Fork from here").dblclick()
+    expect(said(page)).to_have_text(["First"])
+    box(page).fill("Half a question")
+    page.get_by_role("button", name="Undo").click()
+    expect(said(page)).to_have_text(["First", "Second"])
+    expect(box(page)).to_have_value("Half a question")
+    links = page.get_by_role("navigation", name="Conversations").get_by_role("link")
+    expect(links.filter(has_text="First (fork)")).to_have_count(0)
 
 
 def test_another_model_answers_once_beside_the_first(

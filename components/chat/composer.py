@@ -22,7 +22,7 @@ from services.chat import MAX_TEXT
 from services.conversation import Draft
 from services.errors import NotFoundError, PanelistError
 from services.messages import ENDED_BY_MODEL, clean_text
-from services.render import render_markdown
+from services.render import MARKDOWN_CSS, render_markdown
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ _INERT = "button:not(.sort) { display: none !important; } .sort { pointer-events
 PREVIEW_CHARS = 50_000
 """Characters of a draft that are rendered."""
 
-PREVIEW_STYLE = (_HERE.parent / "assets" / "markdown.css").read_text("utf-8") + _INERT
+PREVIEW_STYLE = MARKDOWN_CSS + _INERT
 
 STYLE = "\n".join((_HERE / f"{part}.css").read_text("utf-8") for part in ("composer", "attaching"))
 

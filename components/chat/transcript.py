@@ -20,11 +20,11 @@ from components.state import ConversationState, Delta, Notice
 from services.conversation import Draft, Versions
 from services.errors import PanelistError
 from services.messages import Message
+from services.render import MARKDOWN_CSS
 
 log = logging.getLogger(__name__)
 
 _HERE = Path(__file__).parent
-_ASSETS = _HERE.parent / "assets"
 
 WINDOW = 40
 """Messages that are sent at first and with each "Show earlier messages"."""
@@ -48,7 +48,7 @@ PARTS = (
 SCRIPT = joined(_HERE, *PARTS)
 PLACES = (_HERE / "places.js").read_text("utf-8")
 STYLES = [
-    (_ASSETS / "markdown.css").read_text("utf-8"),
+    MARKDOWN_CSS,
     *((_HERE / f"{part}.css").read_text("utf-8") for part in ("transcript", "attached")),
 ]
 """What the first view needs, too."""

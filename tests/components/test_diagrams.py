@@ -31,7 +31,7 @@ def test_the_server_gives_out_what_the_page_asks_for() -> None:
     assert all(re.search(r"\?v=[0-9a-f]{16}$", address) for address in diagrams.ADDRESSES)
 
 
-@pytest.mark.parametrize("file", ["assets/markdown.css", "assets/mermaid/../../state.py", "../app.py", "diagrams.py"])
+@pytest.mark.parametrize("file", ["assets/dom.js", "assets/mermaid/../../state.py", "../app.py", "diagrams.py"])
 def test_it_gives_out_nothing_else(file: str) -> None:
     address = diagrams.ADDRESSES[1].split("?")[0].replace("assets/mermaid/mermaid.min.js", file)
     with pytest.raises(HTTPError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,14 +19,18 @@ from services.connect import Connections
 from services.conversation import MAX_TITLE, Conversation, Deleted, Draft, Options, Queued, Versions
 from services.errors import InputError, NotFoundError, PanelistError, StorageError
 from services.events import Numbered
+from services.exchange import Exchange, Export, Preview
+from services.exporting import Kind
 from services.messages import ENDED_BY_MODEL, AttachmentPart, Message, TextPart, clean_text, new_id
 from services.pacing import Pace
 from services.providers.base import Provider
 from services.runner import RunLog, RunManager
 from services.settings import Settings
-from services.storage.store import Begun, Named, Snapshot, Store
+from services.storage.store import Begun, Imported, Named, Snapshot, Store
 from services.trouble import StorageTrouble
 from services.uploads import Piece, Progress, Uploads
+
+__all__ = ["ChatService", "Imported", "Opened", "Waiting"]
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +104,7 @@ class ChatService:
         self._listing: dict[tuple[str, int, int], asyncio.Task[tuple[Conversation, ...]]] = {}
         """Reads of the list that are under way, by owner, limit and the version of what the owner was told."""
         self._uploads = Uploads(store)
+        self._exchange = Exchange(store)
         self.changes = Changes()
         self._answering = Answering(settings, store, runs, connections, provider, self.changes)
         self._answering.on_end = self._on_end
@@ -369,6 +374,49 @@ class ChatService:
     async def set_options(self, owner: str, conversation_id: str, options: Options) -> None:
         """Change the parameters that the conversation's next answers are asked with."""
         await self._store.set_options(owner, conversation_id, options)
+
+    async def export(self, owner: str, conversation_ids: Sequence[str] | None, kind: Kind) -> Export:
+        """Return conversations, or with None all of them, as a file that is made while it is read.
+
+        Raises:
+            NotFoundError: one of them is not there for this owner.
+        """
+        return await self._exchange.export(owner, conversation_ids, kind)
+
+    async def receive_import(self, owner: str, pieces: AsyncIterable[bytes]) -> str:
+        """Take a file with conversations in it and return a word for it; nothing is imported yet.
+
+        Raises:
+            InputError: it is too large.
+        """
+        return await self._exchange.receive(owner, pieces)
+
+    async def preview_import(self, owner: str, word: str) -> Preview:
+        """Return what would come in with a file that was received.
+
+        Raises:
+            InputError: it cannot be imported, or is not there any more.
+        """
+        return await self._exchange.preview(owner, word)
+
+    async def import_(self, owner: str, word: str) -> Imported:
+        """Store what a file holds, all or nothing; what is there already stays as it is.
+
+        Raises:
+            InputError: it cannot be imported, or is not there any more.
+        """
+        imported = await self._through(self._exchange.import_(owner, word))
+        self.changes.ring_all()
+        return imported
+
+    async def undo_import(self, owner: str, imported: Imported) -> None:
+        """Take out of the list what an import brought into it."""
+        await self._store.delete_all(owner, (*imported.added, *imported.restored))
+        self.changes.ring_all()
+
+    async def drop_import(self, owner: str, word: str) -> None:
+        """Forget a file that was received."""
+        await self._exchange.drop(owner, word)
 
     def _live(self, owner: str, run_id: str) -> RunLog | None:
         run = self._runs.log_of(run_id)

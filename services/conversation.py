@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from difflib import SequenceMatcher
 from typing import Literal
 
-from services.messages import AttachmentPart
+from services.messages import AttachmentPart, Message
 
 TitleSource = Literal["question", "model", "user"]
 """Who wrote a conversation's title. What a person wrote is never overwritten."""
@@ -60,6 +60,26 @@ class Deleted:
     def until(self) -> datetime:
         """When it is erased."""
         return self.at + TRASH
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A conversation with all its branches: what goes out and comes in as one."""
+
+    conversation: Conversation
+    messages: tuple[Message, ...]
+    """In order of creation, so a parent comes before its children and the eldest sibling first."""
+
+    @property
+    def path(self) -> tuple[Message, ...]:
+        """The messages on show, from the root to the head."""
+        by_id = {message.id: message for message in self.messages}
+        found: list[Message] = []
+        at = self.conversation.head_id
+        while at is not None and at in by_id and len(found) < len(by_id):
+            found.append(by_id[at])
+            at = by_id[at].parent_id
+        return tuple(reversed(found))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import time
@@ -63,7 +64,16 @@ _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 def new_id() -> str:
     """Return a new id of 26 characters that sorts by time of creation (ULID, https://github.com/ulid/spec)."""
-    number = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10), "big")
+    return _as_id((time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10), "big"))
+
+
+def derived_id(*words: str) -> str:
+    """Return an id that is always the same for these words, and another one for others."""
+    digest = hashlib.sha256("\0".join(words).encode()).digest()
+    return _as_id(int.from_bytes(digest[:16], "big"))
+
+
+def _as_id(number: int) -> str:
     return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import assert_never, cast, get_args
+from typing import Self, assert_never, cast, get_args
 
-from services.errors import Failure, FailureKind, NextStep, StorageError
+from services.errors import Failure, FailureKind, NextStep, PanelistError, StorageError
 from services.events import (
     FinishReason,
     ModelNamed,
@@ -66,7 +66,11 @@ def part_from_json(kind: str, text: str) -> Part:
     Raises:
         StorageError: the kind is not known here, or the text is damaged.
     """
-    data = _Fields(f"part of the kind {kind!r}", text)
+    return part_from(kind, Fields(f"part of the kind {kind!r}", text))
+
+
+def part_from(kind: str, data: Fields) -> Part:
+    """Return the part that these fields describe; what they raise says what is wrong with them."""
     match kind:
         case "text":
             return TextPart(data.text("text"))
@@ -79,7 +83,7 @@ def part_from_json(kind: str, text: str) -> Part:
         case "attachment":
             return _attachment(data)
         case _:
-            raise _from_the_future(f"a message part of the kind {kind!r}")
+            raise data.unknown(f"a message part of the kind {kind!r}")
 
 
 def attachments_to_json(attachments: Sequence[AttachmentPart]) -> str | None:
@@ -89,7 +93,7 @@ def attachments_to_json(attachments: Sequence[AttachmentPart]) -> str | None:
 
 def attachments_from_json(text: str | None) -> tuple[AttachmentPart, ...]:
     """Return the attachments that `attachments_to_json` wrote; StorageError if they cannot be read."""
-    return () if text is None else tuple(map(_attachment, _Fields("waiting message", text).each("attachments")))
+    return () if text is None else tuple(map(_attachment, Fields("waiting message", text).each("attachments")))
 
 
 def event_to_json(event: RunEvent) -> str:
@@ -129,7 +133,7 @@ def event_from_json(kind: str, text: str) -> RunEvent:  # noqa: PLR0912 - a case
     Raises:
         StorageError: the kind is not known here, or the text is damaged.
     """
-    data = _Fields(f"run event of the kind {kind!r}", text)
+    data = Fields(f"run event of the kind {kind!r}", text)
     match kind:
         case "step_started":
             return StepStarted(data.text("endpoint"), data.text("model"))
@@ -162,7 +166,7 @@ def event_from_json(kind: str, text: str) -> RunEvent:  # noqa: PLR0912 - a case
             status = cast(MessageStatus, data.word("status", MESSAGE_STATUSES))
             return RunFinished(status, None if inner is None else _failure(inner))
         case _:
-            raise _from_the_future(f"a run event of the kind {kind!r}")
+            raise data.unknown(f"a run event of the kind {kind!r}")
 
 
 def failure_to_json(failure: Failure) -> str:
@@ -171,7 +175,7 @@ def failure_to_json(failure: Failure) -> str:
 
 def failure_from_json(text: str) -> Failure:
     """Return the failure that `failure_to_json` wrote; StorageError if it cannot be read."""
-    return _failure(_Fields("failure", text))
+    return _failure(Fields("failure", text))
 
 
 def _reasoning_to_json(reasoning: ReasoningPart | ReasoningDelta, seconds: float | None = None) -> str:
@@ -186,11 +190,11 @@ def _attachment_plain(part: AttachmentPart) -> dict[str, Json]:
     return {"sha256": part.sha256, "name": part.name, "media_type": part.media_type, "size": part.size}
 
 
-def _attachment(data: _Fields) -> AttachmentPart:
+def _attachment(data: Fields) -> AttachmentPart:
     return AttachmentPart(data.text("sha256"), data.text("name"), data.text("media_type"), data.count("size"))
 
 
-def _metadata(data: _Fields) -> ProviderMetadata | None:
+def _metadata(data: Fields) -> ProviderMetadata | None:
     inner = data.inner("provider_metadata")
     return None if inner is None else ProviderMetadata(inner.text("origin"), inner.text("data"))
 
@@ -199,7 +203,7 @@ def _plain(failure: Failure) -> dict[str, Json]:
     return {name: value for name, value in asdict(failure).items() if value is not None}
 
 
-def _failure(data: _Fields) -> Failure:
+def _failure(data: Fields) -> Failure:
     return Failure(
         kind=cast(FailureKind, data.word("kind", get_args(FailureKind))),
         message=data.text("message"),
@@ -227,15 +231,11 @@ def _cleaned(value: Json) -> Json:
     return value
 
 
-def _from_the_future(what: str) -> StorageError:
-    return StorageError(f"The database holds {what}, which this version does not know. Update Panelist.")
-
-
-class _Fields:
-    """The fields of one stored object, each checked when it is taken."""
+class Fields:
+    """The fields of one stored object, each checked when it is taken. A subclass says where else they come from."""
 
     def __init__(self, what: str, source: str | dict[str, object]) -> None:
-        self._what = what
+        self.what = what
         try:
             data: object = json.loads(source) if isinstance(source, str) else source
         except ValueError as error:
@@ -256,12 +256,12 @@ class _Fields:
     def word(self, name: str, words: tuple[str, ...]) -> str:
         value = self.text(name)
         if value not in words:
-            raise _from_the_future(f"a {self._what} with the {name} {value!r}")
+            raise self.unknown(f"a {self.what} with the {name} {value!r}")
         return value
 
     def count(self, name: str) -> int:
         value = self._data.get(name)
-        if isinstance(value, int):
+        if isinstance(value, int) and not isinstance(value, bool):
             return value
         raise self.damaged(name)
 
@@ -277,21 +277,26 @@ class _Fields:
     def seconds_or_none(self, name: str) -> float | None:
         return None if self._data.get(name) is None else self.seconds(name)
 
-    def inner(self, name: str) -> _Fields | None:
+    def inner(self, name: str) -> Self | None:
         value = self._data.get(name)
         if value is None:
             return None
         if isinstance(value, dict):
-            return _Fields(name, value)
+            return type(self)(name, value)
         raise self.damaged(name)
 
-    def each(self, name: str) -> list[_Fields]:
+    def each(self, name: str) -> list[Self]:
         value = self._data.get(name)
         if isinstance(value, list) and all(isinstance(inner, dict) for inner in value):
-            return [_Fields(name, inner) for inner in value]
+            return [type(self)(name, inner) for inner in value]
         raise self.damaged(name)
 
-    def damaged(self, name: str) -> StorageError:
+    def unknown(self, what: str) -> PanelistError:
+        """Return the error that says that a word is of a later version."""
+        return StorageError(f"The database holds {what}, which this version does not know. Update Panelist.")
+
+    def damaged(self, name: str) -> PanelistError:
+        """Return the error that says that a field cannot be read."""
         return StorageError(
-            f"The database holds a damaged {self._what}: {name} cannot be read. Restore the database from a backup."
+            f"The database holds a damaged {self.what}: {name} cannot be read. Restore the database from a backup."
         )

@@ -178,17 +178,23 @@ def interrupt_orphans(connection: Connection, now: datetime) -> int:
     query = select(runs.c.id).where(runs.c.status == "streaming").order_by(runs.c.started_at, runs.c.id)
     orphans = connection.scalars(query).all()
     for run_id in orphans:
-        reply = Reply()
-        for row in _rows(connection, run_id, after=0):
-            try:
-                reply.apply(rows.to_numbered(row).event)
-            except StorageError as error:  # one damaged line must not keep everything else from being read
-                log.error("run %s is kept as far as it can be read: %s", run_id, error)
-                break
-        if reply.status == "streaming":  # else it had ended and only the last write was missing
-            reply.apply(RunFinished("interrupted", STOPPED))
+        reply = cut_short(connection, run_id, STOPPED)
         finish(connection, run_id, reply, first_token_s=None, total_s=None, now=now)
     return len(orphans)
+
+
+def cut_short(connection: Connection, run_id: str, why: Failure) -> Reply:
+    """Return what a run's stored events come to, which ends here unless they hold its end. Nothing is written."""
+    reply = Reply()
+    for row in _rows(connection, run_id, after=0):
+        try:
+            reply.apply(rows.to_numbered(row).event)
+        except StorageError as error:  # one damaged line must not keep everything else from being read
+            log.error("run %s is kept as far as it can be read: %s", run_id, error)
+            break
+    if reply.status == "streaming":  # else it had ended and only the last write was missing
+        reply.apply(RunFinished("interrupted", why))
+    return reply
 
 
 def events(connection: Connection, owner: str, run_id: str, after: int) -> list[Numbered]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection, delete, insert, select
 
-from services.conversation import TRASH, Conversation, Deleted, Options, Queued, TitleSource, Versions
+from services.conversation import TRASH, Conversation, Deleted, Options, Queued, TitleSource, Versions, Whole
 from services.errors import InputError
 from services.events import Numbered, Reply
 from services.messages import AttachmentPart, Message
-from services.storage import attached, conversations, queue, runs, trash, tree
+from services.storage import attached, conversations, queue, runs, trash, tree, whole
 from services.storage.attached import Named
 from services.storage.backup import backup
 from services.storage.dialects import dialect_of
@@ -24,8 +24,9 @@ from services.storage.paths import Paths
 from services.storage.rows import Begun, RunRecord, Snapshot
 from services.storage.schema import conversations as conversations_table
 from services.storage.schema import dropped_parameters
+from services.storage.whole import Imported, Known
 
-__all__ = ["Begun", "Named", "RunRecord", "Snapshot", "Store"]
+__all__ = ["Begun", "Imported", "Known", "Named", "RunRecord", "Snapshot", "Store"]
 
 Page = tuple[datetime, str]
 """Where a page of conversations ended: `updated_at` and `id` of its last one."""
@@ -215,6 +216,40 @@ class Store:
             The new conversation as it is then.
         """
         return await self._database.write(tree.fork, owner, new, conversation_id, message_id, self._now())
+
+    # Whole conversations, to go out and to come in
+
+    async def whole(self, owner: str, conversation_id: str) -> Whole:
+        """Return a conversation with all its branches; an answer that is being written ends where it is now."""
+        return await self._database.read(whole.read, owner, conversation_id)
+
+    async def every_id(self, owner: str) -> list[str]:
+        """Return the ids of the owner's conversations, the one that changed last first."""
+        return await self._database.read(whole.every_id, owner)
+
+    async def has_attachments(self, owner: str, conversation_ids: Sequence[str]) -> bool:
+        """Return whether any message of these conversations came with a file."""
+        return await self._database.read(whole.has_attachments, owner, conversation_ids)
+
+    async def known(self, owner: str, conversation_ids: Sequence[str]) -> dict[str, Known]:
+        """Return what the owner has of these conversations, if they were imported: "here", "deleted" or absent."""
+        return await self._database.read(whole.known, owner, conversation_ids)
+
+    async def add_wholes(
+        self, owner: str, wholes: Callable[[], Iterable[Whole]], attachments: Sequence[AttachmentPart] = ()
+    ) -> Imported:
+        """Store conversations, all or none; those that the owner has stay as they are, deleted ones are brought back.
+
+        Args:
+            owner: Whose they are then.
+            wholes: Yields them; called once more if the database was away for a moment. What it raises ends it all.
+            attachments: Those of them whose bytes the owner has, to be kept for good.
+        """
+        return await self._database.write(whole.add, owner, wholes, attachments, self._now())
+
+    async def delete_all(self, owner: str, conversation_ids: Sequence[str]) -> None:
+        """Hide conversations like `delete`, all at once; ids of others do nothing."""
+        await self._database.write(whole.delete, owner, conversation_ids, self._now())
 
     # Messages that wait for the answer before them
 

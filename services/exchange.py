@@ -1,0 +1,232 @@
+"""Conversations on their way out of Panelist and into it: files are made and read a conversation at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import zipfile
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from services import exporting
+from services.conversation import Whole
+from services.errors import InputError, NotFoundError, PanelistError
+from services.exporting import SUFFIXES, Kind, entry_of, file_name
+from services.importing import MAX_FILE, Contents, Listed, opened, too_large
+from services.messages import AttachmentPart, new_id
+from services.storage.store import Imported, Store
+
+log = logging.getLogger(__name__)
+
+MAX_RECEIVED = 5
+"""Files of one owner that wait for a decision; the oldest gives way."""
+
+_TYPES: dict[Kind, str] = {
+    "json": "application/json",
+    "markdown": "text/markdown; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A file that is made while it is read."""
+
+    name: str
+    media_type: str
+    pieces: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would become of the conversations of a file."""
+
+    source: str
+    new: tuple[Listed, ...]
+    deleted: tuple[Listed, ...]
+    """They were deleted here, and would be back as they were."""
+    here: tuple[Listed, ...]
+    """They are here already and stay as they are."""
+    left_out: dict[str, int]
+    """What cannot come along, and how much of it."""
+
+
+class Exchange:
+    """What the doors do with files of conversations. Received ones wait on the disk until they are imported."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._received: dict[str, dict[str, Path]] = {}
+
+    async def export(self, owner: str, conversation_ids: Sequence[str] | None, kind: Kind) -> Export:
+        """Return conversations as a file; see `ChatService.export`."""
+        if conversation_ids is None or len(conversation_ids) != 1:
+            ids = await self._store.every_id(owner) if conversation_ids is None else list(conversation_ids)
+            title = f"Panelist {datetime.now(UTC):%Y-%m-%d}"
+        else:
+            ids = list(conversation_ids)
+            title = (await self._store.conversation(owner, ids[0])).title
+        if kind == "json":
+            if await self._store.has_attachments(owner, ids):
+                return Export(file_name(title, ".zip"), "application/zip", self._json_archive(owner, ids))
+            return Export(file_name(title, ".json"), _TYPES["json"], self._json(owner, ids, {}))
+        if len(ids) == 1:
+            whole = await self._store.whole(owner, ids[0])
+            return Export(file_name(title, SUFFIXES[kind]), _TYPES[kind], _once(await _document(whole, kind)))
+        return Export(file_name(title, ".zip"), "application/zip", self._documents(owner, ids, kind))
+
+    async def receive(self, owner: str, pieces: AsyncIterable[bytes]) -> str:
+        """Keep a file that comes in pieces, and return a word for it."""
+        path = await self._store.begin_upload()
+        size = 0
+        try:
+            async for piece in pieces:
+                if size + len(piece) > MAX_FILE:
+                    raise too_large()
+                await self._store.write_upload(path, size, piece)
+                size += len(piece)
+        except BaseException:
+            await self._store.end_upload(path)
+            raise
+        word = new_id()
+        mine = self._received.setdefault(owner, {})
+        mine[word] = path
+        while len(mine) > MAX_RECEIVED:
+            await self.drop(owner, next(iter(mine)))
+        return word
+
+    async def drop(self, owner: str, word: str) -> None:
+        """Remove a file that was received; once more does nothing."""
+        path = self._received.get(owner, {}).pop(word, None)
+        if path is not None:
+            await self._store.end_upload(path)
+
+    async def preview(self, owner: str, word: str) -> Preview:
+        """Return what would come in with a file."""
+        contents = await asyncio.to_thread(_contents, self._path(owner, word))
+        known = await self._store.known(owner, [one.id for one in contents.listed])
+        return Preview(
+            contents.source,
+            tuple(one for one in contents.listed if one.id not in known),
+            tuple(one for one in contents.listed if known.get(one.id) == "deleted"),
+            tuple(one for one in contents.listed if known.get(one.id) == "here"),
+            dict(contents.left_out),
+        )
+
+    async def import_(self, owner: str, word: str) -> Imported:
+        """Store what a file holds."""
+        path = self._path(owner, word)
+        contents = await asyncio.to_thread(_contents, path)
+        kept: list[AttachmentPart] = []
+        # Their bytes first, as with every attachment; those that no message comes to name are removed after a week.
+        reader = _attachments(path, contents)
+        while (one := await asyncio.to_thread(next, reader, None)) is not None:
+            part, data = one
+            kept.append(await self._store.add_attachment(owner, part.name, part.media_type, data))
+        imported = await self._store.add_wholes(owner, lambda: _wholes(path), kept)
+        await self.drop(owner, word)
+        return imported
+
+    def _path(self, owner: str, word: str) -> Path:
+        path = self._received.get(owner, {}).get(word)
+        if path is None:
+            raise InputError("That file is not here any more. Choose it again.")
+        return path
+
+    async def _json(
+        self, owner: str, ids: Sequence[str], attachments: dict[str, AttachmentPart]
+    ) -> AsyncIterator[bytes]:
+        """Yield the conversations as JSON, and note their attachments."""
+        yield exporting.beginning().encode()
+        first = True
+        async for whole in self._wholes(owner, ids):
+            attachments.update({part.sha256: part for message in whole.messages for part in message.attachments})
+            yield (await asyncio.to_thread(exporting.json_of, whole, first=first)).encode()
+            first = False
+        yield exporting.ENDING.encode()
+
+    async def _json_archive(self, owner: str, ids: Sequence[str]) -> AsyncIterator[bytes]:
+        out = _Pieces()
+        attachments: dict[str, AttachmentPart] = {}
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            with archive.open("conversations.json", "w", force_zip64=True) as entry:
+                async for piece in self._json(owner, ids, attachments):
+                    await asyncio.to_thread(entry.write, piece)
+                    yield out.taken()
+            for part in attachments.values():
+                try:
+                    data = await self._store.attachment_bytes(owner, part.sha256)
+                except PanelistError as error:  # one damaged file must not keep everything else here
+                    log.warning("an export goes without %s: %s", part.sha256, error)
+                    continue
+                packed = zipfile.ZIP_STORED if part.is_image else zipfile.ZIP_DEFLATED
+                await asyncio.to_thread(archive.writestr, entry_of(part.sha256), data, packed)
+                yield out.taken()
+        yield out.taken()
+
+    async def _documents(self, owner: str, ids: Sequence[str], kind: Kind) -> AsyncIterator[bytes]:
+        out = _Pieces()
+        number = 0
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            async for whole in self._wholes(owner, ids):
+                number += 1
+                name = file_name(f"{number:03} {whole.conversation.title}", SUFFIXES[kind])
+                await asyncio.to_thread(archive.writestr, name, await _document(whole, kind))
+                yield out.taken()
+        yield out.taken()
+
+    async def _wholes(self, owner: str, ids: Sequence[str]) -> AsyncIterator[Whole]:
+        for id in ids:
+            try:
+                yield await self._store.whole(owner, id)
+            except NotFoundError:  # deleted meanwhile
+                continue
+
+
+class _Pieces:
+    """What an archive is written into: it goes on at once, so it cannot be gone back in."""
+
+    def __init__(self) -> None:
+        self._written = bytearray()
+
+    def write(self, data: bytes) -> int:
+        self._written += data
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def taken(self) -> bytes:
+        data, self._written = bytes(self._written), bytearray()
+        return data
+
+
+async def _document(whole: Whole, kind: Kind) -> bytes:
+    make = exporting.markdown_of if kind == "markdown" else exporting.html_of
+    return (await asyncio.to_thread(make, whole.conversation, whole.path)).encode()
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+def _contents(path: Path) -> Contents:
+    with opened(path) as file:
+        return file.contents()
+
+
+def _wholes(path: Path) -> Iterator[Whole]:
+    with opened(path) as file:
+        for found in file.conversations():
+            yield found.whole
+
+
+def _attachments(path: Path, contents: Contents) -> Iterator[tuple[AttachmentPart, bytes]]:
+    with opened(path) as file:
+        for part in contents.attachments.values():
+            yield part, file.attachment(part)

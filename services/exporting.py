@@ -1,0 +1,202 @@
+"""Conversations as files: complete JSON, the path on show as Markdown or as one HTML page. Pure functions."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import unicodedata
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from services.attachments import size_words
+from services.conversation import Conversation, Whole
+from services.messages import ErrorPart, Message, MessageStatus, Part
+from services.render import MARKDOWN_CSS, escape, render_markdown
+from services.storage.codec import part_to_json
+
+Kind = Literal["json", "markdown", "html"]
+"""What a conversation can be exported as."""
+
+SCHEMA = "panelist.conversations"
+VERSION = 1
+
+ENDING = "\n]}\n"
+"""What comes behind the last conversation of a JSON file."""
+
+SUFFIXES: dict[Kind, str] = {"json": ".json", "markdown": ".md", "html": ".html"}
+
+_NOTES: dict[MessageStatus, str] = {
+    "streaming": "This answer was still being written.",
+    "stopped": "This answer was stopped.",
+    "truncated": "This answer reached the length limit and is cut off here.",
+    "refused": "The model declined to answer.",
+    "filtered": "This answer was filtered.",
+    "interrupted": "This answer broke off.",
+    "failed": "This answer failed.",
+}
+
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
+
+_DARK = re.compile(r"\[data-theme=dark\] \.markdown \{([^}]*)\}")
+
+_STYLE = "\n".join(
+    (
+        MARKDOWN_CSS,
+        # Without a script there is no theme to choose: the reader's system says.
+        *(f"@media (prefers-color-scheme: dark) {{ .markdown {{{block}}} }}" for block in _DARK.findall(MARKDOWN_CSS)),
+        # Ink on paper, whatever the screen is.
+        f"@media print {{ {MARKDOWN_CSS[MARKDOWN_CSS.index('.markdown {') : MARKDOWN_CSS.index(':host(')]} }}",
+        (Path(__file__).parent / "render" / "snapshot.css").read_text("utf-8"),
+    )
+)
+
+_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'; "
+    "base-uri 'none'; form-action 'none'"
+)
+
+
+def beginning() -> str:
+    """Return what comes before the first conversation of a JSON file."""
+    return json.dumps({"schema": SCHEMA, "version": VERSION})[:-1] + ', "conversations": ['
+
+
+def json_of(whole: Whole, *, first: bool) -> str:
+    """Return a conversation as it stands in a JSON file, on a line of its own."""
+    return ("\n" if first else ",\n") + json.dumps(plain_of(whole), ensure_ascii=False, separators=(",", ":"))
+
+
+def plain_of(whole: Whole) -> dict[str, Any]:
+    """Return everything that is kept of a conversation, as JSON has it."""
+    conversation = whole.conversation
+    return {
+        "id": conversation.id,
+        "title": conversation.title,
+        "title_source": conversation.title_source,
+        "created_at": _time(conversation.created_at),
+        "updated_at": _time(conversation.updated_at),
+        "options": {"endpoint": conversation.options.endpoint, "model": conversation.options.model},
+        "head": conversation.head_id,
+        "messages": [_message(message) for message in whole.messages],
+    }
+
+
+def markdown_of(conversation: Conversation, path: tuple[Message, ...]) -> str:
+    """Return the messages on show as Markdown, each as it was written."""
+    blocks = [f"# {' '.join(conversation.title.split())}"]
+    for message in path:
+        blocks.append(f"## {_heading(message)}")
+        blocks += [f"Attached: {part.name} ({size_words(part.size)})" for part in message.attachments]
+        if message.text.strip():
+            blocks.append(_closed(message.text.strip("\n")))
+        if note := note_of(message):
+            blocks.append(f"*{note}*")
+    return "\n\n".join(blocks) + "\n"
+
+
+def html_of(conversation: Conversation, path: tuple[Message, ...]) -> str:
+    """Return the messages on show as one page that needs nothing else and loads nothing: a snapshot to read."""
+    title = escape(conversation.title)
+    articles = "\n".join(_article(message) for message in path)
+    about = f"{len(path)} messages, last changed {_minute(conversation.updated_at)}. Exported from Panelist."
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="referrer" content="no-referrer">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f'<header>\n<h1 dir="auto">{title}</h1>\n<p class="about">{escape(about)}</p>\n</header>\n'
+        f"<main>\n{articles}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def note_of(message: Message) -> str:
+    """Return how an answer ended, where it did not end well: no half answer looks whole."""
+    failure = next((part.failure for part in message.parts if isinstance(part, ErrorPart)), None)
+    return failure.message if failure is not None else _NOTES.get(message.status, "")
+
+
+def entry_of(sha256: str) -> str:
+    """Return the name of an attached file in an archive."""
+    return f"attachments/{sha256}"
+
+
+def file_name(title: str, suffix: str) -> str:
+    """Return a name for a file that every system takes: letters, digits, dashes."""
+    plain = "".join(letter for letter in unicodedata.normalize("NFC", title) if letter.isalnum() or letter in " -_")
+    return ("-".join(plain.split())[:60].strip("-") or "conversation") + suffix
+
+
+def _message(message: Message) -> dict[str, Any]:
+    usage = message.usage
+    return {
+        "id": message.id,
+        "parent": message.parent_id,
+        "role": message.role,
+        "status": message.status,
+        "created_at": _time(message.created_at),
+        "endpoint": message.endpoint,
+        "model": message.model,
+        "usage": None
+        if usage is None
+        else {
+            "input": usage.input,
+            "cached_input": usage.cached_input,
+            "output": usage.output,
+            "reasoning": usage.reasoning,
+        },
+        "parts": [_part(part) for part in message.parts],
+    }
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {"kind": part.kind, "data": json.loads(part_to_json(part))}
+
+
+def _heading(message: Message) -> str:
+    if message.role == "user":
+        return f"You, {_minute(message.created_at)}"
+    model = f" ({message.model})" if message.model else ""
+    return f"Assistant{model}, {_minute(message.created_at)}"
+
+
+def _article(message: Message) -> str:
+    who, _, when = _heading(message).partition(", ")
+    lines = [f"<h2>{escape(who)} <small>{escape(when)}</small></h2>"]
+    if message.attachments:
+        names = "".join(f"<li>{escape(p.name)} ({size_words(p.size)})</li>" for p in message.attachments)
+        lines.append(f'<ul class="files">{names}</ul>')
+    if message.role == "user":
+        lines.append(f'<div class="said" dir="auto">{escape(message.text)}</div>' if message.text else "")
+    else:
+        # As if it had just been streamed: then long code is not folded, which nothing here could unfold.
+        lines.append(f'<div class="markdown" dir="auto" data-streamed>{render_markdown(message.text)}</div>')
+    if note := note_of(message):
+        lines.append(f'<p class="note">{escape(note)}</p>')
+    return "<article>\n" + "\n".join(filter(None, lines)) + "\n</article>"
+
+
+def _closed(text: str) -> str:
+    """Return Markdown whose last fence is closed, so that what follows is not part of the code."""
+    fence = ""
+    for line in text.splitlines():
+        found = _FENCE.fullmatch(line)
+        if found is None:
+            continue
+        marks, rest = found.groups()
+        if not fence and not (marks[0] == "`" and "`" in rest):
+            fence = marks
+        elif fence and marks.startswith(fence) and not rest.strip():
+            fence = ""
+    return f"{text}\n{fence}" if fence else text
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat()
+
+
+def _minute(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

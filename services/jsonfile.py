@@ -1,0 +1,153 @@
+"""Reading a JSON file that anybody may have made: a piece at a time, with limits, in sentences."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, NoReturn
+
+from services.errors import InputError
+from services.messages import clean_text
+
+MAX_JSON = 500_000_000
+"""Characters of a file, unpacked."""
+
+MAX_VALUE = 50_000_000
+"""Characters of one value in it that is read at once, such as a conversation."""
+
+_PIECE = 250_000
+"""Characters that are read at first; few enough not to hold others up."""
+
+_MOST_NUMBER = 2**63
+_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+def refused(why: str) -> InputError:
+    """Return the error that says why a file was not imported."""
+    return InputError(f"This file was not imported: {why}. Nothing was changed.")
+
+
+@contextmanager
+def damage_told() -> Iterator[None]:
+    """Turn what reading an archive or a text raises into a sentence."""
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError) as error:
+        raise refused("it is damaged, or packed in a way that cannot be read") from error
+    except UnicodeDecodeError as error:
+        raise refused("it is not text in UTF-8") from error
+
+
+class JsonFile:
+    """A JSON text of which one value at a time is in memory."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._buffer = ""
+        self._at = 0
+        self._read = 0
+        self._decoder = json.JSONDecoder(parse_constant=_no_constant)
+
+    def peek(self) -> str:
+        """Return the next character that counts; empty at the end."""
+        while True:
+            space = _SPACE.match(self._buffer, self._at)
+            self._at = space.end() if space else self._at
+            if self._at < len(self._buffer):
+                return self._buffer[self._at]
+            if not self._more():
+                return ""
+
+    def take(self, character: str) -> None:
+        """Go on behind a character that has to come next."""
+        if self.peek() != character:
+            raise _no_json()
+        self._at += 1
+
+    def value(self) -> object:
+        """Return the next value, with nothing in it that cannot be stored."""
+        self.peek()
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._buffer, self._at)
+            except RecursionError as error:
+                raise refused("it is nested too deeply") from error
+            except ValueError as error:
+                if not self._more():
+                    raise _no_json() from error
+            else:
+                if end < len(self._buffer) or not self._more():  # else a number might go on
+                    self._at = end
+                    return value
+
+    def items(self) -> Iterator[object]:
+        """Yield the items of the list that comes next."""
+        self.take("[")
+        if self.peek() != "]":
+            yield self.value()
+            while self.peek() == ",":
+                self.take(",")
+                yield self.value()
+        self.take("]")
+
+    def names(self) -> Iterator[str]:
+        """Yield the names in the object that comes next; the value of each has to be taken before the next one."""
+        self.take("{")
+        following = self.peek() != "}"
+        while following:
+            name = self.value()
+            if not isinstance(name, str):
+                raise _no_json()
+            self.take(":")
+            yield name
+            following = self.peek() == ","
+            if following:
+                self.take(",")
+        self.take("}")
+
+    def end(self) -> None:
+        """Refuse what comes behind the end."""
+        if self.peek():
+            raise _no_json()
+
+    def _more(self) -> bool:
+        """Read on, twice as much as there is: a long value is not tried more often than it has to be."""
+        rest = len(self._buffer) - self._at
+        if rest > MAX_VALUE:
+            raise refused(f"one conversation in it has more than {MAX_VALUE // 1_000_000} MB")
+        with damage_told():
+            piece = self._file.read(max(_PIECE, rest))
+        self._read += len(piece)
+        if self._read > MAX_JSON:
+            raise refused(f"it holds more than {MAX_JSON // 1_000_000} MB of text")
+        self._buffer, self._at = self._buffer[self._at :] + piece, 0
+        return bool(piece)
+
+
+def check_values(value: object) -> None:
+    """Raise InputError where a value, however deep in it, holds what no database takes."""
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case str() as text if clean_text(text) != text:
+                raise refused("there are characters in it that no text has, such as NUL or half of an emoji")
+            case dict() as inner:
+                waiting += [*inner.keys(), *inner.values()]
+            case list() as inner:
+                waiting += inner
+            case int() | float() as number if not 0 <= number < _MOST_NUMBER:
+                raise refused("there is a number in it that is out of all bounds")
+            case _:
+                pass
+
+
+def _no_json() -> InputError:
+    return refused("it is not JSON, or it was cut off")
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)

@@ -1,0 +1,158 @@
+"""Out of one Panelist and into another, through the door."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from services.chat import ChatService, Opened
+from services.errors import InputError, NotFoundError
+from services.exporting import Kind
+from services.runtime import Runtime
+from tests.conftest import OWNER, OpenRuntime, whole_run
+from tests.scripted import ScriptedProvider, answer
+from tests.test_uploads import PNG, attached
+
+TITLE = "Why does it rain?"
+
+
+async def file_of(chat: ChatService, ids: Sequence[str] | None, kind: Kind = "json") -> tuple[str, bytes]:
+    export = await chat.export(OWNER, ids, kind)
+    return export.name, b"".join([piece async for piece in export.pieces])
+
+
+async def pieces(data: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), 1000):
+        yield data[start : start + 1000]
+
+
+async def received(chat: ChatService, data: bytes, owner: str = OWNER) -> str:
+    return await chat.receive_import(owner, pieces(data))
+
+
+async def with_picture(app: Runtime) -> Opened:
+    """Have a question with a picture answered twice, and go back to the first answer."""
+    picture = await attached(app.chat, PNG, "rain.png", OWNER)
+    opened = await app.chat.send(OWNER, TITLE, attachments=[(picture.sha256, picture.name)])
+    first = await whole_run(app.chat, opened)
+    await whole_run(app.chat, await app.chat.retry(OWNER, first.conversation.id, first.path[-1].id))
+    return await app.chat.show_version(OWNER, first.conversation.id, first.path[-1].id)
+
+
+async def two_apps(open_app: OpenRuntime, folder: Path) -> tuple[Runtime, Runtime]:
+    one = await open_app(ScriptedProvider(answer("Clouds."), answer("Drops."), answer("Hi")))
+    return one, await open_app(ScriptedProvider(answer("More.")), PANELIST_DATA_DIR=str(folder))
+
+
+async def test_a_conversation_goes_over_to_another_panelist(open_app: OpenRuntime, tmp_path: Path) -> None:
+    one, other = await two_apps(open_app, tmp_path / "other")
+    shown = await with_picture(one)
+    name, data = await file_of(one.chat, None)
+    assert name.startswith("Panelist-2")
+    assert name.endswith(".zip")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        [picture] = shown.path[0].attachments
+        assert archive.namelist() == ["conversations.json", f"attachments/{picture.sha256}"]
+        assert archive.testzip() is None
+    word = await received(other.chat, data)
+    preview = await other.chat.preview_import(OWNER, word)
+    assert [(one.title, one.messages) for one in preview.new] == [(TITLE, 3)]
+    assert (preview.source, preview.here, preview.deleted, preview.left_out) == ("Panelist", (), (), {})
+    assert await other.chat.conversations(OWNER) == (), "it was only looked at"
+    imported = await other.chat.import_(OWNER, word)
+    assert imported.added == (shown.conversation.id,)
+    there = await other.chat.open(OWNER, shown.conversation.id)
+    assert [(m.id, m.parts, m.status, m.usage) for m in there.path] == [
+        (m.id, m.parts, m.status, m.usage) for m in shown.path
+    ]
+    assert there.versions == shown.versions
+    assert await other.chat.attachment(OWNER, picture.sha256) == ("image/png", PNG)
+    assert (await file_of(other.chat, None))[1] == data
+    more = await other.chat.send(OWNER, "More?", conversation_id=shown.conversation.id)
+    assert (await whole_run(other.chat, more)).path[-1].text == "More."
+
+
+async def test_twice_adds_nothing_and_can_be_undone(open_app: OpenRuntime, tmp_path: Path) -> None:
+    one, other = await two_apps(open_app, tmp_path / "other")
+    await with_picture(one)
+    await whole_run(one.chat, await one.chat.send(OWNER, "Hello"))
+    _, data = await file_of(one.chat, None)
+    word = await received(other.chat, data)
+    first = await other.chat.import_(OWNER, word)
+    assert len(first.added) == 2
+    with pytest.raises(InputError, match="Choose it again"):
+        await other.chat.import_(OWNER, word)
+    again = await received(other.chat, data)
+    assert len((await other.chat.preview_import(OWNER, again)).here) == 2
+    assert (await other.chat.import_(OWNER, again)).skipped == 2
+    await other.chat.undo_import(OWNER, first)
+    assert await other.chat.conversations(OWNER) == ()
+    again = await received(other.chat, data)
+    assert len((await other.chat.preview_import(OWNER, again)).deleted) == 2
+    assert set((await other.chat.import_(OWNER, again)).restored) == set(first.added)
+    assert len(await other.chat.conversations(OWNER)) == 2
+
+
+async def test_what_cannot_be_imported_changes_nothing(open_app: OpenRuntime, tmp_path: Path) -> None:
+    one, other = await two_apps(open_app, tmp_path / "other")
+    await with_picture(one)
+    _, data = await file_of(one.chat, None)
+    for spoilt in (data[:-30], data.replace(PNG[-8:], b"\0" * 8), b"{}"):
+        word = await received(other.chat, spoilt)
+        with pytest.raises(InputError, match="Nothing was changed"):
+            await other.chat.import_(OWNER, word)
+        await other.chat.drop_import(OWNER, word)
+    assert await other.chat.conversations(OWNER) == ()
+    word = await received(other.chat, data)
+    with pytest.raises(InputError, match="Choose it again"):
+        await other.chat.preview_import("ben", word)
+    uploading = tmp_path / "other" / "attachments" / "uploading"
+    assert len(list(uploading.iterdir())) == 1
+    await other.chat.drop_import(OWNER, word)
+    assert list(uploading.iterdir()) == []
+
+
+async def test_what_is_received_is_limited(open_app: OpenRuntime, tmp_path: Path) -> None:
+    app = await open_app(ScriptedProvider())
+    words = [await received(app.chat, b"x") for _ in range(7)]
+    with pytest.raises(InputError, match="Choose it again"):
+        await app.chat.preview_import(OWNER, words[1])
+    assert len(list((tmp_path / "data" / "attachments" / "uploading").iterdir())) == 5
+
+
+async def test_documents_of_one_and_of_several(open_app: OpenRuntime, tmp_path: Path) -> None:
+    one, _ = await two_apps(open_app, tmp_path / "other")
+    shown = await with_picture(one)
+    ids = [shown.conversation.id]
+    name, data = await file_of(one.chat, ids, "markdown")
+    assert name == "Why-does-it-rain.md"
+    assert "\n\nAttached: rain.png" in data.decode()
+    assert "Clouds." in data.decode()
+    assert "Drops." not in data.decode()
+    name, data = await file_of(one.chat, ids, "html")
+    assert name == "Why-does-it-rain.html"
+    assert b'<p dir="auto">Clouds.</p>' in data
+    await whole_run(one.chat, await one.chat.send(OWNER, "Hello"))
+    _, data = await file_of(one.chat, None, "markdown")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.namelist() == ["001-Hello.md", "002-Why-does-it-rain.md"]
+    _, data = await file_of(one.chat, [], "json")
+    assert b'"conversations": [\n]}' in data
+    with pytest.raises(NotFoundError):
+        await one.chat.export("ben", ids, "json")
+
+
+async def test_a_file_that_is_damaged_here_does_not_keep_the_rest(open_app: OpenRuntime, tmp_path: Path) -> None:
+    one, other = await two_apps(open_app, tmp_path / "other")
+    shown = await with_picture(one)
+    [picture] = shown.path[0].attachments
+    (tmp_path / "data" / "attachments" / picture.sha256[:2] / picture.sha256).write_bytes(b"")
+    _, data = await file_of(one.chat, None)
+    word = await received(other.chat, data)
+    assert (await other.chat.preview_import(OWNER, word)).left_out == {"attached file that is not in it": 1}
+    await other.chat.import_(OWNER, word)
+    assert (await other.chat.open(OWNER, shown.conversation.id)).path[0].attachments == (picture,)

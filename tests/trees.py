@@ -1,0 +1,113 @@
+"""Conversations of any shape, for whatever takes all of one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import get_args
+
+from hypothesis import strategies as st
+
+from services.conversation import MAX_TITLE, Conversation, Options, TitleSource, Whole
+from services.errors import Failure, FailureKind, NextStep
+from services.exporting import ENDING, beginning, json_of
+from services.importing import opened
+from services.messages import (
+    MESSAGE_STATUSES,
+    TRANSITIONS,
+    AttachmentPart,
+    ErrorPart,
+    Message,
+    Part,
+    ProviderMetadata,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    clean_text,
+    new_id,
+)
+from services.usage import Usage
+
+NOTE = b"Rain falls.\n"
+NOTE_PART = AttachmentPart(hashlib.sha256(NOTE).hexdigest(), "note.txt", "text/plain", len(NOTE))
+
+_texts = st.text(st.characters(exclude_categories=()), max_size=30).map(clean_text)
+_counts = st.integers(0, 2**53)
+_times = st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+_names = st.none() | _texts
+_failures = st.builds(
+    Failure,
+    kind=st.sampled_from(get_args(FailureKind)),
+    message=_texts,
+    next_step=st.sampled_from(get_args(NextStep)),
+    retry_after_s=st.none() | st.floats(0, 1e6),
+    status_code=st.none() | _counts,
+    detail=_names,
+)
+_parts: st.SearchStrategy[Part] = st.one_of(
+    st.builds(TextPart, _texts),
+    st.builds(
+        ReasoningPart,
+        _texts,
+        st.none() | st.builds(ProviderMetadata, _texts, _texts),
+        seconds=st.none() | st.floats(0, 1e6),
+    ),
+    st.builds(ToolCallPart, _texts, _texts, _texts),
+    st.builds(ErrorPart, _failures),
+    st.just(NOTE_PART),
+)
+_FINAL = [status for status in MESSAGE_STATUSES if not TRANSITIONS[status]]
+
+
+@st.composite
+def wholes(draw: st.DrawFn) -> Whole:
+    """Any tree of up to ten messages, roots that are siblings among them."""
+    id = new_id()
+    messages: list[Message] = []
+    for _ in range(draw(st.integers(0, 10))):
+        parent = draw(st.none() | st.sampled_from(messages)) if messages else None
+        one = Message(
+            id=new_id(),
+            conversation_id=id,
+            parent_id=parent.id if parent else None,
+            role=draw(st.sampled_from(("user", "assistant"))),
+            parts=tuple(draw(st.lists(_parts, max_size=3))),
+            status=draw(st.sampled_from(_FINAL)),
+            created_at=draw(_times),
+            endpoint=draw(_names),
+            model=draw(_names),
+            usage=draw(
+                st.none() | st.builds(Usage, input=_counts, cached_input=_counts, output=_counts, reasoning=_counts)
+            ),
+        )
+        messages.append(one)
+    conversation = Conversation(
+        id=id,
+        title=draw(_texts)[:MAX_TITLE],
+        title_source=draw(st.sampled_from(get_args(TitleSource))),
+        head_id=draw(st.sampled_from(messages)).id if messages else None,
+        options=Options(endpoint=draw(_names), model=draw(_names)),
+        created_at=draw(_times),
+        updated_at=draw(_times),
+    )
+    return Whole(conversation, tuple(messages))
+
+
+def exported(conversations: Sequence[Whole]) -> str:
+    """Return conversations as a JSON file."""
+    return beginning() + "".join(json_of(one, first=n == 0) for n, one in enumerate(conversations)) + ENDING
+
+
+def read(file: Path) -> list[Whole]:
+    """Return the conversations of a file."""
+    with opened(file) as source:
+        return [found.whole for found in source.conversations()]
+
+
+def plain(*conversations: Whole) -> dict[str, object]:
+    """Return a JSON file as values, to be spoilt."""
+    value: dict[str, object] = json.loads(exported(conversations))
+    return value

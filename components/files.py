@@ -1,22 +1,34 @@
-"""Gives attached files to the page that shows them: under an address of this server, to their owner alone."""
+"""Files between the page and this server, past the socket: what is attached, exported, imported; to the owner alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import cast
 from urllib.parse import quote, urlencode
 
 import panel as pn
 from bokeh.server.util import check_allowlist
 from bokeh.settings import settings
-from tornado.web import Application, HTTPError, RequestHandler
+from tornado.http1connection import HTTP1Connection
+from tornado.iostream import StreamClosedError
+from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
 from components import session
 from services.attachments import IMAGE_TYPES, clean_name
-from services.errors import NotFoundError, PanelistError
+from services.chat import ChatService
+from services.errors import InputError, NotFoundError, PanelistError
+from services.exporting import SUFFIXES, Kind
+from services.importing import MAX_FILE
 from services.messages import AttachmentPart
 from services.runtime import Runtime, opened_runtime
 
+log = logging.getLogger(__name__)
+
 FOLDER = "attachments"
+EXPORTS = "exports"
+IMPORTS = "imports"
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -24,6 +36,8 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
 }
+_SITES = frozenset({"same-origin", "none"})
+"""Where a request may come from, as the browser says: a page of ours, or the person."""
 
 
 def address_of(attachment: AttachmentPart) -> str:
@@ -31,8 +45,13 @@ def address_of(attachment: AttachmentPart) -> str:
     return f"{FOLDER}/{attachment.sha256}?{urlencode({'name': attachment.name})}"
 
 
-class AttachmentHandler(RequestHandler):
-    """`GET attachments/<hash>?name=<shown name>`, with `&download` not to look at but to keep."""
+def address_of_export(kind: Kind, conversation_id: str | None) -> str:
+    """Return where the page gets a conversation, or with None all of them, as a file."""
+    return f"{EXPORTS}/{kind}" + (f"?{urlencode({'c': conversation_id})}" if conversation_id is not None else "")
+
+
+class OwnHandler(RequestHandler):
+    """Answers pages of this server on this machine, and nobody else."""
 
     def initialize(self, runtime: Callable[[], Runtime | None]) -> None:
         self._runtime = runtime
@@ -42,42 +61,119 @@ class AttachmentHandler(RequestHandler):
         for name, value in _HEADERS.items():
             self.set_header(name, value)
 
-    async def get(self, sha256: str) -> None:
+    def compute_etag(self) -> str | None:
+        """Files are too large for the stock one."""
+        return None
+
+    def chat(self) -> ChatService:
+        """Return the door, for a page of this server, on this machine, under a name that pages are given out for."""
         runtime = self._runtime()
-        if runtime is None or not self._is_ours():
+        if runtime is None or self.request.headers.get("Sec-Fetch-Site", "same-origin") not in _SITES:
             raise HTTPError(403)
+        allowed: list[str] = settings.allowed_ws_origin() or list(getattr(self.application, "websocket_origins", []))
+        forwarded = any(name in self.request.headers for name in session.FORWARDING)
+        if not session.is_local(self.request.remote_ip or "") or forwarded:
+            raise HTTPError(403)
+        if not check_allowlist(self.request.host.lower(), allowed):
+            raise HTTPError(403)
+        return runtime.chat
+
+    @property
+    def wire(self) -> HTTP1Connection:
+        """What the request came by."""
+        return cast(HTTP1Connection, self.request.connection)
+
+    def name_it(self, name: str, *, keep: bool = True) -> None:
+        """Say what the file is called, and whether it is to be kept or to be looked at."""
+        disposition = "attachment" if keep else "inline"
+        self.set_header("Content-Disposition", f"{disposition}; filename*=UTF-8''{quote(name, safe='')}")
+
+
+class AttachmentHandler(OwnHandler):
+    """`GET attachments/<hash>?name=<shown name>`, with `&download` not to look at but to keep."""
+
+    async def get(self, sha256: str) -> None:
+        chat = self.chat()
         try:
-            media_type, data = await runtime.chat.attachment(session.owner(), sha256)
+            media_type, data = await chat.attachment(session.owner(), sha256)
         except NotFoundError as error:
             raise HTTPError(404) from error
         except PanelistError as error:
             raise HTTPError(500) from error
         image = media_type in IMAGE_TYPES
-        keep = not image or "download" in self.request.query_arguments
-        name = quote(clean_name(self.get_query_argument("name", "file")), safe="")
+        self.name_it(
+            clean_name(self.get_query_argument("name", "file")),
+            keep=not image or "download" in self.request.query_arguments,
+        )
         self.set_header("Content-Type", media_type if image else "text/plain; charset=utf-8")
-        self.set_header("Content-Disposition", f"{'attachment' if keep else 'inline'}; filename*=UTF-8''{name}")
         self.set_header("Cache-Control", "private, max-age=31536000, immutable")
         self.set_header("Etag", f'"{sha256}"')
         await self.finish(data)
 
-    def compute_etag(self) -> str | None:
-        """The hash is one already."""
-        return None
 
-    def _is_ours(self) -> bool:
-        """Whether a page of this server asks, on this machine, under a name that pages are given out for."""
-        allowed: list[str] = settings.allowed_ws_origin() or list(getattr(self.application, "websocket_origins", []))
-        return (
-            session.is_local(self.request.remote_ip or "")
-            and not any(name in self.request.headers for name in session.FORWARDING)
-            and self.request.headers.get("Sec-Fetch-Site", "same-origin") in {"same-origin", "none"}
-            and check_allowlist(self.request.host.lower(), allowed)
-        )
+class ExportHandler(OwnHandler):
+    """`GET exports/<kind>?c=<conversation>`, without which it is all of them."""
+
+    async def get(self, kind: str) -> None:
+        chat = self.chat()
+        ids = self.get_query_arguments("c") or None
+        try:
+            export = await chat.export(session.owner(), ids, cast(Kind, kind))
+        except NotFoundError as error:
+            raise HTTPError(404) from error
+        except PanelistError as error:
+            raise HTTPError(500) from error
+        self.name_it(export.name)
+        self.set_header("Content-Type", export.media_type)
+        self.set_header("Cache-Control", "no-store")
+        try:
+            async for piece in export.pieces:
+                self.write(piece)
+                await self.flush()
+        except PanelistError as error:
+            log.error("an export broke off: %s", error)
+            self.wire.stream.close()  # the browser sees that this is not all of it
+        except StreamClosedError:
+            log.info("an export was not wanted any more")
+
+
+@stream_request_body
+class ImportHandler(OwnHandler):
+    """`POST imports` with a file as its body: keeps it for a preview, and answers with a word for it."""
+
+    def prepare(self) -> None:
+        """Begin to take the file, of which more than a piece is never in memory."""
+        chat = self.chat()
+        self.wire.set_max_body_size(MAX_FILE)
+        self._pieces: asyncio.Queue[bytes] = asyncio.Queue(1)
+        self._keeping = asyncio.create_task(chat.receive_import(session.owner(), self._incoming()))
+
+    async def data_received(self, chunk: bytes) -> None:
+        """Pass a piece on, unless the one who takes them has given up."""
+        putting = asyncio.ensure_future(self._pieces.put(chunk))
+        await asyncio.wait({putting, self._keeping}, return_when=asyncio.FIRST_COMPLETED)
+        putting.cancel()
+
+    async def post(self) -> None:
+        await self.data_received(b"")
+        try:
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
+            await self.finish(await self._keeping)
+        except PanelistError as error:
+            self.set_status(400 if isinstance(error, InputError) else 500)
+            await self.finish(str(error))
+
+    def on_connection_close(self) -> None:
+        """Forget a file that does not come to its end."""
+        self._keeping.cancel()
+
+    async def _incoming(self) -> AsyncIterator[bytes]:
+        while piece := await self._pieces.get():
+            yield piece
 
 
 def serve_here() -> None:
-    """Let the server of the current session give out attachments.
+    """Let the server of the current session give out files.
 
     `panel serve` takes no handlers of an app's own; a session's open socket is the way to the server that has it, for
     one whose page this server has not given out.
@@ -88,8 +184,13 @@ def serve_here() -> None:
 
 
 def serve_on(application: Application, runtime: Callable[[], Runtime | None] = opened_runtime) -> None:
-    """Let a server give out attachments; once more does nothing."""
-    if not application.settings.get("panelist_attachments"):
-        application.settings["panelist_attachments"] = True
-        place = rf"{getattr(application, 'prefix', '')}/{FOLDER}/([0-9a-f]{{64}})"
-        application.add_handlers(r".*", [(place, AttachmentHandler, {"runtime": runtime})])
+    """Let a server give out and take files; once more does nothing."""
+    if not application.settings.get("panelist_files"):
+        application.settings["panelist_files"] = True
+        here = getattr(application, "prefix", "")
+        places: list[tuple[str, type[OwnHandler]]] = [
+            (rf"{here}/{FOLDER}/([0-9a-f]{{64}})", AttachmentHandler),
+            (rf"{here}/{EXPORTS}/({'|'.join(SUFFIXES)})", ExportHandler),
+            (rf"{here}/{IMPORTS}", ImportHandler),
+        ]
+        application.add_handlers(r".*", [(place, handler, {"runtime": runtime}) for place, handler in places])

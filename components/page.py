@@ -25,6 +25,7 @@ from components.chat.transcript import Transcript
 from components.connect import ConnectView
 from components.dialogs import dialog
 from components.first_view import TEMPLATE
+from components.importing import ImportView
 from components.preload import prepared
 from components.sentence import SentencePane
 from components.sidebar.conversations import ConversationList
@@ -158,6 +159,7 @@ class _Dialogs:
         self.on_close: Callable[[], None] = lambda: None
         self._page = page
         self._help = cache(lambda: self._hung(_help()))
+        self._importing = cache(lambda: self._hung(ImportView(state).dialog))
         self._connect = cache(lambda: self._with_dialog(ConnectView(state, runtime.connections)))
         self._trash = cache(
             lambda: self._with_dialog(self._themed(Trash(state, sizing_mode="stretch_width", margin=0)))
@@ -168,6 +170,9 @@ class _Dialogs:
 
     def help(self) -> None:
         self._help().open = True
+
+    def importing(self) -> None:
+        self._importing().open = True
 
     def connect(self) -> None:
         pn.state.execute(self._connect().open)
@@ -226,6 +231,8 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         on_theme=choose_theme,
         on_help=dialogs.help,
         on_trash=dialogs.trash,
+        on_download=lambda address: composer.download(address),  # noqa: PLW0108 - which is made below
+        on_import=dialogs.importing,
     )
     composer = Composer(
         state, commands, on_help=dialogs.help, on_send=picker.commit, sizing_mode="stretch_width", margin=0

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 import param
 
 from components.activity import WAITING, activity_of, retry_activity
-from services.chat import ChatService, Opened, Waiting
+from services.chat import ChatService, Imported, Opened, Waiting
 from services.connect import Connections
 from services.conversation import Conversation, Deleted, Draft, Options, Queued, Versions
 from services.errors import ModelError, NotFoundError, PanelistError
@@ -28,6 +28,7 @@ from services.events import (
     RunFinished,
     TextDelta,
 )
+from services.exchange import Preview
 from services.messages import Message, clean_text, new_id
 from services.uploads import Piece, Progress
 
@@ -398,6 +399,28 @@ class ConversationState(param.Parameterized):
         """Remove a deleted conversation for good."""
         with self._telling():
             await self._chat.erase(self._owner, conversation_id)
+
+    async def preview_import(self, word: str) -> Preview:
+        """Return what would come in with a file that this server was sent; PanelistError when it cannot be."""
+        return await self._chat.preview_import(self._owner, word)
+
+    async def import_(self, word: str) -> None:
+        """Bring the conversations of such a file in, with an undo in the notice; PanelistError when none came in."""
+        imported = await self._chat.import_(self._owner, word)
+        await self._refresh_list()
+        came = len(imported.added) + len(imported.restored)
+        said = f"Imported {came} conversation{'' if came == 1 else 's'}."
+        if imported.skipped:
+            said = f"{said[:-1]}; {imported.skipped} had come before."
+        self.notice = Notice(said, undo=partial(self._undo_import, imported) if came else None)
+
+    async def drop_import(self, word: str) -> None:
+        """Have such a file forgotten."""
+        await self._chat.drop_import(self._owner, word)
+
+    async def _undo_import(self, imported: Imported) -> None:
+        with self._telling():
+            await self._chat.undo_import(self._owner, imported)
 
     async def choose(self, label: str) -> None:
         """Choose the model that answers next, by its label or by any name typed in."""

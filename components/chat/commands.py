@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypedDict
 
 from components.chat.views import possible
+from components.files import address_of_export
 from components.state import ConversationState, Notice
 from services.conversation import MAX_TITLE, Draft
 from services.messages import Message
@@ -57,8 +58,11 @@ class Commands:
         on_theme: Callable[[str], None],
         on_help: Callable[[], None],
         on_trash: Callable[[], None],
+        on_download: Callable[[str], None],
+        on_import: Callable[[], None],
     ) -> None:
         self._state = state
+        self._on_download = on_download
         self._on_choose_model = on_choose_model
         self._on_theme = on_theme
         self._all = (
@@ -110,6 +114,13 @@ class Commands:
                 off=self._closed,
             ),
             Command(name="trash", about="See what was deleted", run=lambda _: on_trash()),
+            Command(
+                name="export",
+                takes="[markdown, html, json or all]",
+                about="Download this conversation, or all of them",
+                run=self._export,
+            ),
+            Command(name="import", about="Bring conversations in from a file", run=lambda _: on_import()),
             Command(
                 name="theme", takes="[light or dark]", about="Change between light and dark", run=self._choose_theme
             ),
@@ -209,6 +220,18 @@ class Commands:
     async def _delete(self, _: str) -> None:
         if self._state.conversation is not None:
             await self._state.delete(self._state.conversation.id)
+
+    def _export(self, what: str) -> None:
+        here = self._state.conversation
+        match what.lower() or "markdown":
+            case "all":
+                self._on_download(address_of_export("json", None))
+            case "markdown" | "html" | "json" as kind if here is not None:
+                self._on_download(address_of_export(kind, here.id))
+            case "markdown" | "html" | "json":
+                self._refuse("/export", f"{NOTHING_OPEN} All of them come with /export all.")
+            case _:
+                self._refuse("/export", "It takes markdown, html, json or all, as in /export html.")
 
     async def _choose_model(self, name: str) -> None:
         if not name:

@@ -350,6 +350,9 @@ export function render({model, el}) {
     } else if (msg.type === "preview") {
       preview.told(msg)
       return
+    } else if (msg.type === "download") {
+      element("a", {href: msg.address, download: ""}).click()
+      return
     } else if (msg.type === "stored") {
       stored(msg)
     } else if (msg.type === "refused") {

@@ -117,6 +117,10 @@ class Composer(ScriptComponent):
         """Put the keyboard into the text box."""
         self.tell({"type": "focus"})
 
+    def download(self, address: str) -> None:
+        """Have the browser keep what is at an address of this server."""
+        self.tell({"type": "download", "address": address})
+
     def _update(self, *_: object) -> None:
         before: dict[str, object] = {**self.view}
         self.view = self._view()

@@ -32,6 +32,8 @@ class Box(Composer):
             on_theme=lambda name: self.called.append(f"theme {name}".strip()),
             on_help=lambda: self.called.append("help"),
             on_trash=lambda: self.called.append("trash"),
+            on_download=lambda address: self.called.append(f"download {address}"),
+            on_import=lambda: self.called.append("import"),
         )
 
         async def nothing() -> None:
@@ -120,6 +122,14 @@ async def test_commands_do_what_the_buttons_do(make: Make) -> None:
     for name, argument in (("/connect", ""), ("/help", ""), ("/model", ""), ("/theme", ""), ("/theme", "Dark")):
         await box.runs(name, argument)
     assert box.called == ["connect", "help", "choose model", "theme", "theme dark"]
+    box.called.clear()
+    for argument in ("", "HTML", "all"):
+        await box.runs("/export", argument)
+    await box.runs("/import")
+    assert state.conversation is not None
+    here = f"?c={state.conversation.id}"
+    exports = [f"download exports/{what}" for what in (f"markdown{here}", f"html{here}", "json")]
+    assert box.called == [*exports, "import"]
     await box.runs("/theme", "pink")
     assert state.notice is not None
     assert "light or dark" in state.notice.text
@@ -141,7 +151,13 @@ async def test_what_takes_something_away_is_marked(make: Make) -> None:
 
 @pytest.mark.parametrize(
     ("name", "argument"),
-    [("/model", "trains are fun"), ("/model", "m" * 10_000), ("/rename", "word " * 500), ("/theme", "pink")],
+    [
+        ("/model", "trains are fun"),
+        ("/model", "m" * 10_000),
+        ("/rename", "word " * 500),
+        ("/theme", "pink"),
+        ("/export", "pdf"),
+    ],
 )
 async def test_what_was_typed_behind_a_refused_command_comes_back(make: Make, name: str, argument: str) -> None:
     box = await make(answer("One"))

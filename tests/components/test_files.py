@@ -1,4 +1,4 @@
-"""Attached files over HTTP: to their owner's page alone, and as nothing but what they are."""
+"""Files over HTTP: from and to their owner's page alone, and as nothing but what they are."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, ErrorHandler
 
+from components import files
 from components.chat.views import message_view
-from components.files import address_of, serve_on
+from components.files import address_of, address_of_export, serve_on
 from components.first_view import _article
 from components.session import LOCAL_OWNER
 from services.messages import AttachmentPart
 from services.runtime import Runtime
-from tests.conftest import OpenRuntime
+from tests.conftest import OpenRuntime, whole_run
 from tests.providers.test_chat import message
-from tests.scripted import ScriptedProvider
+from tests.scripted import ScriptedProvider, answer
 from tests.test_uploads import PNG, attached
 
 NAME = 'a "b";\'<i>é.png'
@@ -33,7 +34,7 @@ class Panels(Application):
 
 @pytest.fixture
 async def app(open_app: OpenRuntime) -> Runtime:
-    return await open_app(ScriptedProvider())
+    return await open_app(ScriptedProvider(answer("Because."), answer("Hi")))
 
 
 @pytest.fixture
@@ -108,6 +109,64 @@ async def test_whose_it_is_is_looked_up_once(
     monkeypatch.setattr(store, "attachments", lambda *given: asked.append(given) or look_up(*given))
     assert (await browser.get(address_of(one))).content == PNG
     assert len(asked) == 1
+
+
+OURS = {"Sec-Fetch-Site": "same-origin"}
+
+
+async def test_conversations_go_out_and_come_in(app: Runtime, browser: httpx2.AsyncClient) -> None:
+    done = await whole_run(app.chat, await app.chat.send(LOCAL_OWNER, "Why?"), LOCAL_OWNER)
+    answer = await browser.get(address_of_export("markdown", done.conversation.id), headers=OURS)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/markdown; charset=utf-8")
+    assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''Why.md"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.text.startswith("# Why?\n\n## You, ")
+    page = await browser.get(address_of_export("html", done.conversation.id))
+    assert page.headers["content-disposition"].startswith("attachment; ")
+    every = await browser.get(address_of_export("json", None))
+    assert every.json()["conversations"][0]["id"] == done.conversation.id
+    sent = await browser.post("imports", content=every.content, headers=OURS)
+    assert sent.status_code == 200
+    [here] = (await app.chat.preview_import(LOCAL_OWNER, sent.text)).here
+    assert here.title == "Why?"
+
+
+async def test_what_is_large_comes_in_pieces(app: Runtime, browser: httpx2.AsyncClient) -> None:
+    large = b" " * 3_000_000
+    sent = await browser.post("imports", content=large, headers=OURS)
+    [path] = app.chat._exchange._received[LOCAL_OWNER].values()
+    assert sent.status_code == 200
+    assert path.read_bytes() == large
+
+
+async def test_what_is_too_large_is_refused(
+    app: Runtime, browser: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.exchange.MAX_FILE", 1_000)
+    sent = await browser.post("imports", content=b" " * 300_000, headers=OURS)
+    assert (sent.status_code, "more than" in sent.text) == (400, True)
+    monkeypatch.setattr(files, "MAX_FILE", 1_000)
+    with pytest.raises(httpx2.TransportError):  # the server does not even listen to the end
+        await browser.post("imports", content=b" " * 3_000_000, headers=OURS)
+    assert not app.chat._exchange._received
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {**OURS, "Host": "evil.example"},
+        {**OURS, "X-Forwarded-For": "127.0.0.1"},
+    ],
+)
+async def test_nobody_else_sends_files_or_gets_conversations(
+    app: Runtime, browser: httpx2.AsyncClient, headers: dict[str, str]
+) -> None:
+    assert (await browser.post("imports", content=b"{}", headers=headers)).status_code == 403
+    assert not app.chat._exchange._received
+    assert (await browser.get("exports/json", headers=headers)).status_code == 403
+    assert (await browser.get(address_of_export("json", "unknown"))).status_code == 404
+    assert (await browser.get("exports/pdf")).status_code == 418
 
 
 def test_a_message_shows_its_files_and_their_names_are_text() -> None:

@@ -1,0 +1,93 @@
+"""Conversations that leave one Panelist and come into another."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.ui.acts import answers, ask, body, box, open_new, settled
+from tests.ui.conftest import Server
+
+pytestmark = pytest.mark.browser
+
+
+def downloaded(page: Page, command: str, folder: Path) -> Path:
+    with page.expect_download() as download:
+        ask(page, command)
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+def listed(page: Page, title: str) -> Locator:
+    return page.get_by_role("navigation", name="Conversations").get_by_role("link", name=title)
+
+
+def rename(page: Page, title: str) -> None:
+    ask(page, f"/rename {title}")
+    expect(listed(page, title)).to_be_visible()
+
+
+def test_a_conversation_as_markdown_and_as_a_page(page: Page, server: Server, tmp_path: Path) -> None:
+    open_new(page, server)
+    ask(page, "Show me every kind of Markdown")
+    settled(answers(page))
+    rename(page, "Every kind")
+    text = downloaded(page, "/export", tmp_path)
+    assert text.name == "Every-kind.md"
+    assert text.read_text("utf-8").startswith("# Every kind\n\n## You, ")
+    assert "\n```" in text.read_text("utf-8")
+    expect(box(page)).to_have_value("")
+    html = downloaded(page, "/export html", tmp_path)
+    refused: list[str] = []
+    snapshot = page.context.new_page()
+    snapshot.on("console", lambda message: refused.append(message.text))
+    snapshot.emulate_media(color_scheme="dark")
+    snapshot.goto(f"data:text/html;base64,{base64.b64encode(html.read_bytes()).decode()}")
+    expect(snapshot.get_by_role("heading", level=1).first).to_have_text("Every kind")
+    expect(snapshot.locator("body")).to_have_css("background-color", "rgb(18, 21, 20)")
+    expect(snapshot.locator(".markdown").first).to_have_css("color", "rgb(230, 233, 237)")
+    expect(snapshot.get_by_role("button").filter(visible=True)).to_have_count(
+        snapshot.locator(".sort").filter(visible=True).count()
+    )
+    for pre in snapshot.locator(".code-block > pre").all():
+        expect(pre).to_have_css("max-height", "none")
+    assert refused == []
+    assert snapshot.pdf()[:4] == b"%PDF"
+    snapshot.emulate_media(media="print", color_scheme="dark")
+    expect(snapshot.locator(".markdown").first).to_have_css("color", "rgb(31, 35, 40)")
+
+
+def test_all_of_it_comes_over_to_an_empty_panelist(
+    page: Page, server: Server, own_server: Server, tmp_path: Path
+) -> None:
+    open_new(page, server)
+    ask(page, "Where is my data stored?")
+    settled(answers(page))
+    shown = body(page)
+    rename(page, "Where it is")
+    file = downloaded(page, "/export all", tmp_path)
+    own_server.start()
+    open_new(page, own_server)
+    dialog = page.get_by_role("dialog")
+    ask(page, "/import")
+    spoilt = tmp_path / "spoilt.json"
+    spoilt.write_bytes(file.read_bytes()[:-20])
+    page.get_by_label("File to import").set_input_files(spoilt)
+    expect(dialog.get_by_role("alert")).to_contain_text("Nothing was changed.")
+    expect(dialog.get_by_role("button", name="Import", exact=True)).to_be_disabled()
+    page.get_by_label("File to import").set_input_files(file)
+    expect(dialog.get_by_role("status", name="Preview")).to_contain_text("Where it is (2 messages)")
+    dialog.get_by_role("button", name="Import", exact=True).click()
+    notices = page.get_by_role("status", name="Notices")
+    expect(notices).to_contain_text("Imported")
+    listed(page, "Where it is").click()
+    settled(answers(page))
+    assert body(page) == shown
+    ask(page, "/import")
+    page.get_by_label("File to import").set_input_files(file)
+    expect(dialog.get_by_role("status", name="Preview")).to_contain_text("here already")
+    expect(dialog.get_by_role("button", name="Import", exact=True)).to_be_disabled()

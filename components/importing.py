@@ -60,7 +60,8 @@ class ImportView(Viewer):
         )
         most = size_words(MAX_FILE)
         about = (
-            f"A .json or .zip that Panelist exported, of at most {most}. Nothing is imported before you have seen it."
+            f"A .json or .zip that Panelist or ChatGPT exported, of at most {most}. "
+            "You see what is in it before anything is imported."
         )
         self.dialog = pmui.Dialog(
             pn.pane.HTML(f"{_STYLE}<div>{escape(about)}</div>", sizing_mode="stretch_width", margin=0),

@@ -223,7 +223,8 @@ def _contents(path: Path) -> Contents:
 def _wholes(path: Path) -> Iterator[Whole]:
     with opened(path) as file:
         for found in file.conversations():
-            yield found.whole
+            if found.whole is not None:
+                yield found.whole
 
 
 def _attachments(path: Path, contents: Contents) -> Iterator[tuple[AttachmentPart, bytes]]:

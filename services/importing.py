@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, cast, get_args
 
+from services import chatgpt
 from services.attachments import IMAGE_TYPES, TEXT, check_size, clean_name, media_type_of
 from services.conversation import MAX_TITLE, Conversation, Options, TitleSource, Whole
 from services.errors import PanelistError
@@ -73,7 +74,8 @@ class Found:
     """A conversation of a file, and what of it cannot come along."""
 
     source: str
-    whole: Whole
+    whole: Whole | None
+    """None where nothing of it can."""
     left_out: Counter[str]
 
 
@@ -91,13 +93,15 @@ class ImportFile:
         for found in self.conversations():
             whole = found.whole
             contents.source = found.source
-            contents.listed.append(Listed(whole.conversation.id, whole.conversation.title, len(whole.messages)))
             contents.left_out += found.left_out
+            if whole is None:
+                continue
+            contents.listed.append(Listed(whole.conversation.id, whole.conversation.title, len(whole.messages)))
             for part in (part for message in whole.messages for part in message.attachments):
                 if entry_of(part.sha256) in self._entries:
                     contents.attachments.setdefault(part.sha256, part)
                 else:
-                    contents.left_out["attached file that is not in it"] += 1
+                    contents.left_out["missing attached file"] += 1
         if not contents.listed:
             raise refused("there is no conversation in it")
         return contents
@@ -107,7 +111,7 @@ class ImportFile:
         seen: set[str] = set()
         for text in self._texts():
             for number, found in enumerate(_conversations(JsonFile(text)), start=1):
-                for id in (found.whole.conversation.id, *(message.id for message in found.whole.messages)):
+                for id in _ids(found.whole):
                     if id in seen:
                         raise refused(f"conversation {number} repeats the id {id}")
                     seen.add(id)
@@ -184,10 +188,26 @@ def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
         raise refused("the archive is packed in an unusual way. Pack it as a plain .zip")
 
 
+def _ids(whole: Whole | None) -> Iterator[str]:
+    if whole is not None:
+        yield whole.conversation.id
+        yield from (message.id for message in whole.messages)
+
+
 def _conversations(file: JsonFile) -> Iterator[Found]:
+    match file.peek():
+        case "{":
+            yield from _ours(file)
+        case "[":
+            for number, item in enumerate(file.items(), start=1):
+                yield Found("ChatGPT", *chatgpt.read(item, number))
+        case _:
+            raise refused("it is no list of conversations that Panelist knows")
+    file.end()
+
+
+def _ours(file: JsonFile) -> Iterator[Found]:
     said: dict[str, object] = {}
-    if file.peek() != "{":
-        raise refused("it is no list of conversations that Panelist knows")
     for name in file.names():
         if name != "conversations":
             said[name] = file.value()
@@ -197,7 +217,6 @@ def _conversations(file: JsonFile) -> Iterator[Found]:
             check_values(item)
             yield Found("Panelist", _whole(_Fields(f"conversation {number}", _object(item, number))), Counter())
     _check_schema(said)
-    file.end()
 
 
 def _check_schema(said: dict[str, object]) -> None:

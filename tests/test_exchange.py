@@ -153,6 +153,6 @@ async def test_a_file_that_is_damaged_here_does_not_keep_the_rest(open_app: Open
     (tmp_path / "data" / "attachments" / picture.sha256[:2] / picture.sha256).write_bytes(b"")
     _, data = await file_of(one.chat, None)
     word = await received(other.chat, data)
-    assert (await other.chat.preview_import(OWNER, word)).left_out == {"attached file that is not in it": 1}
+    assert (await other.chat.preview_import(OWNER, word)).left_out == {"missing attached file": 1}
     await other.chat.import_(OWNER, word)
     assert (await other.chat.open(OWNER, shown.conversation.id)).path[0].attachments == (picture,)

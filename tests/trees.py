@@ -104,7 +104,7 @@ def exported(conversations: Sequence[Whole]) -> str:
 def read(file: Path) -> list[Whole]:
     """Return the conversations of a file."""
     with opened(file) as source:
-        return [found.whole for found in source.conversations()]
+        return [found.whole for found in source.conversations() if found.whole is not None]
 
 
 def plain(*conversations: Whole) -> dict[str, object]:

@@ -133,7 +133,7 @@ def check_values(value: object) -> None:
     waiting = [value]
     while waiting:
         match waiting.pop():
-            case str() as text if clean_text(text) != text:
+            case str() as text if not (text.isascii() and text.isprintable()) and clean_text(text) != text:
                 raise refused("there are characters in it that no text has, such as NUL or half of an emoji")
             case dict() as inner:
                 waiting += [*inner.keys(), *inner.values()]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services import chatgpt
@@ -122,6 +122,7 @@ _junk = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_whatever_a_field_holds_is_taken_or_refused(data: st.DataObject) -> None:
     item = rain()

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 
 from services.conversation import Whole
 from services.errors import Failure
@@ -82,6 +82,7 @@ def test_the_file_says_which_schema_it_has_and_each_conversation_is_a_line() -> 
     assert plain() == {**file, "conversations": []}
 
 
+@settings(deadline=None)
 @given(wholes())
 def test_json_holds_everything(whole: Whole) -> None:
     given = plain_of(whole)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services import importing, jsonfile
@@ -207,6 +207,7 @@ def test_an_archive_with_files_and_one_without(tmp_path: Path) -> None:
         assert source.contents().left_out == {"missing attached file": 1}
 
 
+@settings(deadline=None)
 @given(st.lists(wholes(), min_size=1, max_size=3))
 def test_what_was_exported_is_read_as_it_was(tmp_path_factory: pytest.TempPathFactory, trees: list[Whole]) -> None:
     path = tmp_path_factory.getbasetemp() / "trees.json"

@@ -104,7 +104,7 @@ class ChatService:
         self._listing: dict[tuple[str, int, int], asyncio.Task[tuple[Conversation, ...]]] = {}
         """Reads of the list that are under way, by owner, limit and the version of what the owner was told."""
         self._uploads = Uploads(store)
-        self._exchange = Exchange(store)
+        self._exchange = Exchange(store, settings.system_prompt)
         self.changes = Changes()
         self._answering = Answering(settings, store, runs, connections, provider, self.changes)
         self._answering.on_end = self._on_end

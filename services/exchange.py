@@ -9,6 +9,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import assert_never
 
 from services import exporting
 from services.conversation import Whole
@@ -16,6 +17,7 @@ from services.errors import InputError, NotFoundError, PanelistError
 from services.exporting import SUFFIXES, Kind, entry_of, file_name
 from services.importing import MAX_FILE, Contents, Listed, opened, too_large
 from services.messages import AttachmentPart, new_id
+from services.notebook import notebook_of
 from services.storage.store import Imported, Store
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ _TYPES: dict[Kind, str] = {
     "json": "application/json",
     "markdown": "text/markdown; charset=utf-8",
     "html": "text/html; charset=utf-8",
+    "notebook": "application/x-ipynb+json",
 }
 
 
@@ -56,8 +59,9 @@ class Preview:
 class Exchange:
     """What the doors do with files of conversations. Received ones wait on the disk until they are imported."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, system_prompt: str | None) -> None:
         self._store = store
+        self._system_prompt = system_prompt
         self._received: dict[str, dict[str, Path]] = {}
 
     async def export(self, owner: str, conversation_ids: Sequence[str] | None, kind: Kind) -> Export:
@@ -74,7 +78,7 @@ class Exchange:
             return Export(file_name(title, ".json"), _TYPES["json"], self._json(owner, ids, {}))
         if len(ids) == 1:
             whole = await self._store.whole(owner, ids[0])
-            return Export(file_name(title, SUFFIXES[kind]), _TYPES[kind], _once(await _document(whole, kind)))
+            return Export(file_name(title, SUFFIXES[kind]), _TYPES[kind], _once(await self._document(whole, kind)))
         return Export(file_name(title, ".zip"), "application/zip", self._documents(owner, ids, kind))
 
     async def receive(self, owner: str, pieces: AsyncIterable[bytes]) -> str:
@@ -173,9 +177,25 @@ class Exchange:
             async for whole in self._wholes(owner, ids):
                 number += 1
                 name = file_name(f"{number:03} {whole.conversation.title}", SUFFIXES[kind])
-                await asyncio.to_thread(archive.writestr, name, await _document(whole, kind))
+                await asyncio.to_thread(archive.writestr, name, await self._document(whole, kind))
                 yield out.taken()
         yield out.taken()
+
+    async def _document(self, whole: Whole, kind: Kind) -> bytes:
+        def made() -> str:
+            match kind:
+                case "markdown":
+                    return exporting.markdown_of(whole.conversation, whole.path)
+                case "html":
+                    return exporting.html_of(whole.conversation, whole.path)
+                case "notebook":
+                    return notebook_of(whole.conversation, whole.path, self._system_prompt)
+                case "json":
+                    raise ValueError("JSON is not made of one branch")
+                case _:
+                    assert_never(kind)
+
+        return (await asyncio.to_thread(made)).encode()
 
     async def _wholes(self, owner: str, ids: Sequence[str]) -> AsyncIterator[Whole]:
         for id in ids:
@@ -204,11 +224,6 @@ class _Pieces:
     def taken(self) -> bytes:
         data, self._written = bytes(self._written), bytearray()
         return data
-
-
-async def _document(whole: Whole, kind: Kind) -> bytes:
-    make = exporting.markdown_of if kind == "markdown" else exporting.html_of
-    return (await asyncio.to_thread(make, whole.conversation, whole.path)).encode()
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

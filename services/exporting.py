@@ -17,7 +17,7 @@ from services.messages import ErrorPart, Message, MessageStatus, Part
 from services.render import MARKDOWN_CSS, escape, render_markdown
 from services.storage.codec import part_to_json
 
-Kind = Literal["json", "markdown", "html"]
+Kind = Literal["json", "markdown", "html", "notebook"]
 """What a conversation can be exported as."""
 
 SCHEMA = "panelist.conversations"
@@ -26,7 +26,7 @@ VERSION = 1
 ENDING = "\n]}\n"
 """What comes behind the last conversation of a JSON file."""
 
-SUFFIXES: dict[Kind, str] = {"json": ".json", "markdown": ".md", "html": ".html"}
+SUFFIXES: dict[Kind, str] = {"json": ".json", "markdown": ".md", "html": ".html", "notebook": ".ipynb"}
 
 _NOTES: dict[MessageStatus, str] = {
     "streaming": "This answer was still being written.",
@@ -86,7 +86,7 @@ def plain_of(whole: Whole) -> dict[str, Any]:
 
 def markdown_of(conversation: Conversation, path: tuple[Message, ...]) -> str:
     """Return the messages on show as Markdown, each as it was written."""
-    blocks = [f"# {' '.join(conversation.title.split())}"]
+    blocks = [title_line(conversation)]
     for message in path:
         blocks.append(f"## {_heading(message)}")
         blocks += [f"Attached: {part.name} ({size_words(part.size)})" for part in message.attachments]
@@ -111,6 +111,11 @@ def html_of(conversation: Conversation, path: tuple[Message, ...]) -> str:
         f'<header>\n<h1 dir="auto">{title}</h1>\n<p class="about">{escape(about)}</p>\n</header>\n'
         f"<main>\n{articles}\n</main>\n</body>\n</html>\n"
     )
+
+
+def title_line(conversation: Conversation) -> str:
+    """Return the title as a heading of Markdown."""
+    return f"# {' '.join(conversation.title.split())}"
 
 
 def note_of(message: Message) -> str:

@@ -22,7 +22,7 @@ LEVELS = {
     **dict.fromkeys(
         ["runner", "trouble", "loop", "retries", "context", "titles", "export", "structured", "render", "uploads"], 2
     ),
-    **dict.fromkeys(["exporting", "importing", "jsonfile", "chatgpt", "exchange"], 2),
+    **dict.fromkeys(["exporting", "notebook", "importing", "jsonfile", "chatgpt", "exchange"], 2),
     **dict.fromkeys(["chat", "answering", "batch", "connect"], 3),
     "runtime": 4,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -32,6 +33,11 @@ async def pieces(data: bytes) -> AsyncIterator[bytes]:
 
 async def received(chat: ChatService, data: bytes, owner: str = OWNER) -> str:
     return await chat.receive_import(owner, pieces(data))
+
+
+def unpacked(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 async def with_picture(app: Runtime) -> Opened:
@@ -71,7 +77,7 @@ async def test_a_conversation_goes_over_to_another_panelist(open_app: OpenRuntim
     ]
     assert there.versions == shown.versions
     assert await other.chat.attachment(OWNER, picture.sha256) == ("image/png", PNG)
-    assert (await file_of(other.chat, None))[1] == data
+    assert unpacked((await file_of(other.chat, None))[1]) == unpacked(data)
     more = await other.chat.send(OWNER, "More?", conversation_id=shown.conversation.id)
     assert (await whole_run(other.chat, more)).path[-1].text == "More."
 
@@ -136,6 +142,9 @@ async def test_documents_of_one_and_of_several(open_app: OpenRuntime, tmp_path: 
     name, data = await file_of(one.chat, ids, "html")
     assert name == "Why-does-it-rain.html"
     assert b'<p dir="auto">Clouds.</p>' in data
+    name, data = await file_of(one.chat, ids, "notebook")
+    assert name == "Why-does-it-rain.ipynb"
+    assert "ask('Why does it rain?', model='model-a')" in json.loads(data)["cells"][3]["source"]
     await whole_run(one.chat, await one.chat.send(OWNER, "Hello"))
     _, data = await file_of(one.chat, None, "markdown")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:

@@ -116,7 +116,7 @@ class Commands:
             Command(name="trash", about="See what was deleted", run=lambda _: on_trash()),
             Command(
                 name="export",
-                takes="[markdown, html, json or all]",
+                takes="[markdown, html, notebook, json or all]",
                 about="Download this conversation, or all of them",
                 run=self._export,
             ),
@@ -226,12 +226,12 @@ class Commands:
         match what.lower() or "markdown":
             case "all":
                 self._on_download(address_of_export("json", None))
-            case "markdown" | "html" | "json" as kind if here is not None:
+            case "markdown" | "html" | "notebook" | "json" as kind if here is not None:
                 self._on_download(address_of_export(kind, here.id))
-            case "markdown" | "html" | "json":
+            case "markdown" | "html" | "notebook" | "json":
                 self._refuse("/export", f"{NOTHING_OPEN} All of them come with /export all.")
             case _:
-                self._refuse("/export", "It takes markdown, html, json or all, as in /export html.")
+                self._refuse("/export", "It takes markdown, html, notebook, json or all, as in /export html.")
 
     async def _choose_model(self, name: str) -> None:
         if not name:

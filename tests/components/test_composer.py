@@ -123,12 +123,12 @@ async def test_commands_do_what_the_buttons_do(make: Make) -> None:
         await box.runs(name, argument)
     assert box.called == ["connect", "help", "choose model", "theme", "theme dark"]
     box.called.clear()
-    for argument in ("", "HTML", "all"):
+    for argument in ("", "HTML", "notebook", "all"):
         await box.runs("/export", argument)
     await box.runs("/import")
     assert state.conversation is not None
     here = f"?c={state.conversation.id}"
-    exports = [f"download exports/{what}" for what in (f"markdown{here}", f"html{here}", "json")]
+    exports = [f"download exports/{what}" for what in (f"markdown{here}", f"html{here}", f"notebook{here}", "json")]
     assert box.called == [*exports, "import"]
     await box.runs("/theme", "pink")
     assert state.notice is not None

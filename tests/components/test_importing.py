@@ -1,0 +1,57 @@
+"""What a person sees of an import, without a browser."""
+
+from __future__ import annotations
+
+import pytest
+
+from components.importing import TITLES, preview_html
+from components.state import ConversationState
+from services.errors import InputError
+from services.exchange import Preview
+from services.importing import Listed
+from tests.conftest import OWNER, OpenRuntime
+from tests.scripted import ScriptedProvider
+from tests.test_exchange import received
+from tests.test_exporting import told
+from tests.trees import exported
+
+
+def test_a_preview_counts_and_its_titles_are_text() -> None:
+    many = tuple(Listed(str(number), f"Title {number}", number) for number in range(TITLES + 1_000))
+    hostile = Listed("x", "<img src=x onerror=alert(1)>", 1)
+    html = preview_html(Preview("ChatGPT", many, (), (hostile,), {"picture": 2, "<b>": 1}))
+    assert f"{TITLES + 1_000:,} conversations to import" in html
+    assert "… and 1,000 more" in html
+    assert f"Title {TITLES}" not in html
+    assert "1 conversation here already, left as it is:" in html
+    assert "&lt;img src=x" in html
+    assert "<img" not in html
+    assert "Cannot come along: 2 pictures, 1 &lt;b&gt;." in html
+    assert "deleted" not in html
+
+
+async def test_an_import_is_told_and_undone(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider())
+    state = ConversationState(app.chat, app.connections, OWNER)
+    try:
+        data = exported([told("Why?", "Because.")]).encode()
+        await state.import_(await received(app.chat, data))
+        assert state.notice is not None
+        assert state.notice.text == "Imported 1 conversation."
+        assert [one.title for one in state.conversations] == ["Rain <b> & *more*"]
+        await state.import_(await received(app.chat, data))
+        assert (state.notice.text, state.notice.undo) == ("Imported 0 conversations; 1 had come before.", None)
+        await state.delete(state.conversations[0].id)
+        await state.import_(await received(app.chat, data))
+        assert len(state.conversations) == 1, "it is back"
+        assert state.notice.undo is not None
+        await state.notice.undo()
+        assert await app.chat.conversations(OWNER) == ()
+        word = await received(app.chat, b"{}")
+        with pytest.raises(InputError, match="Nothing was changed"):
+            await state.preview_import(word)
+        await state.drop_import(word)
+        with pytest.raises(InputError, match="Choose it again"):
+            await state.import_(word)
+    finally:
+        state.close()

@@ -28,7 +28,8 @@ export function render({model, el}) {
     }
     mine.onload = () => {
       if (mine.status !== 200) {
-        failed(mine.status === 400 ? mine.responseText : "The file could not be sent. Try again.")
+        const told = (mine.getResponseHeader("Content-Type") || "").startsWith("text/plain") // else it is a page of the server's
+        failed(told ? mine.responseText : "The file could not be sent. Try again.")
         return
       }
       status.textContent = "Looking what is in it…"
@@ -41,9 +42,11 @@ export function render({model, el}) {
     status.textContent = text
     chooser.value = ""
   }
-  listen(model, () => { // it was looked at, or the dialog is used once more
-    request?.abort()
-    chooser.value = ""
+  listen(model, ({type}) => {
     status.textContent = ""
+    if (type === "begin") { // else it was looked at, and its name stays
+      request?.abort()
+      chooser.value = "" // so that the same one can be chosen again
+    }
   })
 }

@@ -99,12 +99,13 @@ class ImportView(Viewer):
             preview = await self._state.preview_import(word)
         except PanelistError as error:
             self._result.say(str(error))
+            self._chooser.tell({"type": "begin"})
             await self._state.drop_import(word)
         else:
             self._word = word
             self._preview.object = preview_html(preview)
             self._import.disabled = not (preview.new or preview.deleted)
-        self._chooser.tell({"type": "begin"})
+            self._chooser.tell({"type": "looked"})
 
     async def _on_import(self, _: object) -> None:
         word, self._word = self._word, None

@@ -8,6 +8,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.servers.need import unavailable
+from tests.test_exporting import told
+from tests.trees import exported
 from tests.ui.acts import answers, ask, box, open_new, settled
 from tests.ui.conftest import ROOT, Server
 from tests.ui.test_attaching import arrived, bring, sent_files
@@ -90,3 +92,17 @@ def test_axe_finds_nothing(context: BrowserContext, server: Server, axe: Path, w
     found["shortcuts"] = violations(page, axe)
     wrong = sorted({violation for each in found.values() for violation in each})
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nor_in_the_import(page: Page, server: Server, axe: Path, scheme: str, tmp_path: Path) -> None:
+    file = tmp_path / "export.json"
+    file.write_text(exported([told("Why?", "Because.")]), "utf-8")
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    open_new(page, server)
+    ask(page, "/import")
+    page.get_by_label("File to import").set_input_files(file)
+    expect(page.get_by_role("status", name="Preview")).to_contain_text("1 conversation to import")
+    assert violations(page, axe) == []
+    page.keyboard.press("Escape")
+    expect(page.get_by_label("File to import")).to_be_hidden()

@@ -12,7 +12,7 @@ import param
 from panel.models.esm import DataEvent
 from panel.viewable import Viewer
 
-from components import theme
+from components.dialogs import dialog
 from components.scripts import ScriptComponent, joined
 from components.sentence import SentencePane
 from components.state import ConversationState
@@ -63,17 +63,13 @@ class ImportView(Viewer):
             f"A .json or .zip that Panelist or ChatGPT exported, of at most {most}. "
             "You see what is in it before anything is imported."
         )
-        self.dialog = pmui.Dialog(
+        self.dialog = dialog(
+            "Import conversations",
             pn.pane.HTML(f"{_STYLE}<div>{escape(about)}</div>", sizing_mode="stretch_width", margin=0),
             self._chooser,
             self._preview,
             self._result,
             self._import,
-            sx=theme.DIALOG_SX,
-            title="Import conversations",
-            title_variant="h6",
-            show_close_button=True,
-            close_on_click=True,
             width_option="sm",
             sizing_mode="stretch_width",
         )

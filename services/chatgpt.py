@@ -28,6 +28,9 @@ _MAX_MODEL = 500
 _MARKS = re.compile("\ue200[^\ue201]*\ue201")
 """Where the page of ChatGPT shows a source; the words between say nothing to a reader."""
 
+_UNNAMED = "ChatGPT"
+"""Who wrote an answer that names no model; an answer of nobody is one that a person wrote."""
+
 _ENDS: dict[str, MessageStatus] = {"max_tokens": "truncated", "interrupted": "stopped"}
 
 
@@ -179,7 +182,7 @@ def _message(conversation_id: str, node_id: str, parent: Message | None, said: _
         parts=parts,
         status=status,
         created_at=_time(said.message.get("create_time"), parent.created_at if parent is not None else began),
-        model=model or None if said.role == "assistant" else None,
+        model=(model or _UNNAMED) if said.role == "assistant" else None,
     )
 
 

@@ -14,7 +14,7 @@ LEVELS = {
     **dict.fromkeys(
         [
             *("messages", "attachments", "conversation", "events", "usage", "settings", "errors", "endpoints"),
-            *("keys", "logs", "changes", "pacing"),
+            *("keys", "logs", "changes", "pacing", "search"),
         ],
         0,
     ),

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, selec
 from services.conversation import MAX_TITLE, Conversation, Options, TitleSource
 from services.errors import NotFoundError
 from services.messages import clean_text
-from services.storage import rows
+from services.storage import rows, searching
 from services.storage.schema import conversations
 
 
@@ -36,6 +36,7 @@ def add(connection: Connection, owner: str, conversation: Conversation) -> None:
     known = connection.scalar(select(conversations.c.id).where(conversations.c.id == conversation.id))
     if known is None:
         connection.execute(insert(conversations).values(rows.from_conversation(owner, conversation)))
+        searching.put_title(connection, conversation.id)
     else:
         one(connection, owner, conversation.id)
 
@@ -45,6 +46,7 @@ def rename(connection: Connection, owner: str, conversation_id: str, title: str,
     if source == "user" or conversation.title_source != "user":
         title = clean_text(title)[:MAX_TITLE]
         _change(connection, _visible(owner, conversation_id), title=title, title_source=source)
+        searching.put_title(connection, conversation_id)
     return one(connection, owner, conversation_id)
 
 

@@ -14,7 +14,7 @@ from services.conversation import Conversation, Options, Queued
 from services.errors import Failure, InputError, NotFoundError, StorageError
 from services.events import Numbered, Reply, RunFinished
 from services.messages import RESUMABLE, Message, Part, ReasoningPart, TextPart, moved
-from services.storage import attached, codec, conversations, queue, rows, tree
+from services.storage import attached, codec, conversations, queue, rows, searching, tree
 from services.storage.engine import insert_new
 from services.storage.rows import Begun
 from services.storage.schema import conversations as conversations_table
@@ -166,6 +166,7 @@ def finish(
         .where(messages.c.id == run.message_id)
         .values(status=status, model=model, **rows.from_usage(usage))
     )
+    searching.put_message(connection, run.message_id)
     connection.execute(
         delete(run_events).where(run_events.c.run_id == run_id, run_events.c.kind.in_(codec.DELTA_KINDS))
     )

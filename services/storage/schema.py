@@ -21,6 +21,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
 )
+from sqlalchemy.dialects.postgresql import TSVECTOR
 
 from services.conversation import TitleSource
 from services.messages import MESSAGE_STATUSES, Role, clean_text
@@ -190,6 +191,18 @@ attachments = Table(
     Column("size", Integer, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("sent_at", UtcTime),
+)
+
+# What is searched: a row for each message that has ended and, without a message, for each title. The index that finds
+# it is each database's own, and kept beside this.
+searched = Table(
+    "searched",
+    metadata,
+    Column("place", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("conversation_id", Text, ForeignKey("conversations.id"), nullable=False),
+    Column("message_id", Text, ForeignKey("messages.id")),
+    Column("words", Text().with_variant(TSVECTOR, "postgresql"), nullable=False),
+    Index(None, "conversation_id", "message_id"),
 )
 
 dropped_parameters = Table(

@@ -13,7 +13,8 @@ from services.conversation import TRASH, Conversation, Deleted, Options, Queued,
 from services.errors import InputError
 from services.events import Numbered, Reply
 from services.messages import AttachmentPart, Message
-from services.storage import attached, conversations, queue, runs, trash, tree, whole
+from services.search import Hit, Query
+from services.storage import attached, conversations, queue, runs, searching, trash, tree, whole
 from services.storage.attached import Named
 from services.storage.backup import backup
 from services.storage.dialects import dialect_of
@@ -250,6 +251,15 @@ class Store:
     async def delete_all(self, owner: str, conversation_ids: Sequence[str]) -> None:
         """Hide conversations like `delete`, all at once; ids of others do nothing."""
         await self._database.write(whole.delete, owner, conversation_ids, self._now())
+
+    # Search
+
+    async def search(self, owner: str, query: Query, *, limit: int = 20, before: int | None = None) -> list[Hit]:
+        """Return messages and titles of the owner's, titles first, then the newest; `before` continues below a place.
+
+        What a deleted conversation holds is not found, nor an answer that is still being written.
+        """
+        return await self._database.read(searching.find, owner, query, limit, before) if query else []
 
     # Messages that wait for the answer before them
 

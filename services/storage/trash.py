@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, select
 from services.conversation import Deleted
 from services.errors import InputError, NotFoundError
 from services.storage import rows
-from services.storage.schema import conversations, messages, parts, queued, request_keys, run_events, runs
+from services.storage.schema import conversations, messages, parts, queued, request_keys, run_events, runs, searched
 
 
 def deleted(connection: Connection, owner: str, limit: int) -> list[Deleted]:
@@ -47,6 +47,7 @@ def erase(connection: Connection, ids: Sequence[str]) -> None:
         delete(run_events).where(run_events.c.run_id.in_(theirs)),
         delete(request_keys).where(request_keys.c.run_id.in_(theirs)),
         delete(runs).where(runs.c.conversation_id.in_(ids)),
+        delete(searched).where(searched.c.conversation_id.in_(ids)),
         delete(parts).where(parts.c.message_id.in_(said)),
         delete(messages).where(messages.c.conversation_id.in_(ids)),
         delete(queued).where(queued.c.conversation_id.in_(ids)),

@@ -12,7 +12,7 @@ from sqlalchemy import CTE, Connection, ScalarSelect, func, insert, select
 from services.conversation import Conversation, Versions
 from services.errors import NotFoundError
 from services.messages import Message, Part, new_id
-from services.storage import conversations, rows
+from services.storage import conversations, rows, searching
 from services.storage.paths import Paths
 from services.storage.schema import messages, parts
 
@@ -148,6 +148,8 @@ def add(connection: Connection, new: Sequence[Message]) -> None:
     connection.execute(insert(messages), [rows.from_message(message, seq) for seq, message in numbered])
     if held := [row for message in new for row in rows.from_parts(message.id, message.parts)]:
         connection.execute(insert(parts), held)
+    for message in new:
+        searching.put_message(connection, message.id)
 
 
 def add_answer(connection: Connection, owner: str, answer: Message, now: datetime) -> str:

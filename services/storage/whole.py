@@ -152,6 +152,9 @@ def _add_one(connection: Connection, owner: str, whole: Whole) -> str:
         held = [value for _, message in some for value in rows.from_parts(message.id, message.parts)]
         if held:
             connection.execute(insert(parts), held)
+        for _, message in some:
+            searching.put_message(connection, message.id)
+    searching.put_title(connection, conversation.id)
     return conversation.id
 
 

@@ -1,0 +1,266 @@
+"""Search as pure functions: what a text is found by, what was typed into the search box, what a hit shows."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
+from typing import Literal, NamedTuple, cast
+
+from services.messages import AttachmentPart, Part, Role, TextPart, clean_text
+
+Field = Literal["text", "title", "model"]
+
+MAX_QUERY = 500
+"""Characters of a query; what is typed after them is not looked at."""
+
+MAX_INDEXED = 200_000
+"""Characters of a message that it is found by: more than a long book's chapter, and 50 ms of work."""
+
+_MAX_TOKEN = 64  # characters: nobody types more of a word, and databases limit it
+
+# Scripts that are written without spaces, or (Korean) whose words take endings: Thai, Lao, Myanmar, Khmer, kana, Han,
+# Hangul.
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\ua9e0-\ua9ff\uaa60-\uaa7f\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U0001b000-\U0001b16f\U00020000-\U0003ffff"
+)
+# Signs that belong to the letter before them: Python counts them neither as letters nor as digits.
+_SIGNS = (
+    "\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
+    "\u0900-\u0963\u0971-\u0dff"
+)
+_PICTURES = "\u2600-\u27bf\U0001f000-\U0001faff"
+_LETTER = f"(?![{_UNSPACED}])[^\\W_]"
+_RUNS = re.compile(f"([{_UNSPACED}]+)|{_LETTER}(?:{_LETTER}|[{_SIGNS}])*|[{_PICTURES}]")
+_ACCENTS = re.compile("[\u0300-\u036f]")
+_KEPT = re.compile(f"[^\\W_]|[{_SIGNS}{_PICTURES}]")  # no space, quote or the like is ever part of a token
+
+
+class Token(NamedTuple):
+    """A piece of a text that it is found by, and where it is."""
+
+    text: str
+    start: int
+    end: int
+    unspaced: bool = False
+    """It is of a script without spaces: two characters, or the last one of a run."""
+    tail: bool = False
+    """It is the last character of such a run, which also is in the token before unless the run has only this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Tokens that follow one another in a text."""
+
+    tokens: tuple[str, ...]
+    open: bool = False
+    """The last token may go on."""
+    field: Field = "text"
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for: all of it must be true of a hit."""
+
+    terms: tuple[Term, ...] = ()
+    after: datetime | None = None
+    """The first moment that counts."""
+    before: datetime | None = None
+    """The first moment that does not count any more."""
+
+    def __bool__(self) -> bool:
+        return bool(self.terms) or self.after is not None or self.before is not None
+
+    def of(self, *fields: Field, negated: bool = False) -> tuple[Term, ...]:
+        """Return the terms of these fields."""
+        return tuple(term for term in self.terms if term.field in fields and term.negated is negated)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a snippet."""
+
+    text: str
+    found: bool
+    """Whether this is what was looked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A message, or a conversation's title, in which everything was found."""
+
+    conversation_id: str
+    title: str
+    message_id: str | None
+    """None where the title is what was found."""
+    role: Role | None
+    at: datetime
+    snippet: tuple[Piece, ...]
+    place: int
+    """Where it stands among all hits; the next page begins below the last one's."""
+
+
+def tokens_of(text: str) -> Iterator[Token]:
+    """Yield what a text is found by, in its order.
+
+    A run of Chinese, say, gives each pair of neighbours and its last character: so any part of it is found, by one
+    character too. Everything else is found by its words. Letters are folded: neither case nor accents matter.
+    """
+    for run in _RUNS.finditer(text):
+        start, end = run.span()
+        if run[1] is None:
+            folded = _folded(run[0])[:_MAX_TOKEN]
+            if folded:
+                yield Token(folded, start, end)
+            continue
+        folded = unicodedata.normalize("NFKC", run[0])
+        exact = len(folded) == end - start  # else the places in it are not known, and all of it counts as found
+        last = len(folded) - 1
+        for i in range(last + 1):
+            where = (start + i, start + min(i + 2, last + 1)) if exact else (start, end)
+            yield Token(folded[i : i + 2], *where, unspaced=True, tail=i == last)
+
+
+def indexed_text(parts: Sequence[Part]) -> str:
+    """Return what of a message is searched: what was said, and the names of attached files."""
+    said = "".join(part.text for part in parts if isinstance(part, TextPart))
+    names = [part.name for part in parts if isinstance(part, AttachmentPart)]
+    return normal("\n".join([said[:MAX_INDEXED], *names]))
+
+
+def normal(text: str) -> str:
+    """Return a text as it is searched and shown in snippets: signs joined to their letters."""
+    return unicodedata.normalize("NFC", text)
+
+
+@lru_cache(maxsize=10_000)  # few words make most of a text
+def _folded(word: str) -> str:
+    if word.isascii():
+        return word.lower()
+    wide = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", word).casefold())
+    return "".join(_KEPT.findall(unicodedata.normalize("NFC", _ACCENTS.sub("", wide))))
+
+
+_QUOTES = str.maketrans("“”„‟＂", '"""""')
+_TYPED = re.compile(r'(-?)(?:(title|model|before|after):)?(?:"([^"]*)("?)(\*?)|([^\s"]+)|(?<=:))', re.IGNORECASE)
+_DATE = re.compile(r"(\d{4})(?:[-/.](\d{1,2})(?:[-/.](\d{1,2}))?)?", re.ASCII)
+
+
+def parse(typed: str, zone: tzinfo = UTC) -> Query:
+    """Return what was typed as a query. Anything is one.
+
+    Words, of which the last may go on while it is being typed; "phrases"; prefix*; -not; title: and model: before a
+    word or phrase; before: and after: a year, month or day, which begins at midnight in `zone`. What is none of these
+    is a word.
+    """
+    typed = normal(clean_text(typed[:MAX_QUERY]).translate(_QUOTES))
+    terms: list[Term] = []
+    dates: dict[str, datetime] = {}
+    for found in _TYPED.finditer(typed):
+        minus, name, phrase, closed, star, word = found.groups()
+        last = found.end() == len(typed)
+        value = word if phrase is None else phrase
+        if not value:
+            continue
+        field = (name or "text").lower()
+        if field in ("before", "after"):
+            moment = None if minus else _moment(value, zone)
+            if moment is not None:
+                dates[field] = moment
+                continue
+            value, field = f"{name} {value}", "text"
+        unfinished = last and not minus and not closed
+        open = bool(star) or value.endswith("*") or unfinished or field == "model"
+        term = _term(value, open, cast(Field, field), bool(minus))
+        if term.tokens:
+            terms.append(term)
+    return Query(tuple(terms), dates.get("after"), dates.get("before"))
+
+
+def _term(value: str, open: bool, field: Field, negated: bool) -> Term:
+    tokens = list(tokens_of(value))
+    if tokens and tokens[-1].tail:
+        # The text may go on where the query ends: then this character is not the last of its run.
+        alone = len(tokens) == 1 or not tokens[-2].unspaced or tokens[-2].tail
+        open = alone
+        if not alone:
+            tokens.pop()
+    return Term(tuple(token.text for token in tokens), open, field, negated)
+
+
+def _moment(value: str, zone: tzinfo) -> datetime | None:
+    found = _DATE.fullmatch(value)
+    try:
+        return datetime(*(int(number or 1) for number in found.groups()), tzinfo=zone) if found else None  # type: ignore[arg-type, misc]
+    except ValueError:
+        return None
+
+
+_BEFORE, _LENGTH = 50, 180
+"""Characters of a snippet: before what was found, and all."""
+
+
+def snippet(text: str, terms: Sequence[Term]) -> tuple[Piece, ...]:
+    """Return the piece of a text in which the first of the terms is found, or its beginning, as one line."""
+    spans = _spans(text, [term for term in terms if not term.negated])
+    first = next(spans, None)
+    start = 0 if first is None else _word_begins(text, max(0, first[0] - _BEFORE))
+    end = min(len(text), start + _LENGTH)
+    pieces: list[Piece] = []
+    at = start
+    for begins, ends in () if first is None else (first, *_until(spans, end)):
+        if ends > at:
+            pieces += [Piece(text[at : max(at, begins)], False), Piece(text[max(at, begins) : min(ends, end)], True)]
+            at = min(ends, end)
+    pieces.append(Piece(text[at:end], False))
+    pieces = [replace(piece, text=re.sub(r"\s+", " ", piece.text)) for piece in pieces]
+    cut = [Piece("…", False)]
+    return tuple(piece for piece in (*(cut if start else ()), *pieces, *(cut if end < len(text) else ())) if piece.text)
+
+
+def _word_begins(text: str, at: int) -> int:
+    """Return a place at or a little after `at` where a word begins."""
+    if at == 0:
+        return 0
+    space = re.compile(r"\s").search(text, at, at + 20)
+    return space.end() if space else at
+
+
+def _until(spans: Iterator[tuple[int, int]], end: int) -> Iterator[tuple[int, int]]:
+    for span in spans:
+        if span[0] >= end:
+            return
+        yield span
+
+
+def _spans(text: str, terms: Sequence[Term]) -> Iterator[tuple[int, int]]:
+    """Yield where a term is found, from the beginning on."""
+    longest = max((len(term.tokens) for term in terms), default=0)
+    if not longest:
+        return
+    recent: list[Token] = []
+    for token in tokens_of(text):
+        recent = [*recent[-longest + 1 :], token] if longest > 1 else [token]
+        found = [span for term in terms if (span := _span(recent, term)) is not None]
+        if found:
+            yield min(start for start, _ in found), max(end for _, end in found)
+
+
+def _span(recent: Sequence[Token], term: Term) -> tuple[int, int] | None:
+    """Return where the term is, if it ends with the last of these tokens."""
+    count = len(term.tokens)
+    if count > len(recent):
+        return None
+    here = recent[-count:]
+    last, wanted = here[-1], term.tokens[-1]
+    if not (last.text.startswith(wanted) if term.open else last.text == wanted):
+        return None
+    if any(token.text != other for token, other in zip(here[:-1], term.tokens[:-1], strict=True)):
+        return None
+    end = last.start + 1 if last.unspaced and len(wanted) < len(last.text) else last.end
+    return here[0].start, max(end, here[-2].end if count > 1 else 0)

@@ -1,0 +1,253 @@
+"""SQL on what is searched: one row for each message that has ended and for each title, kept in step with them.
+
+A row's place is its moment, so both kinds of database find the newest first, and a span of time, without a sort. What
+is found is the same in both, because what a text is found by is decided in `services.search`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from itertools import count
+from typing import Any, Protocol
+
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, func, insert, select, true, update
+
+from services.errors import StorageError
+from services.messages import Part
+from services.search import Hit, Query, Term, indexed_text, normal, snippet, tokens_of
+from services.storage import codec, search_postgres, search_sqlite
+from services.storage.schema import conversations, messages, parts, searched
+
+TITLES = 2**60
+"""Titles have their places from here on, so that they come before all messages."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK = timedelta(microseconds=1)
+_SECOND = 1_000_000
+
+# Letters of the private use area, which no text's own tokens have: these tokens say whose a text is and who wrote it.
+_OWNER, _MODEL = "\ue000", "\ue001"
+
+
+class _Dialect(Protocol):
+    """How one kind of database finds words."""
+
+    @property
+    def MAKE(self) -> Sequence[str]:
+        """The statements that make the index."""
+
+    def stored(self, tokens: Sequence[str]) -> str:
+        """Return what the column `words` holds."""
+
+    def matches(self, terms: Sequence[Term]) -> tuple[FromClause, ColumnElement[int], ColumnElement[bool]]:
+        """Return what to select from, the place in it, and the condition that all terms are met.
+
+        At least one of the terms is not negated.
+        """
+
+
+_DIALECTS: dict[str, _Dialect] = {"sqlite": search_sqlite, "postgresql": search_postgres}
+
+
+def make(connection: Connection) -> Sequence[str]:
+    """Return the statements that make the index beside the table."""
+    return _dialect(connection).MAKE
+
+
+def find(connection: Connection, owner: str, query: Query, limit: int, before: int | None) -> list[Hit]:
+    """Return hits below the place `before`, titles first, then the newest first."""
+    hits: list[Hit] = []
+    for base, terms in ((TITLES, _title_terms(query)), (0, _message_terms(query))):
+        if terms is not None and len(hits) < limit:
+            found = _find(connection, owner, query, terms, base, before).limit(limit - len(hits))
+            hits += [_hit(connection, row, query) for row in connection.execute(found)]
+    return hits
+
+
+def _title_terms(query: Query) -> Sequence[Term] | None:
+    """Return what must be true of a title's own words; None when no title can be a hit."""
+    if query.of("model") or not query.of("text", "title"):
+        return None
+    return [term for term in query.terms if term.field != "model"]
+
+
+def _message_terms(query: Query) -> Sequence[Term] | None:
+    """Return what must be true of a message's own words; None when it is titles that are looked for."""
+    if query.of("title") and not query.of("text", "model"):
+        return None
+    return [term for term in query.terms if term.field != "title"]
+
+
+def _find(
+    connection: Connection, owner: str, query: Query, terms: Sequence[Term], base: int, before: int | None
+) -> Select[Any]:
+    source, place, matching = _dialect(connection).matches([_owner_term(owner), *map(_marked, terms)])
+    low = base + (_ticks(query.after) if query.after else -TITLES // 2)
+    high = base + (_ticks(query.before) if query.before else TITLES // 2)
+    found = (
+        select(place.label("place"), searched.c.message_id, conversations.c.id, conversations.c.title)
+        .select_from(source)
+        .join(searched, searched.c.place == place)
+        .join(conversations, conversations.c.id == searched.c.conversation_id)
+        .where(matching, place >= low, place < (high if before is None else min(high, before)))
+        .where(conversations.c.deleted_at.is_(None), _not_indexed(conversations.c.owner) == owner)
+        .order_by(place.desc())
+    )
+    if base == 0:
+        found = found.where(*(_in_titled(connection, owner, term) for term in query.terms if term.field == "title"))
+    return found
+
+
+def _in_titled(connection: Connection, owner: str, term: Term) -> ColumnElement[bool]:
+    """Say that the conversation's title has a term, or has it not."""
+    wanted = replace(term, negated=False)
+    source, place, matching = _dialect(connection).matches([_owner_term(owner), wanted])
+    title = searched.alias()
+    titled = (
+        select(title.c.conversation_id)
+        .select_from(source)
+        .join(title, title.c.place == place)
+        .where(matching, place >= TITLES // 2)
+    )
+    return conversations.c.id.not_in(titled) if term.negated else conversations.c.id.in_(titled)
+
+
+def _not_indexed(owner: ColumnElement[str]) -> ColumnElement[str]:
+    """Return the owner so that no plan begins with all of a person's conversations: few of them have the words."""
+    return owner.concat("")
+
+
+def _hit(connection: Connection, row: Row[Any], query: Query) -> Hit:
+    terms = query.of("text") if row.message_id is not None else query.of("text", "title")
+    if row.message_id is None:
+        role, text = None, row.title
+        at = _EPOCH + (row.place - TITLES) * _TICK
+    else:
+        message = connection.execute(_SAID.where(messages.c.id == row.message_id)).one()
+        role, at = message.role, message.created_at
+        text = indexed_text(_parts(connection, row.message_id))
+    return Hit(
+        conversation_id=row.id,
+        title=row.title,
+        message_id=row.message_id,
+        role=role,
+        at=at,
+        snippet=snippet(normal(text), terms),
+        place=row.place,
+    )
+
+
+def put_title(connection: Connection, conversation_id: str) -> None:
+    """Let a conversation be found by the title it has now."""
+    row = connection.execute(_TITLED.where(conversations.c.id == conversation_id)).one()
+    _put(connection, conversation_id, None, *_of_title(row))
+
+
+def put_message(connection: Connection, message_id: str) -> None:
+    """Let a message be found by what it holds now; one that is still being written is not found yet."""
+    row = connection.execute(_SAID.where(messages.c.id == message_id)).one()
+    if row.status != "streaming":
+        _put(connection, row.conversation_id, message_id, *_of_message(row, _parts(connection, message_id)))
+
+
+def put_all(connection: Connection) -> None:
+    """Let everything be found that was stored before there was a search.
+
+    A migration calls this, on a schema that may be older than the present one: no column may be named here that came
+    later than the search did.
+    """
+    taken: set[int] = set()
+    for titled in connection.execute(_TITLED).all():
+        of_it = messages.c.conversation_id == titled.id
+        held: dict[str, list[Part]] = {}
+        for row in connection.execute(_PARTS.join(messages, messages.c.id == parts.c.message_id).where(of_it)):
+            held.setdefault(row.message_id, []).extend(_part(row))
+        said = connection.execute(_SAID.where(of_it, messages.c.status != "streaming")).all()
+        values = []
+        for message_id, wanted, tokens in (
+            (None, *_of_title(titled)),
+            *((row.id, *_of_message(row, held.get(row.id, []))) for row in said),
+        ):
+            free = next(place for place in count(wanted) if place not in taken)
+            taken.add(free)
+            words = _dialect(connection).stored(tokens)
+            values.append({"place": free, "conversation_id": titled.id, "message_id": message_id, "words": words})
+        connection.execute(insert(searched), values)
+
+
+_TITLED: Select[Any] = select(
+    conversations.c.id, conversations.c.owner, conversations.c.title, conversations.c.created_at
+)
+_SAID: Select[Any] = select(
+    *(messages.c.id, messages.c.conversation_id, messages.c.role, messages.c.model, messages.c.created_at),
+    *(messages.c.status, conversations.c.owner),
+).join(conversations, conversations.c.id == messages.c.conversation_id)
+_PARTS: Select[Any] = select(parts.c.message_id, parts.c.kind, parts.c.data).order_by(
+    parts.c.message_id, parts.c.position
+)
+
+
+def _of_title(row: Row[Any]) -> tuple[int, list[str]]:
+    """Return the place of a title, and what it is found by."""
+    return TITLES + _ticks(row.created_at), [_owner_token(row.owner), *_words(row.title)]
+
+
+def _of_message(row: Row[Any], held: Sequence[Part]) -> tuple[int, list[str]]:
+    """Return the place of a message, and what it is found by."""
+    model = [_MODEL + token for token in _words(row.model or "")]
+    return _ticks(row.created_at), [_owner_token(row.owner), *model, *_words(indexed_text(held))]
+
+
+def _put(connection: Connection, conversation_id: str, message_id: str | None, wanted: int, tokens: list[str]) -> None:
+    words = _dialect(connection).stored(tokens)
+    which = (searched.c.conversation_id == conversation_id) & searched.c.message_id.is_not_distinct_from(message_id)
+    if connection.execute(update(searched).where(which).values(words=words)).rowcount == 0:
+        keys = {"conversation_id": conversation_id, "message_id": message_id}
+        connection.execute(insert(searched).values(place=_free_place(connection, wanted), words=words, **keys))
+
+
+def _free_place(connection: Connection, wanted: int) -> int:
+    """Return a place at or soon after the wanted one: several things may have happened in a moment."""
+    while connection.scalar(select(true()).where(searched.c.place == wanted)) is not None:
+        last = select(func.max(searched.c.place)).where(searched.c.place >= wanted, searched.c.place < wanted + _SECOND)
+        wanted = (connection.scalar(last) or wanted) + 1
+    return wanted
+
+
+def _parts(connection: Connection, message_id: str) -> list[Part]:
+    found = connection.execute(_PARTS.where(parts.c.message_id == message_id))
+    return [part for row in found for part in _part(row)]
+
+
+def _part(row: Row[Any]) -> list[Part]:
+    try:
+        return [codec.part_from_json(row.kind, row.data)]
+    except StorageError:
+        return []  # whoever opens it is told; all the rest can be found
+
+
+def _words(text: str) -> list[str]:
+    return [token.text for token in tokens_of(normal(text))]
+
+
+def _owner_token(owner: str) -> str:
+    return _OWNER + sha256(owner.encode()).hexdigest()[:40]
+
+
+def _owner_term(owner: str) -> Term:
+    return Term((_owner_token(owner),))
+
+
+def _marked(term: Term) -> Term:
+    return replace(term, tokens=tuple(_MODEL + token for token in term.tokens)) if term.field == "model" else term
+
+
+def _ticks(moment: datetime) -> int:
+    return (moment - _EPOCH) // _TICK
+
+
+def _dialect(connection: Connection) -> _Dialect:
+    return _DIALECTS[connection.dialect.name]

@@ -65,6 +65,7 @@ SHORTCUTS = (
     ("Alt + P", "Preview the message (on a Mac Ctrl + Shift + P)"),
     ("/", "Go to the text box; in it: commands"),
     ("Ctrl + Shift + O", "New chat"),
+    ("Ctrl + K", "Search conversations"),
     ("↑ ↓, F2, Del", "In the list: go, rename, delete"),
     ("?", "Show these shortcuts"),
 )
@@ -212,13 +213,13 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
     picker = ModelPicker(state)
     dialogs = _Dialogs(page, runtime, state)
 
-    def close_sidebar() -> None:
-        page.sidebar_open = False
+    def open_sidebar(opened: bool) -> None:
+        page.sidebar_open = opened
 
     def fit_screen(dark: bool, narrow: bool) -> None:
         page.dark_theme = dark
         if narrow:
-            close_sidebar()
+            open_sidebar(False)
         collecting.process.page_came()
 
     def choose_theme(name: str) -> None:
@@ -235,7 +236,13 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         on_import=dialogs.importing,
     )
     composer = Composer(
-        state, commands, on_help=dialogs.help, on_send=picker.commit, sizing_mode="stretch_width", margin=0
+        state,
+        commands,
+        on_help=dialogs.help,
+        on_search=lambda: open_sidebar(True),
+        on_send=picker.commit,
+        sizing_mode="stretch_width",
+        margin=0,
     )
     transcript = Transcript(
         state,
@@ -247,7 +254,7 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         margin=0,
     )
     conversations = ConversationList(
-        state, on_close=close_sidebar, on_trash=dialogs.trash, sizing_mode="stretch_both", margin=0
+        state, on_close=lambda: open_sidebar(False), on_trash=dialogs.trash, sizing_mode="stretch_both", margin=0
     )
     dialogs.on_close = composer.focus  # in a shadow root a dialog cannot find what had the keyboard before
     for view in (composer, transcript, conversations):

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from functools import partial
 from typing import Any, Literal, Protocol
 
@@ -18,7 +19,7 @@ from components.activity import WAITING, activity_of, retry_activity
 from services.chat import ChatService, Imported, Opened, Waiting
 from services.connect import Connections
 from services.conversation import Conversation, Deleted, Draft, Options, Queued, Versions
-from services.errors import ModelError, NotFoundError, PanelistError
+from services.errors import InputError, ModelError, NotFoundError, PanelistError
 from services.events import (
     Numbered,
     ReasoningDelta,
@@ -30,6 +31,7 @@ from services.events import (
 )
 from services.exchange import Preview
 from services.messages import Message, clean_text, new_id
+from services.search import Hit
 from services.uploads import Piece, Progress
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,9 @@ MAX_MODEL = 200
 
 PAGE = 200
 """Conversations that the list shows at first, and more each time its end is reached."""
+
+HITS = 20
+"""Hits of a search that come at once."""
 
 PORTION = 4_000
 """Characters that are painted at once: some milliseconds of Markdown."""
@@ -126,6 +131,7 @@ class ConversationState(param.Parameterized):
         self._unread: str | None = None  # the conversation that could not be read; it is tried again
         self.prepare: Prepare = _nothing_to_prepare
         self.drain: Drain = _nothing_to_drain
+        self.stand_at: StandAt = _nowhere_to_stand
 
     async def start(self, conversation_id: str | None = None) -> None:
         """Show the list and a conversation, and keep both current until `close`."""
@@ -150,8 +156,20 @@ class ConversationState(param.Parameterized):
         """Questions that the chosen endpoint answers in a way of its own, each with what comes."""
         return self._connections.known_questions(self.choice.endpoint) if self.choice else ()
 
-    async def open(self, conversation_id: str | None) -> None:
-        """Show a conversation, or a new, empty one for None."""
+    async def search(self, typed: str, *, zone: tzinfo = UTC, before: int | None = None) -> tuple[Hit, ...]:
+        """Return the next hits of what was typed, `HITS` at most; `before` is the place of the last one known.
+
+        Raises:
+            PanelistError: nothing can be searched at the moment, and why.
+        """
+        return await self._chat.search(self._owner, typed, zone=zone, limit=HITS, before=before)
+
+    async def open_at(self, conversation_id: str, message_id: str) -> None:
+        """Show a conversation on the branch that holds a message, and that message."""
+        await self.open(conversation_id, at=message_id)
+
+    async def open(self, conversation_id: str | None, *, at: str | None = None) -> None:
+        """Show a conversation, or a new, empty one for None; `at` a message, on whichever branch it is."""
         turn = self._turn()
         if conversation_id is None:
             self._unfollow()
@@ -160,7 +178,14 @@ class ConversationState(param.Parameterized):
             self._update_choice()
             return
         try:
-            opened = await self._chat.open(self._owner, conversation_id)
+            if at is None:
+                opened = await self._chat.open(self._owner, conversation_id)
+            else:
+                opened = await self._chat.open_at(self._owner, conversation_id, at)
+        except InputError as error:  # it is on a branch that cannot be shown at the moment
+            if turn == self._latest:
+                await self.open(conversation_id)
+                self.notice = Notice(str(error), "error")
         except NotFoundError:
             if turn == self._latest:
                 await self.open(None)
@@ -173,6 +198,8 @@ class ConversationState(param.Parameterized):
         else:
             await self.prepare(opened.path)
             self._show(opened, turn)
+            if at is not None and turn == self._latest:
+                await self.stand_at(at)
 
     async def reopen(self) -> None:
         """Show the open conversation once more, a reply that is being written from its first word."""
@@ -736,6 +763,13 @@ Prepare = Callable[[Sequence[Message]], Awaitable[None]]
 
 async def _nothing_to_prepare(path: Sequence[Message]) -> None:
     """Stand in until a view says what it wants done, off the event loop, before a path is shown."""
+
+
+StandAt = Callable[[str], Awaitable[None]]
+
+
+async def _nowhere_to_stand(message_id: str) -> None:
+    """Stand in until a view can show one message of the path."""
 
 
 class Drain(Protocol):

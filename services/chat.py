@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -25,6 +25,7 @@ from services.messages import ENDED_BY_MODEL, AttachmentPart, Message, TextPart,
 from services.pacing import Pace
 from services.providers.base import Provider
 from services.runner import RunLog, RunManager
+from services.search import Hit, parse
 from services.settings import Settings
 from services.storage.store import Begun, Imported, Named, Snapshot, Store
 from services.trouble import StorageTrouble
@@ -127,6 +128,20 @@ class ChatService:
             self._listing[asked] = self._begin(listed())
         return await asyncio.shield(self._listing[asked])
 
+    async def search(
+        self, owner: str, typed: str, *, zone: tzinfo = UTC, limit: int = 20, before: int | None = None
+    ) -> tuple[Hit, ...]:
+        """Return the messages and titles in which everything was found that a person typed; see `services.search`.
+
+        Args:
+            owner: Whose conversations are searched.
+            typed: Anything at all.
+            zone: Where days begin.
+            limit: How many.
+            before: The `place` of the last hit that is known already.
+        """
+        return tuple(await self._store.search(owner, parse(typed, zone), limit=limit, before=before))
+
     @property
     def trouble(self) -> str | None:
         """What is wrong with storage at the moment, in a sentence; `changes` rings when it begins and ends."""
@@ -162,6 +177,18 @@ class ChatService:
             live is not None and last is not None and (live.spec.message_id, "streaming") == (last.id, last.status)
         )
         return self._opened(shown, live.spec.id if live is not None and writing else None)
+
+    async def open_at(self, owner: str, conversation_id: str, message_id: str) -> Opened:
+        """Return a conversation as `open` does, on a branch that holds a message; it is the one on show from then on.
+
+        Raises:
+            InputError: the message is on another branch, and an answer is being written on this one.
+            NotFoundError: there is no such message for this owner.
+        """
+        opened = await self.open(owner, conversation_id)
+        if any(message.id == message_id for message in opened.path):
+            return opened
+        return await self.show_version(owner, conversation_id, message_id)
 
     def _opened(self, shown: Snapshot, run_id: str | None) -> Opened:
         return Opened(

@@ -642,3 +642,14 @@ async def test_a_question_and_its_request_need_one_read_and_one_write(
     assert (opened.path[:3], opened.versions, opened.conversation.id) == (shown.path[:3], shown.versions, here)
     await whole_run(app.chat, opened)
     assert [message.text for message in provider.requests[-1].messages] == ["First", "Two", "Second"]
+
+
+async def test_search_finds_ones_own(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider(answer("It rains."), answer("It snows.")))
+    done = await whole_run(app.chat, await app.chat.send(OWNER, "How is it?"))
+    await whole_run(app.chat, await app.chat.send("ben", "It rains?"), "ben")
+    [hit] = await app.chat.search(OWNER, "rain")
+    assert (hit.conversation_id, hit.message_id) == (done.conversation.id, done.path[1].id)
+    for typed, count in (("rain", 1), ("rains before:2000", 0), ("rains after:2000", 1), ("after:2000", 2)):
+        assert len(await app.chat.search(OWNER, typed)) == count
+    assert await app.chat.search(OWNER, " ") == ()

@@ -315,7 +315,7 @@ export function render({model, el}) {
   }
   const follow = () => { if (!leaving) { moveTo(shown.conversation || NEW) } }
   // At once, so that what is typed and sent behind it belongs there, however slow the line.
-  function open(id) {
+  function open(id, at) {
     leaving += 1
     moveTo(id || NEW)
     focusBox() // also where it was there already
@@ -324,9 +324,9 @@ export function render({model, el}) {
       if (id) { url.searchParams.set("c", id) } else { url.searchParams.delete("c") }
       history.pushState({}, "", url)
     }
-    model.send_msg({type: "open", id})
+    model.send_msg({type: "open", id, ...(at && {at})})
   }
-  const onOpen = (event) => open(event.detail)
+  const onOpen = ({detail: {id, at}}) => open(id, at)
   document.addEventListener("panelist:open", onOpen)
   function show(changed) {
     Object.assign(shown, changed)
@@ -397,6 +397,13 @@ export function render({model, el}) {
     } else if (event.key.toLowerCase() === "o" && event.shiftKey && (event.ctrlKey || event.metaKey)) {
       event.preventDefault()
       open(null)
+    } else if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey) {
+      event.preventDefault()
+      // A closed sidebar hears nothing, or is not there at all: then it looks at this when it comes.
+      if (document.dispatchEvent(new Event("panelist:search", {cancelable: true}))) {
+        document.documentElement.dataset.panelistSearch = ""
+        model.send_msg({type: "search"})
+      }
     }
   }
   document.addEventListener("keydown", keys)

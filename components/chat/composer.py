@@ -88,6 +88,7 @@ class Composer(ScriptComponent):
         state: ConversationState,
         commands: Commands,
         on_help: Callable[[], None],
+        on_search: Callable[[], None],
         on_send: Callable[[], Awaitable[None]],
         **params: Any,
     ) -> None:
@@ -98,6 +99,7 @@ class Composer(ScriptComponent):
         self._previewing = asyncio.Lock()
         self._previewed = 0  # number of the last request for a preview
         self._on_help = on_help
+        self._on_search = on_search
         self._before_send = on_send
         self._ready = False
         state.param.watch(self._update, ["conversation", "path", "run_id", "choice", "waiting"])
@@ -173,15 +175,19 @@ class Composer(ScriptComponent):
                 await self._state.unqueue(id)
             case {"type": "stop"}:
                 self._state.stop()
-            case {"type": "open", "id": str() | None as id}:
-                here = self._state.conversation
+            case {"type": "open", "id": str() | None as id, **more}:
+                here, at = self._state.conversation, more.get("at")
                 try:
-                    if id is None or here is None or here.id != id:
+                    if id is not None and isinstance(at, str):
+                        await self._state.open_at(id, at)
+                    elif id is None or here is None or here.id != id:
                         await self._state.open(id)
                 finally:
                     self.tell({"type": "opened"})  # the text box waits for it
             case {"type": "help"}:
                 self._on_help()
+            case {"type": "search"}:
+                self._on_search()
             case _:
                 await self._on_more(event.data)
 

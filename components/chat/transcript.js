@@ -362,6 +362,16 @@ export function render({model, el, view}) {
       contents.reached(id)
     },
     outline({items}) { contents.told(items) },
+    // A search led here.
+    stand({id}) {
+      const node = articles.get(id)?.node
+      if (!node) { return }
+      scroll.show(node)
+      node.classList.remove("sought")
+      void node.offsetWidth // so that the mark shows once more
+      node.classList.add("sought")
+      voice.now(`${node.getAttribute("aria-label")}, found`)
+    },
     // A paint of the reply being written (streaming.py): finished blocks, its open tail, and what it thinks.
     live(id, kept, tail, blocks = "", held = 0, {r, thinking, thought} = {}) {
       written = id || written

@@ -105,6 +105,7 @@ class Transcript(ScriptComponent):
         state.param.watch(self._on_choices, "choices")
         state.prepare = self._prepare
         state.drain = self._drain
+        state.stand_at = self._stand_at
 
     def _tell(self, message: dict[str, Any] | list[Any]) -> None:
         if not self._ready:
@@ -346,6 +347,11 @@ class Transcript(ScriptComponent):
                 await self._show_earlier()
         if here == self._shown:
             self._tell({"type": "reached", "id": message_id})
+
+    async def _stand_at(self, message_id: str) -> None:
+        """Show a message of the path at the top of the view."""
+        await self._reach(message_id, far=True)
+        self._tell({"type": "stand", "id": message_id})
 
     async def _on_step(self, message_id: str, step: str, parameter: object) -> None:
         message = self._message(message_id)

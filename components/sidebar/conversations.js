@@ -18,14 +18,15 @@ export function render({model, el}) {
   const end = element("div", {class: "end"})
   const nav = element("nav", {"aria-label": "Conversations"}, list, end)
   const trash = element("button", {type: "button", class: "trash", onclick: () => model.send_msg({type: "trash"})}, icon("bin"), "Trash")
-  el.replaceChildren(element("div", {class: "sidebar"}, fresh, nav, trash))
+  const seek = search({model, nav, open: (id, at) => open(id, at)})
+  el.replaceChildren(element("div", {class: "sidebar"}, seek.box, fresh, nav, seek.results, trash))
   rows ||= {items: JSON.parse(model.items), current: model.current}
   let {items, current} = rows
   let renaming = null
   const narrow = () => window.innerWidth < 600
   // The text box goes there at once and takes the page along.
-  function open(id) {
-    document.dispatchEvent(new CustomEvent("panelist:open", {detail: id}))
+  function open(id, at) {
+    document.dispatchEvent(new CustomEvent("panelist:open", {detail: {id, at}}))
     if (narrow()) { model.send_msg({type: "close"}) }
   }
 
@@ -116,7 +117,7 @@ export function render({model, el}) {
   // Whatever scrolls: on a wide window that is the drawer around all of this.
   const near = new IntersectionObserver((seen) => { if (seen.at(-1).isIntersecting) { more() } })
   near.observe(end)
-  model.on("remove", () => near.disconnect())
+  model.on("remove", () => { near.disconnect(); seek.leave() })
   let asked = 0
   function more() {
     if (asked === items.length) { return } // asked already, and there was nothing more
@@ -140,7 +141,7 @@ export function render({model, el}) {
   })
 
   listen(model, (said) => {
-    if (said[0] !== "rows") { return }
+    if (said[0] !== "rows") { seek.heard(said); return }
     rows = {items: JSON.parse(said[1]), current: said[2]};
     ({items, current} = rows)
     draw()

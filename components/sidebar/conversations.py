@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
+from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,10 +13,17 @@ import param
 from panel.models.esm import DataEvent
 
 from components.scripts import ScriptComponent, joined
-from components.state import ConversationState
+from components.state import HITS, ConversationState
 from services.conversation import Conversation
+from services.errors import PanelistError
+from services.search import Hit
 
 _HERE = Path(__file__).parent
+
+DAY = 24 * 60 - 1
+"""Minutes that a clock can be away from UTC, as far as Python takes them."""
+
+_PLACE = re.compile(r"-?\d{1,18}|1\d{18}", re.ASCII)  # below 2**61
 
 
 class ConversationList(ScriptComponent):
@@ -24,8 +33,8 @@ class ConversationList(ScriptComponent):
     current: str | None = param.String(default=None, allow_None=True, doc="The open conversation, as the page begins.")  # type: ignore[assignment]
     dark: bool = param.Boolean(default=False)  # type: ignore[assignment]
 
-    _esm = joined(_HERE, "conversations")
-    _stylesheets = [(_HERE / "conversations.css").read_text("utf-8")]  # noqa: RUF012 - Panel's own class attribute
+    _esm = joined(_HERE, "search", "conversations")
+    _stylesheets = [(_HERE / f"{part}.css").read_text("utf-8") for part in ("conversations", "search")]  # noqa: RUF012 - Panel's own class attribute
 
     _written: ClassVar[tuple[Sequence[Conversation], str]] = ((), "[]")
 
@@ -73,3 +82,30 @@ class ConversationList(ScriptComponent):
                 self._on_trash()
             case {"type": "close"}:
                 self._on_close()
+            case {"type": "search", "number": int(number), "text": str(text), "west": int(west), **more}:
+                await self._search(number, text, west, more.get("before"))
+
+    async def _search(self, number: int, text: str, west: int, before: object) -> None:
+        """Answer the page's search of a number; `west` are the minutes that its clock is behind UTC."""
+        zone = timezone(timedelta(minutes=-max(-DAY, min(west, DAY))))
+        place = int(before) if isinstance(before, str) and _PLACE.fullmatch(before) else None
+        try:
+            hits = await self._state.search(text, zone=zone, before=place)
+        except PanelistError as error:
+            self.say(["refused", number, str(error)])
+        else:
+            rows = json.dumps([_row(hit) for hit in hits], ensure_ascii=False, separators=(",", ":"))
+            self.say(["hits", number, rows, len(hits) == HITS])
+
+
+def _row(hit: Hit) -> dict[str, Any]:
+    """Return a hit for the page; its place is a text, because it is no number that JavaScript has."""
+    return {
+        "id": hit.conversation_id,
+        "title": hit.title,
+        "at": hit.message_id,
+        "role": hit.role,
+        "time": int(hit.at.timestamp() * 1000),
+        "pieces": [[piece.text, piece.found] for piece in hit.snippet],
+        "place": str(hit.place),
+    }

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, exists, insert, select, update
 from services.conversation import Whole
 from services.errors import Failure
 from services.messages import AttachmentPart, Message, Part, derived_id
-from services.storage import attached, conversations, rows, runs
+from services.storage import attached, conversations, rows, runs, searching
 from services.storage.schema import conversations as conversations_table
 from services.storage.schema import messages, parts
 from services.usage import Usage

@@ -39,7 +39,7 @@ class Box(Composer):
         async def nothing() -> None:
             """Stand in for the model picker, in which nothing was typed."""
 
-        super().__init__(state, commands, on_help=lambda: None, on_send=nothing)
+        super().__init__(state, commands, on_help=lambda: None, on_search=lambda: None, on_send=nothing)
 
     def _send_msg(self, data: dict[str, Any]) -> None:
         self.told.append(data)

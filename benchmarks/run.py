@@ -20,9 +20,10 @@ from loading import COLUMNS, measure_loading
 from playwright.sync_api import Browser
 from processes import BENCH
 from report import Runs, crowd_table, loading_table, machine, table
+from searching import SIZES, measure_search, name_of
 from subjects import COMPARED, PANELIST, SUBJECTS, Figures, Subject, measure
 
-PARTS = ("loading", "reply", "crowd", "heavy")
+PARTS = ("loading", "reply", "crowd", "heavy", "search")
 
 
 def main() -> None:
@@ -35,6 +36,7 @@ def main() -> None:
     replies: dict[str, list[Figures]] = {subject.name: [] for subject in chosen}
     loads: dict[str, list[Figures]] = {name: [] for name in COLUMNS}
     others: dict[str, list[Figures]] = {name: [] for name in COMPARED}
+    searches: dict[str, list[Figures]] = {name_of(size): [] for size in SIZES}
     failures: list[str] = []
     with chromium() as browser, tempfile.TemporaryDirectory(prefix="panelist-bench-") as folder:
         home = Path(folder)
@@ -57,8 +59,12 @@ def main() -> None:
             with _noted("heavy", failures):
                 most = 8 if options.quick else None
                 others[PANELIST].append(measure_heavy(browser, home / "heavy", most))
+        sizes = SIZES[:-1] if options.quick else SIZES
+        for size in sizes if "search" in parts else ():
+            with _noted(f"search, {name_of(size)}", failures):
+                searches[name_of(size)].append(measure_search(home, size))
         about = machine(browser.version, load)
-    text = _text(replies, loads, others, wanted, tokens, failures, about)
+    text = _text(replies, loads, others, searches, wanted, tokens, failures, about)
     print("\n" + text)
     options.out.write_text(text, "utf-8")
 
@@ -82,7 +88,14 @@ def _measure(subject: Subject, browser: Browser, home: Path, tokens: int, failur
 
 
 def _text(
-    replies: Runs, loads: Runs, others: Runs, wanted: int, tokens: int, failures: Sequence[str], about: str
+    replies: Runs,
+    loads: Runs,
+    others: Runs,
+    searches: Runs,
+    wanted: int,
+    tokens: int,
+    failures: Sequence[str],
+    about: str,
 ) -> str:
     pages = [subject.name for subject in SUBJECTS if subject.page is not None]
     failed = "\nFailed:\n\n" + "\n".join(f"- {line.splitlines()[0]}" for line in failures) + "\n" if failures else ""
@@ -92,7 +105,8 @@ def _text(
         f"## Promises\n\n{bars_table(replies, loads, others)}\n\n"
         f"## One reply\n\n{table(replies, pages, wanted)}\n\n"
         f"## Loading\n\n{loading_table(loads)}\n\n"
-        f"## Many at once, and hard replies\n\n{crowd_table(others)}\n{failed}\n{about}\n"
+        f"## Many at once, and hard replies\n\n{crowd_table(others)}\n\n"
+        f"## Search\n\n{crowd_table(searches)}\n{failed}\n{about}\n"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
@@ -36,6 +37,7 @@ _SIGNS = (
 _PICTURES = "\u2600-\u27bf\U0001f000-\U0001faff"
 _LETTER = f"(?![{_UNSPACED}])[^\\W_]"
 _RUNS = re.compile(f"([{_UNSPACED}]+)|{_LETTER}(?:{_LETTER}|[{_SIGNS}])*|[{_PICTURES}]")
+_PLAIN = re.compile("[a-z0-9]+")
 _ACCENTS = re.compile("[\u0300-\u036f]")
 _KEPT = re.compile(f"[^\\W_]|[{_SIGNS}{_PICTURES}]")  # no space, quote or the like is ever part of a token
 
@@ -124,6 +126,13 @@ def tokens_of(text: str) -> Iterator[Token]:
         for i in range(last + 1):
             where = (start + i, start + min(i + 2, last + 1)) if exact else (start, end)
             yield Token(folded[i : i + 2], *where, unspaced=True, tail=i == last)
+
+
+def words_of(text: str) -> list[str]:
+    """Return the texts of a text's tokens: ten times as fast where there is nothing but ASCII."""
+    if text.isascii():
+        return [word[:_MAX_TOKEN] for word in _PLAIN.findall(text.lower())]
+    return [token.text for token in tokens_of(text)]
 
 
 def indexed_text(parts: Sequence[Part]) -> str:
@@ -240,13 +249,16 @@ def _until(spans: Iterator[tuple[int, int]], end: int) -> Iterator[tuple[int, in
 
 def _spans(text: str, terms: Sequence[Term]) -> Iterator[tuple[int, int]]:
     """Yield where a term is found, from the beginning on."""
-    longest = max((len(term.tokens) for term in terms), default=0)
-    if not longest:
+    if not terms:
         return
-    recent: list[Token] = []
+    recent: deque[Token] = deque(maxlen=max(len(term.tokens) for term in terms))
+    exact = {term.tokens[-1] for term in terms if not term.open}
+    begun = tuple(term.tokens[-1] for term in terms if term.open)
     for token in tokens_of(text):
-        recent = [*recent[-longest + 1 :], token] if longest > 1 else [token]
-        found = [span for term in terms if (span := _span(recent, term)) is not None]
+        recent.append(token)
+        if token.text not in exact and not token.text.startswith(begun):  # which is so for nearly all
+            continue
+        found = [span for term in terms if (span := _span(tuple(recent), term)) is not None]
         if found:
             yield min(start for start, _ in found), max(end for _, end in found)
 

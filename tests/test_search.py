@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.messages import AttachmentPart, ReasoningPart, TextPart
-from services.search import MAX_INDEXED, Piece, Query, Term, indexed_text, normal, parse, snippet, tokens_of
+from services.search import MAX_INDEXED, Piece, Query, Term, indexed_text, normal, parse, snippet, tokens_of, words_of
 
 
 def words(text: str) -> list[str]:
@@ -34,6 +34,11 @@ def words(text: str) -> list[str]:
 )
 def test_what_a_text_is_found_by(text: str, found_by: list[str]) -> None:
     assert words(text) == found_by
+
+
+@given(st.one_of(st.text(), st.text(st.characters(max_codepoint=127))))
+def test_the_fast_way_finds_the_same_words(text: str) -> None:
+    assert words_of(text) == [token.text for token in tokens_of(text)]
 
 
 def test_a_message_is_found_by_what_was_said_and_by_its_files() -> None:

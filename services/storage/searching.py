@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, func,
 
 from services.errors import StorageError
 from services.messages import Part
-from services.search import Hit, Query, Term, indexed_text, normal, snippet, tokens_of
+from services.search import Hit, Query, Term, indexed_text, normal, snippet, words_of
 from services.storage import codec, search_postgres, search_sqlite
 from services.storage.schema import conversations, messages, parts, searched
 
@@ -230,7 +230,7 @@ def _part(row: Row[Any]) -> list[Part]:
 
 
 def _words(text: str) -> list[str]:
-    return [token.text for token in tokens_of(normal(text))]
+    return words_of(normal(text))
 
 
 def _owner_token(owner: str) -> str:

@@ -6,7 +6,8 @@ is found is the same in both, because what a text is found by is decided in `ser
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -59,12 +60,15 @@ def make(connection: Connection) -> Sequence[str]:
 
 def find(connection: Connection, owner: str, query: Query, limit: int, before: int | None) -> list[Hit]:
     """Return hits below the place `before`, titles first, then the newest first."""
-    hits: list[Hit] = []
+    found: list[Row[Any]] = []
     for base, terms in ((TITLES, _title_terms(query)), (0, _message_terms(query))):
-        if terms is not None and len(hits) < limit:
-            found = _find(connection, owner, query, terms, base, before).limit(limit - len(hits))
-            hits += [_hit(connection, row, query) for row in connection.execute(found)]
-    return hits
+        if terms is not None and len(found) < limit:
+            more = _find(connection, owner, query, terms, base, before).limit(limit - len(found))
+            found += connection.execute(more).all()
+    ids = [row.message_id for row in found if row.message_id is not None]
+    said = {row.id: row for row in connection.execute(_SAID.where(messages.c.id.in_(ids)))}
+    held = _held(connection.execute(_PARTS.where(parts.c.message_id.in_(ids))))
+    return [_hit(row, said.get(row.message_id), held.get(row.message_id, ()), query) for row in found]
 
 
 def _title_terms(query: Query) -> Sequence[Term] | None:
@@ -120,22 +124,16 @@ def _not_indexed(owner: ColumnElement[str]) -> ColumnElement[str]:
     return owner.concat("")
 
 
-def _hit(connection: Connection, row: Row[Any], query: Query) -> Hit:
-    terms = query.of("text") if row.message_id is not None else query.of("text", "title")
-    if row.message_id is None:
-        role, text = None, row.title
-        at = _EPOCH + (row.place - TITLES) * _TICK
-    else:
-        message = connection.execute(_SAID.where(messages.c.id == row.message_id)).one()
-        role, at = message.role, message.created_at
-        text = indexed_text(_parts(connection, row.message_id))
+def _hit(row: Row[Any], said: Row[Any] | None, held: Sequence[Part], query: Query) -> Hit:
+    """Return a hit; `said` and `held` are the row of its message and what that holds, unless it is a title."""
+    text = row.title if said is None else indexed_text(held)
     return Hit(
         conversation_id=row.id,
         title=row.title,
         message_id=row.message_id,
-        role=role,
-        at=at,
-        snippet=snippet(normal(text), terms),
+        role=None if said is None else said.role,
+        at=_EPOCH + (row.place - TITLES) * _TICK if said is None else said.created_at,
+        snippet=snippet(normal(text), query.of("text", "title") if said is None else query.of("text")),
         place=row.place,
     )
 
@@ -150,7 +148,8 @@ def put_message(connection: Connection, message_id: str) -> None:
     """Let a message be found by what it holds now; one that is still being written is not found yet."""
     row = connection.execute(_SAID.where(messages.c.id == message_id)).one()
     if row.status != "streaming":
-        _put(connection, row.conversation_id, message_id, *_of_message(row, _parts(connection, message_id)))
+        held = _held(connection.execute(_PARTS.where(parts.c.message_id == message_id)))
+        _put(connection, row.conversation_id, message_id, *_of_message(row, held.get(message_id, ())))
 
 
 def put_all(connection: Connection) -> None:
@@ -162,14 +161,13 @@ def put_all(connection: Connection) -> None:
     taken: set[int] = set()
     for titled in connection.execute(_TITLED).all():
         of_it = messages.c.conversation_id == titled.id
-        held: dict[str, list[Part]] = {}
-        for row in connection.execute(_PARTS.join(messages, messages.c.id == parts.c.message_id).where(of_it)):
-            held.setdefault(row.message_id, []).extend(_part(row))
+        of_parts = _PARTS.join(messages, messages.c.id == parts.c.message_id).where(of_it)
+        held = _held(connection.execute(of_parts))
         said = connection.execute(_SAID.where(of_it, messages.c.status != "streaming")).all()
         values = []
         for message_id, wanted, tokens in (
             (None, *_of_title(titled)),
-            *((row.id, *_of_message(row, held.get(row.id, []))) for row in said),
+            *((row.id, *_of_message(row, held.get(row.id, ()))) for row in said),
         ):
             free = next(place for place in count(wanted) if place not in taken)
             taken.add(free)
@@ -217,16 +215,13 @@ def _free_place(connection: Connection, wanted: int) -> int:
     return wanted
 
 
-def _parts(connection: Connection, message_id: str) -> list[Part]:
-    found = connection.execute(_PARTS.where(parts.c.message_id == message_id))
-    return [part for row in found for part in _part(row)]
-
-
-def _part(row: Row[Any]) -> list[Part]:
-    try:
-        return [codec.part_from_json(row.kind, row.data)]
-    except StorageError:
-        return []  # whoever opens it is told; all the rest can be found
+def _held(found: Iterable[Row[Any]]) -> dict[str, list[Part]]:
+    """Return the parts of each message. One that cannot be read is left out: whoever opens it is told."""
+    held: dict[str, list[Part]] = {}
+    for row in found:
+        with suppress(StorageError):
+            held.setdefault(row.message_id, []).append(codec.part_from_json(row.kind, row.data))
+    return held
 
 
 def _words(text: str) -> list[str]:

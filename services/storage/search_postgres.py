@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import TSQUERY
 from services.search import Term
 from services.storage.schema import searched
 
-MAKE = ("CREATE INDEX ix_searched_words ON searched USING gin (words)",)
+MAKE = ("CREATE INDEX ix_searched_words ON searched USING gin (words)", "ANALYZE searched")
 
 _MOST_BYTES = 900_000  # a tsvector takes 1 MB, and each place of a word two bytes and perhaps two more
 _MOST_PLACES = 16_383  # what comes later is found by its words, not by its phrases

@@ -15,6 +15,7 @@ MAKE = (
 CREATE VIRTUAL TABLE searched_fts USING fts5(
     words, content='searched', content_rowid='place', tokenize='ascii', prefix='1 2 3', columnsize=0)
 """,
+    "INSERT INTO searched_fts(searched_fts) VALUES ('rebuild')",
     """
 CREATE TRIGGER searched_added AFTER INSERT ON searched BEGIN
     INSERT INTO searched_fts(rowid, words) VALUES (new.place, new.words);

@@ -27,6 +27,6 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_searched_conversation_id_message_id"), "searched", ["conversation_id", "message_id"])
     connection = op.get_bind()
-    for statement in searching.make(connection):
-        op.execute(statement)
     searching.put_all(connection)
+    for statement in searching.make(connection):  # at the end: an index of all at once is made faster
+        op.execute(statement)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
@@ -44,7 +45,7 @@ class Sidebar(ConversationList):
 
     def __init__(self, state: ConversationState) -> None:
         self.said: list[list[Any]] = []
-        super().__init__(state, on_close=lambda: None)
+        super().__init__(state, on_close=lambda: None, on_trash=lambda: None)
 
     def say(self, data: list[Any]) -> None:
         self.said.append(data)
@@ -96,9 +97,9 @@ async def test_what_is_wrong_is_said_in_a_sentence(make: Make, monkeypatch: pyte
     assert await Sidebar(state).asks(text="rain") == ["refused", 1, "The disk is away."]
 
 
-async def two_versions(make: Make) -> tuple[ConversationState, Message, Message]:
-    """Return a state with one question open, and its two answers, the later one on show."""
-    state = await make(answer("First rain"), answer("Second rain"), answer("On"))
+async def two_versions(make: Make, *then: object) -> tuple[ConversationState, Message, Message]:
+    """Return a state with one question open, and its two answers, the later one on show; `then`: the next script."""
+    state = await make(answer("First rain"), answer("Second rain"), [*then, *answer("On")])
     await state.send("Why?")
     await becomes(state, lambda: state.run_id is None)
     first = state.path[-1]
@@ -129,12 +130,14 @@ async def test_a_hit_opens_the_branch_that_holds_it(make: Make) -> None:
 
 
 async def test_another_branch_is_not_opened_while_an_answer_is_written(make: Make) -> None:
-    state, first, second = await two_versions(make)
+    gate = asyncio.Event()
+    state, first, second = await two_versions(make, gate)
     await state.send("Go on")
     await state.open_at(first.conversation_id, first.id)
     assert state.notice is not None
     assert "still being written" in state.notice.text
     assert second.id in {message.id for message in state.path}
+    gate.set()
     await becomes(state, lambda: state.run_id is None)
 
 
@@ -153,7 +156,13 @@ async def test_the_transcript_goes_to_the_message(make: Make) -> None:
         def _send_msg(self, data: Any) -> None:
             told.append(data)
 
-    page = Page(state, on_connect=lambda: None, on_choose_model=lambda: None, on_screen=lambda *_: None)
+    page = Page(
+        state,
+        on_connect=lambda: None,
+        on_choose_model=lambda: None,
+        on_compare=lambda _: None,
+        on_screen=lambda *_: None,
+    )
     await page._on_message(DataEvent(None, data={"type": "ready", "dark": False, "narrow": False}))
     await state.open_at(first.conversation_id, first.id)
     assert [said["id"] for said in told if said.get("type") == "stand"] == [first.id]

@@ -9,7 +9,9 @@ import pytest
 
 from tests.faults.lag import Watch, watched
 
-LIMIT_S = 0.05
+LIMIT_S = 0.15
+"""Three times what is promised (and measured, alone, by `benchmarks/`): where two processes share the caches of a slow
+machine, the same work was seen to take twice the processor time."""
 SEEN = pytest.StashKey[dict[str, Watch]]()
 
 

@@ -79,7 +79,7 @@ def stream(text: str, cuts: list[int], every: int = 1) -> tuple[str, Paint]:
 
 
 @given(TEXTS, st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 4))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500 if LONG else 150, deadline=None)
 def test_frozen_blocks_add_up_to_the_whole(text: str, cuts: list[int], every: int) -> None:
     frozen, last = stream(text, cuts, every)
     assert last.html == render_markdown(text)
@@ -129,7 +129,7 @@ def test_line_breaks_and_halves_of_pairs_are_what_they_stand_for() -> None:
 
 
 @given(st.lists(PIECES, max_size=40).map("".join))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300 if LONG else 100, deadline=None)
 def test_blocks_one_by_one_are_what_the_parser_makes_of_the_whole(text: str) -> None:
     source = clean_text(text).replace("\r\n", "\n").replace("\r", "\n")
     env: dict[str, object] = {}

@@ -23,7 +23,7 @@ def downloaded(page: Page, command: str, folder: Path) -> Path:
 
 
 def listed(page: Page, title: str) -> Locator:
-    return page.get_by_role("navigation", name="Conversations").get_by_role("link", name=title)
+    return page.get_by_role("navigation", name="Conversations").get_by_role("link", name=title, exact=True)
 
 
 def rename(page: Page, title: str) -> None:

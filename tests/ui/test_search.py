@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.ui.acts import answers, ask, box, new_chat, open_new, settled
 from tests.ui.conftest import Server
+
+pytestmark = pytest.mark.browser
 
 
 def field(page: Page) -> Locator:

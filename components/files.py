@@ -118,7 +118,7 @@ class ExportHandler(OwnHandler):
         chat = self.chat()
         ids = self.get_query_arguments("c") or None
         try:
-            export = await chat.export(session.owner(), ids, cast(Kind, kind))
+            export = await chat.catalogue.export(session.owner(), ids, cast(Kind, kind))
         except NotFoundError as error:
             raise HTTPError(404) from error
         except PanelistError as error:
@@ -146,7 +146,7 @@ class ImportHandler(OwnHandler):
         chat = self.chat()
         self.wire.set_max_body_size(MAX_FILE)
         self._pieces: asyncio.Queue[bytes] = asyncio.Queue(1)
-        self._keeping = asyncio.create_task(chat.receive_import(session.owner(), self._incoming()))
+        self._keeping = asyncio.create_task(chat.catalogue.receive_import(session.owner(), self._incoming()))
 
     async def data_received(self, chunk: bytes) -> None:
         """Pass a piece on, unless the one who takes them has given up."""

@@ -92,11 +92,11 @@ class ImportView(Viewer):
 
     async def _look(self, word: str) -> None:
         try:
-            preview = await self._state.preview_import(word)
+            preview = await self._state.catalogue.preview_import(word)
         except PanelistError as error:
             self._result.say(str(error))
             self._chooser.tell({"type": "begin"})
-            await self._state.drop_import(word)
+            await self._state.catalogue.drop_import(word)
         else:
             self._word = word
             self._preview.object = preview_html(preview)
@@ -109,10 +109,10 @@ class ImportView(Viewer):
             return
         self._import.disabled = True
         try:
-            await self._state.import_(word)
+            await self._state.catalogue.import_(word)
         except PanelistError as error:
             self._result.say(str(error))
-            await self._state.drop_import(word)
+            await self._state.catalogue.drop_import(word)
         else:
             self.dialog.open = False
 
@@ -123,7 +123,7 @@ class ImportView(Viewer):
         self._result.visible = False
         self._import.disabled = True
         if word is not None:
-            await self._state.drop_import(word)
+            await self._state.catalogue.drop_import(word)
 
 
 def preview_html(preview: Preview) -> str:

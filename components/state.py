@@ -7,31 +7,27 @@ import dataclasses
 import itertools
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol
 
 import param
 
 from components.activity import WAITING, activity_of, retry_activity
-from services.chat import ChatService, Imported, Opened, Waiting
+from components.catalogue import CatalogueState
+from components.deltas import Delta, delta_of, portions
+from components.notices import Notice, telling
+from services.chat import ChatService, Opened, Waiting
 from services.connect import Connections
-from services.conversation import Conversation, Deleted, Draft, Options, Queued, Versions
+from services.conversation import Conversation, Draft, Options, Queued, Versions
 from services.errors import InputError, ModelError, NotFoundError, PanelistError
 from services.events import (
     Numbered,
-    ReasoningDelta,
-    ReasoningEnded,
-    ReasoningStarted,
     RetryScheduled,
     RunFinished,
-    TextDelta,
 )
-from services.exchange import Preview
-from services.messages import Message, clean_text, new_id
-from services.search import Hit
+from services.messages import Message, clean_text
 from services.uploads import Piece, Progress
 
 log = logging.getLogger(__name__)
@@ -39,42 +35,8 @@ log = logging.getLogger(__name__)
 MAX_MODEL = 200
 """Characters of a model's name."""
 
-PAGE = 200
-"""Conversations that the list shows at first, and more each time its end is reached."""
-
-HITS = 20
-"""Hits of a search that come at once."""
-
-PORTION = 4_000
-"""Characters that are painted at once: some milliseconds of Markdown."""
-
-
 LOOK_AGAIN_S = 1.0
 """Seconds after which what could not be read is tried once more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """What a reply grew by since the last one."""
-
-    message_id: str
-    reasoning: str
-    text: str
-    thinking_s: float | None = None
-    """Seconds since the model began to think, where it began with this delta."""
-    thought_s: float | None = None
-    """Seconds it thought, where that ended with this delta."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """A short word to the person, with an undo where there is one."""
-
-    text: str
-    kind: Literal["info", "error"] = "info"
-    undo: Callable[[], Awaitable[None]] | None = None
-    mark: str = field(default_factory=new_id)
-    """Tells an undo of this notice from one that arrives late, of an earlier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +68,6 @@ class ConversationState(param.Parameterized):
     refill: Draft | None = param.Parameter(default=None, doc="What comes back into the text box.")  # type: ignore[assignment]
     left: str | None = param.String(default=None, allow_None=True, doc="An open one that was deleted elsewhere.")  # type: ignore[assignment]
     activity: str = param.String(default="", doc="What the assistant is doing, in words; empty when idle.")  # type: ignore[assignment]
-    conversations: tuple[Conversation, ...] = param.ClassSelector(class_=tuple, default=(), doc="All, last used first.")  # type: ignore[assignment]
     choices: tuple[Choice, ...] = param.ClassSelector(class_=tuple, default=(), doc="Models that the picker offers.")  # type: ignore[assignment]
     choice: Choice | None = param.Parameter(default=None, doc="The model that answers next.")  # type: ignore[assignment]
     notice: Notice | None = param.Parameter(default=None, doc="The last word to the person.")  # type: ignore[assignment]
@@ -119,14 +80,13 @@ class ConversationState(param.Parameterized):
         self._chat = chat
         self._connections = connections
         self._owner = owner
+        self.catalogue = CatalogueState(chat.catalogue, owner, self)
         self._following: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[object]] = set()
         self._choosing = Options()
         self._latest = self._looked = 0  # number of the last intent, and of the one during which was looked last
         self._sending = asyncio.Lock()  # what a tab sends is stored in the order in which it was sent
-        self._looking = asyncio.Lock()  # else what an earlier look found could be shown after what a later one did
-        self._asked = self._listed = 0  # number of the last request for the list, and of the one that is shown
-        self._limit = PAGE
+        self.looking = asyncio.Lock()  # else what an earlier look found could be shown after what a later one did
         self._closed = self._forking = False
         self._unread: str | None = None  # the conversation that could not be read; it is tried again
         self.prepare: Prepare = _nothing_to_prepare
@@ -140,8 +100,8 @@ class ConversationState(param.Parameterized):
         self.trouble = self._chat.trouble
 
         async def list_all() -> None:
-            with self._telling():
-                await self._refresh_list()
+            with telling(self):
+                await self.catalogue.refresh()
 
         await asyncio.gather(list_all(), self.open(conversation_id))
 
@@ -155,14 +115,6 @@ class ConversationState(param.Parameterized):
     def known_questions(self) -> tuple[tuple[str, str], ...]:
         """Questions that the chosen endpoint answers in a way of its own, each with what comes."""
         return self._connections.known_questions(self.choice.endpoint) if self.choice else ()
-
-    async def search(self, typed: str, *, zone: tzinfo = UTC, before: int | None = None) -> tuple[Hit, ...]:
-        """Return the next hits of what was typed, `HITS` at most; `before` is the place of the last one known.
-
-        Raises:
-            PanelistError: nothing can be searched at the moment, and why.
-        """
-        return await self._chat.search(self._owner, typed, zone=zone, limit=HITS, before=before)
 
     async def open_at(self, conversation_id: str, message_id: str) -> None:
         """Show a conversation on the branch that holds a message, and that message."""
@@ -262,14 +214,14 @@ class ConversationState(param.Parameterized):
     async def ask(self, text: str) -> None:
         """Send a prepared question, once however often it is clicked; what goes wrong is said in a notice."""
         if not self._sending.locked():
-            with self._telling():
+            with telling(self):
                 await self.send(text)
 
     async def send_now(self, queued_id: str) -> None:
         """Send a waiting message at once, stopping the reply that is being written."""
         if self.conversation is not None:
             turn = self._turn()
-            with self._telling():
+            with telling(self):
                 self._show(await self._chat.send_now(self._owner, self.conversation.id, queued_id), turn)
 
     async def unqueue(self, queued_id: str, *, quietly: bool = False) -> bool:
@@ -280,7 +232,7 @@ class ConversationState(param.Parameterized):
         queued = next((q for q in self.waiting.messages if q.id == queued_id), None)
         if self.conversation is None:
             return False
-        with self._telling():
+        with telling(self):
             await self._chat.unqueue(self._owner, self.conversation.id, queued_id)
             if queued is not None and not quietly:
                 self.notice = Notice("Removed a message that was waiting.", undo=partial(self._refill, queued))
@@ -311,7 +263,7 @@ class ConversationState(param.Parameterized):
         elif self.conversation is not None:
             turn = self._turn()
             options = Options(endpoint=choice.endpoint, model=choice.model) if choice else None
-            with self._telling():
+            with telling(self):
                 self._show(await self._chat.retry(self._owner, self.conversation.id, message_id, options=options), turn)
 
     async def fork(self, message_id: str) -> None:
@@ -321,7 +273,7 @@ class ConversationState(param.Parameterized):
         turn, here = self._turn(), self.conversation.id
         self._forking = True
         try:
-            with self._telling():
+            with telling(self):
                 forked = await self._chat.fork(self._owner, here, message_id)
                 await self.prepare(forked.path)
                 self._show(forked, turn)
@@ -332,17 +284,17 @@ class ConversationState(param.Parameterized):
 
     async def _unfork(self, forked: Conversation, back_to: str) -> None:
         """Go back from a fork, and delete it unless something was said in it."""
-        with self._telling():
-            async with self._looking:  # a look in between would take it for deleted by somebody else
+        with telling(self):
+            async with self.looking:  # a look in between would take it for deleted by somebody else
                 now = await self._chat.open(self._owner, forked.id)
                 untouched = now.conversation.head_id == forked.head_id and not now.waiting.messages
                 if untouched:
-                    await self._chat.delete(self._owner, forked.id)
+                    await self._chat.catalogue.delete(self._owner, forked.id)
                 if self.conversation is not None and self.conversation.id == forked.id:
                     await self.open(back_to)
                 if untouched:
                     self.left = forked.id  # what was typed in it comes along
-                await self._refresh_list()
+                await self.catalogue.refresh()
 
     async def edit(self, message_id: str, text: str, key: str) -> None:
         """Put a question differently, or an answer right; `key` is the browser's word for this request.
@@ -361,14 +313,14 @@ class ConversationState(param.Parameterized):
         """Have an answer that was cut off or stopped continued in place."""
         if self.conversation is not None:
             turn = self._turn()
-            with self._telling():
+            with telling(self):
                 self._show(await self._chat.go_on(self._owner, self.conversation.id, message_id), turn)
 
     async def drop_parameter(self, message_id: str, parameter: str) -> None:
         """Leave a refused request field out from now on, and ask again."""
         message = next((m for m in self.path if m.id == message_id), None)
         if message is not None and message.endpoint is not None:
-            with self._telling():
+            with telling(self):
                 await self._connections.drop_parameter(message.endpoint, parameter)
             await self.retry(message_id)
 
@@ -376,7 +328,7 @@ class ConversationState(param.Parameterized):
         """Show another version of a message and what follows it."""
         if self.conversation is not None:
             turn = self._turn()
-            with self._telling():
+            with telling(self):
                 opened = await self._chat.show_version(self._owner, self.conversation.id, message_id)
                 await self.prepare(opened.path)
                 self._show(opened, turn)
@@ -384,70 +336,9 @@ class ConversationState(param.Parameterized):
     async def message(self, message_id: str) -> Message | None:
         """Return a message of the open conversation, on whichever branch; None where it cannot be read."""
         if self.conversation is not None:
-            with self._telling():
+            with telling(self):
                 return await self._chat.message(self._owner, self.conversation.id, message_id)
         return None
-
-    async def rename(self, conversation_id: str, title: str) -> None:
-        with self._telling():
-            await self._chat.rename(self._owner, conversation_id, title)
-            await self._refresh_list()
-
-    async def delete(self, conversation_id: str) -> None:
-        """Take a conversation out of the list, with an undo in the notice."""
-        with self._telling():
-            known = (*self.conversations, self.conversation)
-            gone = next((c for c in known if c is not None and c.id == conversation_id), None)
-            async with self._looking:  # a look in between would take it for deleted by somebody else
-                await self._chat.delete(self._owner, conversation_id)
-                here = self.conversation is not None and self.conversation.id == conversation_id
-                if here:
-                    await self.open(None)
-                await self._refresh_list()
-            if gone is not None:
-                undo = partial(self.restore, conversation_id, reopen=here)
-                self.notice = Notice(f"Deleted “{gone.title}”.", undo=undo)
-
-    async def restore(self, conversation_id: str, *, reopen: bool = False) -> None:
-        """Undo `delete`; with `reopen` show the conversation again, unless another one is open by now."""
-        with self._telling():
-            await self._chat.restore(self._owner, conversation_id)
-            await self._refresh_list()
-            if reopen and self.conversation is None:
-                await self.open(conversation_id)
-
-    async def trash(self) -> tuple[Deleted, ...]:
-        """Return what was deleted and can be restored, the last first."""
-        with self._telling():
-            return await self._chat.trash(self._owner)
-        return ()
-
-    async def erase(self, conversation_id: str) -> None:
-        """Remove a deleted conversation for good."""
-        with self._telling():
-            await self._chat.erase(self._owner, conversation_id)
-
-    async def preview_import(self, word: str) -> Preview:
-        """Return what would come in with a file that this server was sent; PanelistError when it cannot be."""
-        return await self._chat.preview_import(self._owner, word)
-
-    async def import_(self, word: str) -> None:
-        """Bring the conversations of such a file in, with an undo in the notice; PanelistError when none came in."""
-        imported = await self._chat.import_(self._owner, word)
-        await self._refresh_list()
-        came = len(imported.added) + len(imported.restored)
-        said = f"Imported {came} conversation{'' if came == 1 else 's'}."
-        if imported.skipped:
-            said = f"{said[:-1]}; {imported.skipped} had come before."
-        self.notice = Notice(said, undo=partial(self._undo_import, imported) if came else None)
-
-    async def drop_import(self, word: str) -> None:
-        """Have such a file forgotten."""
-        await self._chat.drop_import(self._owner, word)
-
-    async def _undo_import(self, imported: Imported) -> None:
-        with self._telling():
-            await self._chat.undo_import(self._owner, imported)
 
     async def choose(self, label: str) -> None:
         """Choose the model that answers next, by its label or by any name typed in."""
@@ -470,7 +361,7 @@ class ConversationState(param.Parameterized):
             self._choosing = options
             self.choice = choice
             return
-        with self._telling():
+        with telling(self):
             here = self.conversation
             await self._chat.set_options(self._owner, here.id, options)
             if self.conversation is not None and self.conversation.id == here.id:
@@ -508,13 +399,6 @@ class ConversationState(param.Parameterized):
 
         names = [endpoint.name for endpoint in self._connections.endpoints()]
         await asyncio.gather(*map(ask, names))
-
-    async def show_more(self) -> None:
-        """Show older conversations in the list, as far as there are any."""
-        if len(self.conversations) >= self._limit:
-            self._limit += PAGE
-            with self._telling():
-                await self._refresh_list()
 
     # What follows keeps the parameters true; no view calls it.
 
@@ -594,37 +478,24 @@ class ConversationState(param.Parameterized):
         if self.conversation is not None and self.conversation.id == conversation_id:
             await self.open(None)
             self.left = conversation_id
-            undo = partial(self.restore, conversation_id, reopen=True)
+            undo = partial(self.catalogue.restore, conversation_id, reopen=True)
             self.notice = Notice("That conversation was deleted.", undo=undo)
 
     async def _apply(self, message_id: str, batch: list[Numbered]) -> bool:
         """Show a batch of events; say whether there was text in it."""
-        text: list[str] = []
-        reasoning: list[str] = []
-        thinking_s = thought_s = None
         activity = self.activity
         for numbered in batch:
-            match numbered.event:
-                case ReasoningStarted(at=at):
-                    thinking_s = max(0.0, time.time() - at)
-                case ReasoningEnded(seconds=seconds):
-                    thinking_s, thought_s = None, (thought_s or 0.0) + seconds
-                case TextDelta(text=piece):
-                    text.append(piece)
-                case ReasoningDelta(text=piece):
-                    reasoning.append(piece)
-                case _:
-                    pass  # the message in storage shows these; on the way they only change the activity
             activity = activity_of(numbered.event, activity)
         self.activity = activity
         last = batch[-1].event
         if isinstance(last, RetryScheduled):
             self._spawn(self._count_down(last))
-        if text or reasoning or thinking_s is not None or thought_s is not None:
-            for portion in _portions(Delta(message_id, "".join(reasoning), "".join(text), thinking_s, thought_s)):
+        grown = delta_of(message_id, batch)
+        if grown != Delta(message_id, "", ""):
+            for portion in portions(grown):
                 self.delta = portion
                 await self.drain()
-        return bool(text or reasoning)
+        return bool(grown.text or grown.reasoning)
 
     async def _count_down(self, retry: RetryScheduled) -> None:
         """Keep the seconds in the activity line true until something else happens."""
@@ -655,11 +526,11 @@ class ConversationState(param.Parameterized):
 
         `changed`: the conversations in which something did; None for all.
         """
-        async with self._looking:
+        async with self.looking:
             self._looked = self._latest
             self.trouble, self.ending = self._chat.trouble, self._chat.ending
-            with self._telling():
-                await self._refresh_list()
+            with telling(self):
+                await self.catalogue.refresh()
                 if self._unread is not None and self.trouble is None:
                     await self.open(self._unread)
                 here = self.conversation
@@ -671,18 +542,6 @@ class ConversationState(param.Parameterized):
                 return True
         return False
 
-    async def _refresh_list(self) -> None:
-        self._asked = asked = self._asked + 1
-        conversations = await self._chat.conversations(self._owner, self._limit)
-        if asked < self._listed:
-            return  # a later one has overtaken it
-        self._listed = asked
-        self.conversations = conversations
-        here = self.conversation
-        listed = next((c for c in conversations if here is not None and c.id == here.id), None)
-        if here is not None and listed is not None and here.title != listed.title:
-            self.conversation = dataclasses.replace(here, title=listed.title, title_source=listed.title_source)
-
     async def _catch_up(self) -> None:
         """Show what another tab, or the end of an answer, did in the open conversation.
 
@@ -690,7 +549,7 @@ class ConversationState(param.Parameterized):
             NotFoundError: it was deleted.
         """
         here, turn = self.conversation, self._latest
-        listed = next((c for c in self.conversations if here is not None and c.id == here.id), None)
+        listed = next((c for c in self.catalogue.conversations if here is not None and c.id == here.id), None)
         if here is not None and listed is None:  # deleted, or one of the old ones that the list does not show
             await self._chat.waiting(self._owner, here.id)
         if here is None or listed is None or not self.path or self._sending.locked():
@@ -723,39 +582,6 @@ class ConversationState(param.Parameterized):
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def _telling(self) -> _Telling:
-        return _Telling(self)
-
-
-class _Telling:
-    """Turns an error of an intent into a notice."""
-
-    def __init__(self, state: ConversationState) -> None:
-        self._state = state
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if isinstance(error, PanelistError):
-            self._state.notice = Notice(str(error), "error")
-            return True
-        return False
-
-
-def _portions(whole: Delta) -> Iterator[Delta]:
-    """Cut a delta into pieces that are painted in a moment each."""
-    size = max(len(whole.reasoning), len(whole.text), 1)
-    for start in range(0, size, PORTION):
-        end = start + PORTION
-        yield Delta(
-            whole.message_id,
-            whole.reasoning[start:end],
-            whole.text[start:end],
-            whole.thinking_s if start == 0 else None,
-            whole.thought_s if end >= size else None,
-        )
 
 
 Prepare = Callable[[Sequence[Message]], Awaitable[None]]

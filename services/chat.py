@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, tzinfo
-from typing import Any, TypeVar
-from weakref import WeakValueDictionary
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from services.answering import Answering, new_conversation
 from services.attachments import MAX_ATTACHMENTS, check_together, clean_name
+from services.catalogue import Catalogue
 from services.changes import Changes
 from services.connect import Connections
-from services.conversation import MAX_TITLE, Conversation, Deleted, Draft, Options, Queued, Versions
-from services.errors import InputError, NotFoundError, PanelistError, StorageError
+from services.conversation import MAX_TITLE, Conversation, Draft, Options, Queued, Versions
+from services.errors import InputError, NotFoundError, StorageError
 from services.events import Numbered
-from services.exchange import Exchange, Export, Preview
-from services.exporting import Kind
-from services.messages import ENDED_BY_MODEL, AttachmentPart, Message, TextPart, clean_text, new_id
+from services.exchange import Exchange
+from services.intents import Intents
+from services.messages import AttachmentPart, Message, TextPart, clean_text, new_id
 from services.pacing import Pace
 from services.providers.base import Provider
+from services.queueing import Queueing, Waiting
 from services.runner import RunLog, RunManager
-from services.search import Hit, parse
 from services.settings import Settings
-from services.storage.store import Begun, Imported, Named, Snapshot, Store
+from services.storage.store import Begun, Named, Snapshot, Store
 from services.trouble import StorageTrouble
 from services.uploads import Piece, Progress, Uploads
 
-__all__ = ["ChatService", "Imported", "Opened", "Waiting"]
+__all__ = ["ChatService", "Opened", "Waiting"]
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-_AGAIN_S = 1.0
-"""After which a waiting message is tried again that storage was in no state for."""
 
 MAX_TEXT = 2_000_000
 """Characters of one question."""
@@ -52,15 +44,6 @@ _UNSEEN = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """The messages of a conversation that wait for the answer before them."""
-
-    messages: tuple[Queued, ...] = ()
-    held: bool = False
-    """Whether they wait for a person: the last answer was stopped, cut off or failed, so none is sent by itself."""
-
-
-@dataclass(frozen=True, slots=True)
 class Opened:
     """A conversation as a tab shows it."""
 
@@ -70,7 +53,7 @@ class Opened:
     """For the messages of the path that have siblings."""
     run_id: str | None
     """The run that is writing the last answer, to be followed from its beginning."""
-    waiting: Waiting = Waiting()
+    waiting: Waiting = field(default_factory=Waiting)
     whole: bool = True
     """False when `path` holds no more than the new messages, because the others could not be read just now.
 
@@ -96,51 +79,15 @@ class ChatService:
         self._store = store
         self._trouble = trouble
         self._runs = runs
-        self._intents: set[asyncio.Task[Any]] = set()
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._advancing: dict[str, asyncio.Task[None]] = {}
-        """By conversation: sees after the end of an answer whether a message waits."""
-        self._hurried: dict[str, str] = {}
-        """By conversation: the waiting message that a person wants sent, once the answer has been stopped."""
-        self._listing: dict[tuple[str, int, int], asyncio.Task[tuple[Conversation, ...]]] = {}
-        """Reads of the list that are under way, by owner, limit and the version of what the owner was told."""
+        self._intents = Intents()
         self._uploads = Uploads(store)
-        self._exchange = Exchange(store, settings.system_prompt)
         self.changes = Changes()
+        self.catalogue = Catalogue(store, runs, Exchange(store, settings.system_prompt), self._intents, self.changes)
+        """The owner's conversations as a whole."""
         self._answering = Answering(settings, store, runs, connections, provider, self.changes)
-        self._answering.on_end = self._on_end
+        self._queueing = Queueing(store, runs, self._answering, self._intents, self.changes)
+        self._answering.on_end = self._queueing.on_end
         trouble.on_change = self.changes.ring_all
-
-    async def conversations(self, owner: str, limit: int = 200) -> tuple[Conversation, ...]:
-        """Return the owner's conversations, last used first, at most `limit` of them.
-
-        Tabs that hear of the same change ask at the same moment, and get what one read found.
-        """
-        asked = (owner, limit, self.changes.version(owner))
-        if asked not in self._listing:
-
-            async def listed() -> tuple[Conversation, ...]:
-                try:
-                    return tuple(await self._store.conversations(owner, limit=limit))
-                finally:
-                    del self._listing[asked]
-
-            self._listing[asked] = self._begin(listed())
-        return await asyncio.shield(self._listing[asked])
-
-    async def search(
-        self, owner: str, typed: str, *, zone: tzinfo = UTC, limit: int = 20, before: int | None = None
-    ) -> tuple[Hit, ...]:
-        """Return the messages and titles in which everything was found that a person typed; see `services.search`.
-
-        Args:
-            owner: Whose conversations are searched.
-            typed: Anything at all.
-            zone: Where days begin.
-            limit: How many.
-            before: The `place` of the last hit that is known already.
-        """
-        return tuple(await self._store.search(owner, parse(typed, zone), limit=limit, before=before))
 
     @property
     def trouble(self) -> str | None:
@@ -196,7 +143,7 @@ class ChatService:
             shown.path,
             {message.id: shown.versions[message.id] for message in shown.path if message.id in shown.versions},
             run_id,
-            self._waiting(shown.conversation.id, shown.queue),
+            self._queueing.waiting(shown.conversation.id, shown.queue),
         )
 
     def writing(self, owner: str, conversation_id: str) -> str | None:
@@ -210,11 +157,7 @@ class ChatService:
         Raises:
             NotFoundError: there is no such conversation for this owner.
         """
-        return self._waiting(conversation_id, tuple(await self._store.queue(owner, conversation_id)))
-
-    def _waiting(self, conversation_id: str, messages: tuple[Queued, ...]) -> Waiting:
-        moving = self._runs.live_in(conversation_id) is not None or conversation_id in self._advancing
-        return Waiting(messages, held=bool(messages) and not moving)
+        return self._queueing.waiting(conversation_id, tuple(await self._store.queue(owner, conversation_id)))
 
     async def send(
         self,
@@ -242,8 +185,8 @@ class ChatService:
         if conversation_id is None:
             conversation = new_conversation(draft, options or Options())
             here = Snapshot(conversation, (), {}, ())
-            return await self._through(self._ask(owner, here, draft, request_key))
-        return await self._through(self._send(owner, draft, conversation_id, request_key, now))
+            return await self._intents.through(self._ask(owner, here, draft, request_key))
+        return await self._intents.through(self._send(owner, draft, conversation_id, request_key, now))
 
     async def attach(self, owner: str, piece: Piece) -> Progress:
         """Take the next piece of a file that goes with a message to come; see `Uploads.take`."""
@@ -278,7 +221,7 @@ class ChatService:
         Raises:
             NotFoundError: it does not wait any more, or there is no such conversation for this owner.
         """
-        return await self._through(self._send_now(owner, conversation_id, queued_id))
+        return await self._intents.through(self._send_now(owner, conversation_id, queued_id))
 
     async def unqueue(self, owner: str, conversation_id: str, queued_id: str) -> None:
         """Take a waiting message back.
@@ -286,9 +229,7 @@ class ChatService:
         Raises:
             NotFoundError: it was sent or removed already, or there is no such conversation for this owner.
         """
-        await self._through(
-            self._changed(owner, conversation_id, self._store.unqueue(owner, conversation_id, queued_id))
-        )
+        await self._intents.through(self._unqueue(owner, conversation_id, queued_id))
 
     async def retry(
         self, owner: str, conversation_id: str, message_id: str, *, options: Options | None = None
@@ -301,7 +242,7 @@ class ChatService:
             InputError: an answer is still being written, or the message is no answer.
             NotFoundError: there is no such message for this owner.
         """
-        return await self._through(self._retry(owner, conversation_id, message_id, options))
+        return await self._intents.through(self._retry(owner, conversation_id, message_id, options))
 
     async def edit(
         self, owner: str, conversation_id: str, message_id: str, text: str, *, request_key: str | None = None
@@ -316,7 +257,7 @@ class ChatService:
             NotFoundError: there is no such message for this owner.
             StorageError: it could not be stored; nothing was sent.
         """
-        return await self._through(self._edit(owner, conversation_id, message_id, text, request_key))
+        return await self._intents.through(self._edit(owner, conversation_id, message_id, text, request_key))
 
     async def go_on(self, owner: str, conversation_id: str, message_id: str) -> Opened:
         """Let the model go on with an answer that was cut off or stopped, in the same message.
@@ -325,7 +266,7 @@ class ChatService:
             InputError: an answer is still being written, or this one was not cut off or is not the last.
             NotFoundError: there is no such message for this owner.
         """
-        return await self._through(self._go_on(owner, conversation_id, message_id))
+        return await self._intents.through(self._go_on(owner, conversation_id, message_id))
 
     def stop(self, owner: str, run_id: str) -> None:
         """End a run and close its stream; what came is kept. A run that has ended already stays as it is."""
@@ -344,7 +285,7 @@ class ChatService:
 
     async def show_version(self, owner: str, conversation_id: str, message_id: str) -> Opened:
         """Make the branch of `message_id` the one on show, down to its newest leaf."""
-        return await self._through(self._show_version(owner, conversation_id, message_id))
+        return await self._intents.through(self._show_version(owner, conversation_id, message_id))
 
     async def message(self, owner: str, conversation_id: str, message_id: str) -> Message:
         """Return one message of a conversation, on whichever branch it is.
@@ -361,137 +302,33 @@ class ChatService:
             InputError: an answer is still being written, or the message is no answer.
             NotFoundError: there is no such message for this owner.
         """
-        return await self._through(self._fork(owner, conversation_id, message_id))
-
-    async def rename(self, owner: str, conversation_id: str, title: str) -> None:
-        """Give a conversation a title of a person's own.
-
-        Raises:
-            InputError: the title is blank.
-        """
-        title = " ".join(clean_text(title).split())
-        if not title:
-            raise InputError("A title needs at least one character.")
-        await self._through(
-            self._changed(owner, conversation_id, self._store.rename(owner, conversation_id, title, "user"))
-        )
-
-    async def delete(self, owner: str, conversation_id: str) -> None:
-        """Take a conversation out of the list; `restore` brings it back. A run in it is stopped."""
-        await self._through(self._delete(owner, conversation_id))
-
-    async def restore(self, owner: str, conversation_id: str) -> None:
-        """Undo `delete`."""
-        await self._through(self._changed(owner, conversation_id, self._store.restore(owner, conversation_id)))
-
-    async def trash(self, owner: str) -> tuple[Deleted, ...]:
-        """Return what the owner deleted, the last first; what is older than `TRASH` is erased before."""
-        await self._store.empty_trash()
-        return tuple(await self._store.trash(owner))
-
-    async def erase(self, owner: str, conversation_id: str) -> None:
-        """Remove a deleted conversation for good.
-
-        Raises:
-            InputError: its last answer is just being stopped.
-            NotFoundError: the owner's trash does not hold it.
-        """
-        await self._through(self._store.erase(owner, conversation_id))
+        return await self._intents.through(self._fork(owner, conversation_id, message_id))
 
     async def set_options(self, owner: str, conversation_id: str, options: Options) -> None:
         """Change the parameters that the conversation's next answers are asked with."""
         await self._store.set_options(owner, conversation_id, options)
 
-    async def export(self, owner: str, conversation_ids: Sequence[str] | None, kind: Kind) -> Export:
-        """Return conversations, or with None all of them, as a file that is made while it is read.
-
-        Raises:
-            NotFoundError: one of them is not there for this owner.
-        """
-        return await self._exchange.export(owner, conversation_ids, kind)
-
-    async def receive_import(self, owner: str, pieces: AsyncIterable[bytes]) -> str:
-        """Take a file with conversations in it and return a word for it; nothing is imported yet.
-
-        Raises:
-            InputError: it is too large.
-        """
-        return await self._exchange.receive(owner, pieces)
-
-    async def preview_import(self, owner: str, word: str) -> Preview:
-        """Return what would come in with a file that was received.
-
-        Raises:
-            InputError: it cannot be imported, or is not there any more.
-        """
-        return await self._exchange.preview(owner, word)
-
-    async def import_(self, owner: str, word: str) -> Imported:
-        """Store what a file holds, all or nothing; what is there already stays as it is.
-
-        Raises:
-            InputError: it cannot be imported, or is not there any more.
-        """
-        imported = await self._through(self._exchange.import_(owner, word))
-        self.changes.ring_all()
-        return imported
-
-    async def undo_import(self, owner: str, imported: Imported) -> None:
-        """Take out of the list what an import brought into it."""
-        await self._store.delete_all(owner, (*imported.added, *imported.restored))
-        self.changes.ring_all()
-
-    async def drop_import(self, owner: str, word: str) -> None:
-        """Forget a file that was received."""
-        await self._exchange.drop(owner, word)
-
     def _live(self, owner: str, run_id: str) -> RunLog | None:
         run = self._runs.log_of(run_id)
         return run if run is not None and run.spec.owner == owner else None
-
-    @asynccontextmanager
-    async def _turn(self, conversation_id: str) -> AsyncGenerator[None, None]:
-        """Let one thing at a time begin in a conversation; what comes meanwhile waits its turn."""
-        lock = self._turns.setdefault(conversation_id, asyncio.Lock())
-        async with lock:
-            yield
 
     def _check_idle(self, conversation_id: str) -> None:
         if self._runs.live_in(conversation_id) is not None:
             raise InputError("An answer is still being written. Wait for its end, or stop it first.")
 
-    async def _through(self, work: Coroutine[Any, Any, T]) -> T:
-        """Carry an intent through although its sender may leave: what storage holds is then always worked on."""
-        return await asyncio.shield(self._begin(work))
-
-    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.create_task(work)
-        self._intents.add(task)
-        task.add_done_callback(self._carried)
-        return task
-
-    def _carried(self, task: asyncio.Task[Any]) -> None:
-        self._intents.discard(task)
-        if not task.cancelled():
-            task.exception()  # a sender who left is told of no refusal, and the log neither
-
     async def _send(self, owner: str, draft: Draft, conversation_id: str, request_key: str | None, now: bool) -> Opened:
-        async with self._turn(conversation_id):
-            if self._occupied(conversation_id):
+        async with self._intents.alone_in(conversation_id):
+            if self._queueing.occupied(conversation_id):
                 conversation = await self._store.conversation(owner, conversation_id)
-            if not self._occupied(conversation_id):  # or not any more
+            if not self._queueing.occupied(conversation_id):  # or not any more
                 here = await self._store.snapshot(owner, conversation_id)
                 return await self._ask(owner, here, draft, request_key)
             queued = Queued(id=new_id(), text=draft.text, created_at=datetime.now(UTC), attachments=draft.attachments)
             fresh = await self._store.enqueue(owner, conversation_id, queued, request_key=request_key)
             if now and fresh:
-                self._hurry(owner, conversation_id, queued.id)
+                self._queueing.hurry(owner, conversation_id, queued.id)
         self.changes.ring(owner, conversation_id)
         return await self._read_back(owner, Opened(conversation, (), {}, None, whole=False))
-
-    def _occupied(self, conversation_id: str) -> bool:
-        """Whether an answer is being written, or a waiting message is about to be sent."""
-        return self._runs.live_in(conversation_id) is not None or conversation_id in self._advancing
 
     async def _ask(self, owner: str, here: Snapshot, draft: Draft, request_key: str | None) -> Opened:
         begun, new = await self._answering.ask(owner, here.conversation, draft, request_key, here.path)
@@ -501,82 +338,20 @@ class ChatService:
         return self._opened(replace(here, conversation=begun.conversation, path=(*here.path, *new)), begun.run_id)
 
     async def _send_now(self, owner: str, conversation_id: str, queued_id: str) -> Opened:
-        async with self._turn(conversation_id):
-            queued = await self._queued(owner, conversation_id, queued_id)
+        async with self._intents.alone_in(conversation_id):
+            queued = await self._queueing.find(owner, conversation_id, queued_id)
             if self._runs.live_in(conversation_id) is None:
                 conversation = await self._store.conversation(owner, conversation_id)
                 return await self._shown(owner, *await self._answering.ask_queued(owner, conversation, queued))
-            self._hurry(owner, conversation_id, queued_id)
+            self._queueing.hurry(owner, conversation_id, queued_id)
         return await self.open(owner, conversation_id)
 
-    async def _queued(self, owner: str, conversation_id: str, queued_id: str) -> Queued:
-        found = [q for q in await self._store.queue(owner, conversation_id) if q.id == queued_id]
-        if not found:
-            raise NotFoundError("That message does not wait any more: it was sent or removed.")
-        return found[0]
-
-    def _hurry(self, owner: str, conversation_id: str, queued_id: str) -> None:
-        """Stop the answer being written, so that a waiting message is sent at its end, whatever that is."""
-        self._hurried[conversation_id] = queued_id
-        live = self._runs.live_in(conversation_id)
-        if live is not None:
-            self._runs.stop(live.spec.id)
-        elif conversation_id not in self._advancing:  # it has ended meanwhile
-            self._move_on(owner, conversation_id)
-
-    def _on_end(self, run: RunLog) -> None:
-        if run.spec.conversation_id in self._hurried or run.reply.status in ENDED_BY_MODEL:
-            self._move_on(run.spec.owner, run.spec.conversation_id)
-
-    def _move_on(self, owner: str, conversation_id: str) -> None:
-        task = self._runs.background(self._advance(owner, conversation_id), name=f"next in {conversation_id}")
-        if task is not None:
-            self._advancing[conversation_id] = task
-
-    async def _advance(self, owner: str, conversation_id: str) -> None:
-        """Send the waiting message whose turn it is; one that cannot be sent goes on waiting, for a person."""
-        try:
-            while True:
-                if await self._advanced(owner, conversation_id):
-                    break
-                await asyncio.sleep(_AGAIN_S)
-        except PanelistError as error:
-            log.warning("a waiting message of conversation %s was not sent: %s", conversation_id, error)
-        finally:
-            if self._advancing.get(conversation_id) is asyncio.current_task():
-                del self._advancing[conversation_id]
-            self.changes.ring(owner, conversation_id)
-
-    async def _advanced(self, owner: str, conversation_id: str) -> bool:
-        """Send the next waiting message, if there is one; False when storage failed and it is to be tried again."""
-        async with self._turn(conversation_id):
-            hurried = self._hurried.pop(conversation_id, None)
-            try:
-                queue = await self._store.queue(owner, conversation_id)
-                next_one = next((queued for queued in queue if hurried in {None, queued.id}), None)
-                if next_one is not None and self._runs.live_in(conversation_id) is None:
-                    conversation = await self._store.conversation(owner, conversation_id)
-                    await self._answering.ask_queued(owner, conversation, next_one)
-            except StorageError as error:
-                log.warning("a waiting message of conversation %s waits on: %s", conversation_id, error)
-                if hurried is not None:
-                    self._hurried.setdefault(conversation_id, hurried)
-                return False
-        return True
-
-    async def _changed(self, owner: str, conversation_id: str, work: Coroutine[Any, Any, object]) -> None:
-        await work
-        self.changes.ring(owner, conversation_id)
-
-    async def _delete(self, owner: str, conversation_id: str) -> None:
-        await self._store.delete(owner, conversation_id)
-        live = self._runs.live_in(conversation_id)
-        if live is not None:
-            self._runs.stop(live.spec.id)
+    async def _unqueue(self, owner: str, conversation_id: str, queued_id: str) -> None:
+        await self._store.unqueue(owner, conversation_id, queued_id)
         self.changes.ring(owner, conversation_id)
 
     async def _show_version(self, owner: str, conversation_id: str, message_id: str) -> Opened:
-        async with self._turn(conversation_id):
+        async with self._intents.alone_in(conversation_id):
             leaf = await self._store.newest_leaf(owner, conversation_id, message_id)
             self._check_idle(conversation_id)
             await self._store.set_head(owner, conversation_id, leaf)
@@ -584,7 +359,7 @@ class ChatService:
         return await self.open(owner, conversation_id)
 
     async def _retry(self, owner: str, conversation_id: str, message_id: str, options: Options | None) -> Opened:
-        async with self._turn(conversation_id):
+        async with self._intents.alone_in(conversation_id):
             conversation = await self._store.conversation(owner, conversation_id)
             self._check_idle(conversation_id)
             answer = (await self._store.path(owner, conversation_id, message_id))[-1]
@@ -597,7 +372,7 @@ class ChatService:
     async def _edit(
         self, owner: str, conversation_id: str, message_id: str, text: str, request_key: str | None
     ) -> Opened:
-        async with self._turn(conversation_id):
+        async with self._intents.alone_in(conversation_id):
             conversation = await self._store.conversation(owner, conversation_id)
             if request_key and await self._store.begun(owner, request_key) is not None:
                 return await self.open(owner, conversation_id)  # it may be this that is being answered now
@@ -626,7 +401,7 @@ class ChatService:
         return await self._read_back(owner, Opened(conversation, (new,), {}, None, whole=False))
 
     async def _fork(self, owner: str, conversation_id: str, message_id: str) -> Opened:
-        async with self._turn(conversation_id):
+        async with self._intents.alone_in(conversation_id):
             old = await self._store.conversation(owner, conversation_id)
             self._check_idle(conversation_id)
             if (await self._store.path(owner, conversation_id, message_id))[-1].role != "assistant":
@@ -639,7 +414,7 @@ class ChatService:
         return await self.open(owner, forked.id)
 
     async def _go_on(self, owner: str, conversation_id: str, message_id: str) -> Opened:
-        async with self._turn(conversation_id):
+        async with self._intents.alone_in(conversation_id):
             conversation = await self._store.conversation(owner, conversation_id)
             self._check_idle(conversation_id)
             await self._answering.go_on(owner, conversation, message_id)

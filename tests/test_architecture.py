@@ -14,7 +14,7 @@ LEVELS = {
     **dict.fromkeys(
         [
             *("messages", "attachments", "conversation", "events", "usage", "settings", "errors", "endpoints"),
-            *("keys", "logs", "changes", "pacing", "search"),
+            *("keys", "logs", "changes", "intents", "pacing", "search"),
         ],
         0,
     ),
@@ -23,7 +23,7 @@ LEVELS = {
         ["runner", "trouble", "loop", "retries", "context", "titles", "export", "structured", "render", "uploads"], 2
     ),
     **dict.fromkeys(["exporting", "notebook", "importing", "jsonfile", "chatgpt", "exchange"], 2),
-    **dict.fromkeys(["chat", "answering", "batch", "connect"], 3),
+    **dict.fromkeys(["chat", "catalogue", "queueing", "answering", "batch", "connect"], 3),
     "runtime": 4,
 }
 FOREIGN_TO_SERVICES = {"panel", "bokeh", "param", "panel_material_ui", "components", "app", "cli"}

@@ -63,7 +63,7 @@ async def test_everything_is_there_after_a_restart(open_app: OpenRuntime) -> Non
     await app.close()
     again = await open_app(ScriptedProvider())
     assert (await again.chat.open(OWNER, done.conversation.id)).path == done.path
-    assert [c.title for c in await again.chat.conversations(OWNER)] == ["Keep this"]
+    assert [c.title for c in await again.chat.catalogue.conversations(OWNER)] == ["Keep this"]
 
 
 async def test_live_replayed_and_reloaded_text_are_the_same(open_app: OpenRuntime) -> None:
@@ -154,7 +154,7 @@ async def test_a_fork_begins_alike_and_goes_its_own_way(open_app: OpenRuntime) -
     assert (forked.conversation.title, old.conversation.title) == ("First (fork)", "First")
     assert [(m.role, m.text, m.model) for m in forked.path] == [(m.role, m.text, m.model) for m in first.path]
     assert not {m.id for m in forked.path} & {m.id for m in old.path}
-    assert [c.id for c in await app.chat.conversations(OWNER)] == [there, here]
+    assert [c.id for c in await app.chat.catalogue.conversations(OWNER)] == [there, here]
     await whole_run(app.chat, await app.chat.send(OWNER, "Third", conversation_id=there))
     assert [m.text for m in provider.requests[2].messages] == ["First", "One", "Third"]
     assert (await app.chat.open(OWNER, here)).path == old.path
@@ -163,19 +163,19 @@ async def test_a_fork_begins_alike_and_goes_its_own_way(open_app: OpenRuntime) -
     for owner, id in (("eve", first.path[1].id), (OWNER, forked.path[1].id)):
         with pytest.raises(NotFoundError):
             await app.chat.fork(owner, here, id)
-    assert len(await app.chat.conversations(OWNER)) == 2
+    assert len(await app.chat.catalogue.conversations(OWNER)) == 2
 
 
 async def test_what_was_deleted_is_in_the_trash_until_its_time_is_over(open_app: OpenRuntime, tmp_path: Path) -> None:
     app = await open_app(ScriptedProvider(answer("One"), answer("Two")))
     old, new = [(await whole_run(app.chat, await app.chat.send(OWNER, t))).conversation.id for t in ("Old", "New")]
     for id in (old, new):
-        await app.chat.delete(OWNER, id)
-    assert [one.conversation.id for one in await app.chat.trash(OWNER)] == [new, old]
+        await app.chat.catalogue.delete(OWNER, id)
+    assert [one.conversation.id for one in await app.chat.catalogue.trash(OWNER)] == [new, old]
     database = tmp_path / "data" / "panelist.db"
     with closing(sqlite3.connect(database)) as file, file:
         file.execute("update conversations set deleted_at = '2020-01-01 00:00:00' where id = ?", [old])
-    assert [one.conversation.id for one in await app.chat.trash(OWNER)] == [new]
+    assert [one.conversation.id for one in await app.chat.catalogue.trash(OWNER)] == [new]
     with closing(sqlite3.connect(database)) as file, file:
         file.execute("update conversations set deleted_at = '2020-01-01 00:00:00'")
     await app.close()
@@ -271,7 +271,7 @@ async def test_nothing_is_sent_for_nothing(open_app: OpenRuntime, text: str) -> 
     app = await open_app(ScriptedProvider())
     with pytest.raises(InputError, match="empty"):
         await app.chat.send(OWNER, text)
-    assert await app.chat.conversations(OWNER) == ()
+    assert await app.chat.catalogue.conversations(OWNER) == ()
 
 
 async def test_a_megabyte_goes_through_and_more_is_refused_in_words(open_app: OpenRuntime) -> None:
@@ -353,15 +353,15 @@ async def test_nobody_sees_or_changes_what_is_anothers(open_app: OpenRuntime) ->
         app.chat.send("eve", "hello", conversation_id=here),
         app.chat.retry("eve", here, opened.path[1].id),
         app.chat.show_version("eve", here, opened.path[0].id),
-        app.chat.rename("eve", here, "Taken"),
-        app.chat.delete("eve", here),
+        app.chat.catalogue.rename("eve", here, "Taken"),
+        app.chat.catalogue.delete("eve", here),
         app.chat.set_options("eve", here, Options(model="x")),
     ):
         with pytest.raises((NotFoundError, InputError)):
             await intrusion
     assert [batch async for batch in app.chat.follow("eve", run_id)] == []
     app.chat.stop("eve", run_id)
-    assert await app.chat.conversations("eve") == ()
+    assert await app.chat.catalogue.conversations("eve") == ()
     gate.set()
     done = await whole_run(app.chat, opened)
     assert (done.path[1].text, done.conversation.title) == ("secret!", "Mine")
@@ -371,15 +371,15 @@ async def test_rename_delete_restore(open_app: OpenRuntime) -> None:
     app = await open_app(ScriptedProvider(answer("ok")))
     done = await whole_run(app.chat, await app.chat.send(OWNER, "Go"))
     here = done.conversation.id
-    await app.chat.rename(OWNER, here, "  A better\n name ")
+    await app.chat.catalogue.rename(OWNER, here, "  A better\n name ")
     assert (await app.chat.open(OWNER, here)).conversation.title == "A better name"
     with pytest.raises(InputError):
-        await app.chat.rename(OWNER, here, " \n ")
-    await app.chat.delete(OWNER, here)
-    assert await app.chat.conversations(OWNER) == ()
+        await app.chat.catalogue.rename(OWNER, here, " \n ")
+    await app.chat.catalogue.delete(OWNER, here)
+    assert await app.chat.catalogue.conversations(OWNER) == ()
     with pytest.raises(NotFoundError):
         await app.chat.open(OWNER, here)
-    await app.chat.restore(OWNER, here)
+    await app.chat.catalogue.restore(OWNER, here)
     assert (await app.chat.open(OWNER, here)).path == done.path
 
 
@@ -387,11 +387,11 @@ async def test_deleting_stops_the_answer_being_written(open_app: OpenRuntime) ->
     provider = ScriptedProvider(["Half", asyncio.Event()])
     app = await open_app(provider)
     opened = await app.chat.send(OWNER, "Go")
-    await app.chat.delete(OWNER, opened.conversation.id)
+    await app.chat.catalogue.delete(OWNER, opened.conversation.id)
     assert opened.run_id
     async for _ in app.chat.follow(OWNER, opened.run_id):
         pass
-    await app.chat.restore(OWNER, opened.conversation.id)
+    await app.chat.catalogue.restore(OWNER, opened.conversation.id)
     assert (await app.chat.open(OWNER, opened.conversation.id)).path[1].status == "stopped"
 
 
@@ -429,7 +429,7 @@ async def test_a_title_of_ones_own_is_never_replaced(open_app: OpenRuntime) -> N
     gate = asyncio.Event()
     app = await open_app(ScriptedProvider(answer("ok"), [gate, *answer("From the model")]), PANELIST_TITLES="on")
     done = await whole_run(app.chat, await app.chat.send(OWNER, "Question"))
-    await app.chat.rename(OWNER, done.conversation.id, "My own")
+    await app.chat.catalogue.rename(OWNER, done.conversation.id, "My own")
     gate.set()
     await asyncio.sleep(0.05)
     assert (await app.chat.open(OWNER, done.conversation.id)).conversation.title == "My own"
@@ -473,7 +473,7 @@ async def test_a_request_that_comes_twice_is_one_message(open_app: OpenRuntime) 
     afterwards = await app.chat.send(OWNER, "Go", request_key="0123abcd")
     assert while_written.conversation.id == afterwards.conversation.id == done.conversation.id
     assert afterwards.path == done.path
-    assert len(await app.chat.conversations(OWNER)) == 1
+    assert len(await app.chat.catalogue.conversations(OWNER)) == 1
     here = done.conversation.id
     again = await app.chat.send(OWNER, "Go", conversation_id=here, request_key="0123abcd")
     assert again.path == done.path
@@ -514,7 +514,7 @@ async def test_an_answer_that_was_deleted_before_it_was_asked_for_is_stopped(ope
     async for _ in app.chat.follow(OWNER, opened.run_id or ""):
         pass
     app.store.path = path
-    await app.chat.restore(OWNER, opened.conversation.id)
+    await app.chat.catalogue.restore(OWNER, opened.conversation.id)
     assert (await app.chat.open(OWNER, opened.conversation.id)).path[1].status == "stopped"
 
 
@@ -525,13 +525,13 @@ async def test_others_hear_of_it_although_whoever_asked_has_left(open_app: OpenR
     here = opened.conversation.id
     [queued] = (await app.chat.send(OWNER, "Second", conversation_id=here)).waiting.messages
     if what == "restore":
-        await app.chat.delete(OWNER, here)
+        await app.chat.catalogue.delete(OWNER, here)
         await until(lambda: app.chat.writing(OWNER, here) is None)
     changes = app.chat.changes.listen(OWNER)
     work = {
         "unqueue": lambda: app.chat.unqueue(OWNER, here, queued.id),
-        "delete": lambda: app.chat.delete(OWNER, here),
-        "restore": lambda: app.chat.restore(OWNER, here),
+        "delete": lambda: app.chat.catalogue.delete(OWNER, here),
+        "restore": lambda: app.chat.catalogue.restore(OWNER, here),
     }
     asking = asyncio.create_task(work[what]())
     await asyncio.sleep(0)
@@ -595,16 +595,16 @@ async def test_who_asks_for_the_list_together_is_given_one_read_of_it(
         return await read(*args, **more)
 
     monkeypatch.setattr(app.store, "conversations", counted)
-    lists = await asyncio.gather(*(app.chat.conversations(OWNER) for _ in range(20)))
+    lists = await asyncio.gather(*(app.chat.catalogue.conversations(OWNER) for _ in range(20)))
     assert reads == 1
     assert all(one is lists[0] for one in lists)
-    await asyncio.gather(*(app.chat.conversations(owner, n) for owner in (OWNER, "ben") for n in (1, 2)))
+    await asyncio.gather(*(app.chat.catalogue.conversations(owner, n) for owner in (OWNER, "ben") for n in (1, 2)))
     assert reads == 5, "another owner's, or one of another length, is another list"
 
-    early = asyncio.create_task(app.chat.conversations(OWNER))
+    early = asyncio.create_task(app.chat.catalogue.conversations(OWNER))
     await asyncio.sleep(0)
-    await app.chat.rename(OWNER, first.conversation.id, "Renamed")
-    late = await app.chat.conversations(OWNER)
+    await app.chat.catalogue.rename(OWNER, first.conversation.id, "Renamed")
+    late = await app.chat.catalogue.conversations(OWNER)
     assert late[0].title == "Renamed", "a read that began before a change is not for who asks after it"
     await early
 
@@ -613,10 +613,10 @@ async def test_who_asks_for_the_list_together_is_given_one_read_of_it(
         raise StorageError("The disk is full.")
 
     monkeypatch.setattr(app.store, "conversations", fails)
-    told = await asyncio.gather(*(app.chat.conversations(OWNER) for _ in range(3)), return_exceptions=True)
+    told = await asyncio.gather(*(app.chat.catalogue.conversations(OWNER) for _ in range(3)), return_exceptions=True)
     assert [type(error) for error in told] == [StorageError] * 3
     monkeypatch.setattr(app.store, "conversations", read)
-    assert await app.chat.conversations(OWNER) == late, "and the next one who asks is given an answer"
+    assert await app.chat.catalogue.conversations(OWNER) == late, "and the next one who asks is given an answer"
 
 
 async def test_a_question_and_its_request_need_one_read_and_one_write(
@@ -648,8 +648,8 @@ async def test_search_finds_ones_own(open_app: OpenRuntime) -> None:
     app = await open_app(ScriptedProvider(answer("It rains."), answer("It snows.")))
     done = await whole_run(app.chat, await app.chat.send(OWNER, "How is it?"))
     await whole_run(app.chat, await app.chat.send("ben", "It rains?"), "ben")
-    [hit] = await app.chat.search(OWNER, "rain")
+    [hit] = await app.chat.catalogue.search(OWNER, "rain")
     assert (hit.conversation_id, hit.message_id) == (done.conversation.id, done.path[1].id)
     for typed, count in (("rain", 1), ("rains before:2000", 0), ("rains after:2000", 1), ("after:2000", 2)):
-        assert len(await app.chat.search(OWNER, typed)) == count
-    assert await app.chat.search(OWNER, " ") == ()
+        assert len(await app.chat.catalogue.search(OWNER, typed)) == count
+    assert await app.chat.catalogue.search(OWNER, " ") == ()

@@ -164,9 +164,9 @@ async def test_it_goes_on_here(open_app: OpenRuntime) -> None:
     provider = ScriptedProvider(answer("And then the sun."))
     app = await open_app(provider)
     data = json.dumps([rain()]).encode()
-    imported = await app.chat.import_(OWNER, await received(app.chat, data))
+    imported = await app.chat.catalogue.import_(OWNER, await received(app.chat, data))
     [id] = imported.added
     done = await whole_run(app.chat, await app.chat.send(OWNER, "And then?", conversation_id=id))
     assert done.path[-1].text == "And then the sun."
     assert provider.requests[0].messages[0].text == "Why does it rain?"
-    assert (await app.chat.import_(OWNER, await received(app.chat, data))).skipped == 1
+    assert (await app.chat.catalogue.import_(OWNER, await received(app.chat, data))).skipped == 1

@@ -40,7 +40,7 @@ async def test_a_backup_made_while_the_app_writes_comes_back_whole(open_app: Ope
     assert restored.returncode == 0, restored.stderr
     again = await open_runtime(read_settings({}, tmp_path), provider=ScriptedProvider())
     try:
-        assert [c.title for c in await again.chat.conversations(OWNER)] == ["Keep this"]
+        assert [c.title for c in await again.chat.catalogue.conversations(OWNER)] == ["Keep this"]
         assert (await again.chat.open(OWNER, done.conversation.id)).path == done.path
         assert await again.chat.attachment(OWNER, one.sha256) == ("text/plain", b"Keep that, too")
     finally:

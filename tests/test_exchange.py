@@ -22,7 +22,7 @@ TITLE = "Why does it rain?"
 
 
 async def file_of(chat: ChatService, ids: Sequence[str] | None, kind: Kind = "json") -> tuple[str, bytes]:
-    export = await chat.export(OWNER, ids, kind)
+    export = await chat.catalogue.export(OWNER, ids, kind)
     return export.name, b"".join([piece async for piece in export.pieces])
 
 
@@ -32,7 +32,7 @@ async def pieces(data: bytes) -> AsyncIterator[bytes]:
 
 
 async def received(chat: ChatService, data: bytes, owner: str = OWNER) -> str:
-    return await chat.receive_import(owner, pieces(data))
+    return await chat.catalogue.receive_import(owner, pieces(data))
 
 
 def unpacked(data: bytes) -> dict[str, bytes]:
@@ -65,11 +65,11 @@ async def test_a_conversation_goes_over_to_another_panelist(open_app: OpenRuntim
         assert archive.namelist() == ["conversations.json", f"attachments/{picture.sha256}"]
         assert archive.testzip() is None
     word = await received(other.chat, data)
-    preview = await other.chat.preview_import(OWNER, word)
+    preview = await other.chat.catalogue.preview_import(OWNER, word)
     assert [(one.title, one.messages) for one in preview.new] == [(TITLE, 3)]
     assert (preview.source, preview.here, preview.deleted, preview.left_out) == ("Panelist", (), (), {})
-    assert await other.chat.conversations(OWNER) == (), "it was only looked at"
-    imported = await other.chat.import_(OWNER, word)
+    assert await other.chat.catalogue.conversations(OWNER) == (), "it was only looked at"
+    imported = await other.chat.catalogue.import_(OWNER, word)
     assert imported.added == (shown.conversation.id,)
     there = await other.chat.open(OWNER, shown.conversation.id)
     assert [(m.id, m.parts, m.status, m.usage) for m in there.path] == [
@@ -88,19 +88,19 @@ async def test_twice_adds_nothing_and_can_be_undone(open_app: OpenRuntime, tmp_p
     await whole_run(one.chat, await one.chat.send(OWNER, "Hello"))
     _, data = await file_of(one.chat, None)
     word = await received(other.chat, data)
-    first = await other.chat.import_(OWNER, word)
+    first = await other.chat.catalogue.import_(OWNER, word)
     assert len(first.added) == 2
     with pytest.raises(InputError, match="Choose it again"):
-        await other.chat.import_(OWNER, word)
+        await other.chat.catalogue.import_(OWNER, word)
     again = await received(other.chat, data)
-    assert len((await other.chat.preview_import(OWNER, again)).here) == 2
-    assert (await other.chat.import_(OWNER, again)).skipped == 2
-    await other.chat.undo_import(OWNER, first)
-    assert await other.chat.conversations(OWNER) == ()
+    assert len((await other.chat.catalogue.preview_import(OWNER, again)).here) == 2
+    assert (await other.chat.catalogue.import_(OWNER, again)).skipped == 2
+    await other.chat.catalogue.undo_import(OWNER, first)
+    assert await other.chat.catalogue.conversations(OWNER) == ()
     again = await received(other.chat, data)
-    assert len((await other.chat.preview_import(OWNER, again)).deleted) == 2
-    assert set((await other.chat.import_(OWNER, again)).restored) == set(first.added)
-    assert len(await other.chat.conversations(OWNER)) == 2
+    assert len((await other.chat.catalogue.preview_import(OWNER, again)).deleted) == 2
+    assert set((await other.chat.catalogue.import_(OWNER, again)).restored) == set(first.added)
+    assert len(await other.chat.catalogue.conversations(OWNER)) == 2
 
 
 async def test_what_cannot_be_imported_changes_nothing(open_app: OpenRuntime, tmp_path: Path) -> None:
@@ -110,15 +110,15 @@ async def test_what_cannot_be_imported_changes_nothing(open_app: OpenRuntime, tm
     for spoilt in (data[:-30], data.replace(PNG[-8:], b"\0" * 8), b"{}"):
         word = await received(other.chat, spoilt)
         with pytest.raises(InputError, match="Nothing was changed"):
-            await other.chat.import_(OWNER, word)
-        await other.chat.drop_import(OWNER, word)
-    assert await other.chat.conversations(OWNER) == ()
+            await other.chat.catalogue.import_(OWNER, word)
+        await other.chat.catalogue.drop_import(OWNER, word)
+    assert await other.chat.catalogue.conversations(OWNER) == ()
     word = await received(other.chat, data)
     with pytest.raises(InputError, match="Choose it again"):
-        await other.chat.preview_import("ben", word)
+        await other.chat.catalogue.preview_import("ben", word)
     uploading = tmp_path / "other" / "attachments" / "uploading"
     assert len(list(uploading.iterdir())) == 1
-    await other.chat.drop_import(OWNER, word)
+    await other.chat.catalogue.drop_import(OWNER, word)
     assert list(uploading.iterdir()) == []
 
 
@@ -126,7 +126,7 @@ async def test_what_is_received_is_limited(open_app: OpenRuntime, tmp_path: Path
     app = await open_app(ScriptedProvider())
     words = [await received(app.chat, b"x") for _ in range(7)]
     with pytest.raises(InputError, match="Choose it again"):
-        await app.chat.preview_import(OWNER, words[1])
+        await app.chat.catalogue.preview_import(OWNER, words[1])
     assert len(list((tmp_path / "data" / "attachments" / "uploading").iterdir())) == 5
 
 
@@ -152,7 +152,7 @@ async def test_documents_of_one_and_of_several(open_app: OpenRuntime, tmp_path: 
     _, data = await file_of(one.chat, [], "json")
     assert b'"conversations": [\n]}' in data
     with pytest.raises(NotFoundError):
-        await one.chat.export("ben", ids, "json")
+        await one.chat.catalogue.export("ben", ids, "json")
 
 
 async def test_a_file_that_is_damaged_here_does_not_keep_the_rest(open_app: OpenRuntime, tmp_path: Path) -> None:
@@ -162,6 +162,6 @@ async def test_a_file_that_is_damaged_here_does_not_keep_the_rest(open_app: Open
     (tmp_path / "data" / "attachments" / picture.sha256[:2] / picture.sha256).write_bytes(b"")
     _, data = await file_of(one.chat, None)
     word = await received(other.chat, data)
-    assert (await other.chat.preview_import(OWNER, word)).left_out == {"missing attached file": 1}
-    await other.chat.import_(OWNER, word)
+    assert (await other.chat.catalogue.preview_import(OWNER, word)).left_out == {"missing attached file": 1}
+    await other.chat.catalogue.import_(OWNER, word)
     assert (await other.chat.open(OWNER, shown.conversation.id)).path[0].attachments == (picture,)

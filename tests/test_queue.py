@@ -204,10 +204,10 @@ async def test_a_deleted_conversation_keeps_what_waits_and_sends_nothing(open_ap
     opened = await begin(app)
     here = opened.conversation.id
     await app.chat.send(OWNER, "Second", conversation_id=here)
-    await app.chat.delete(OWNER, here)
+    await app.chat.catalogue.delete(OWNER, here)
     async for _ in app.chat.follow(OWNER, opened.run_id or ""):
         pass
-    await app.chat.restore(OWNER, here)
+    await app.chat.catalogue.restore(OWNER, here)
     held = await idle(app, here)
     assert (waiting(held), held.waiting.held) == (["Second"], True)
 
@@ -281,7 +281,7 @@ async def test_what_is_stored_is_not_refused_when_it_cannot_be_read_back(open_ap
     opened = await app.chat.send(OWNER, "Second", conversation_id=here)
     assert (opened.conversation.id, opened.whole) == (here, False)
     app.store.snapshot = snapshot
-    await app.chat.restore(OWNER, here)
+    await app.chat.catalogue.restore(OWNER, here)
     gate.set()
     done = await idle(app, here)
     assert (texts(done) + waiting(done)).count("Second") == 1
@@ -313,7 +313,7 @@ async def test_stop_and_send_twice_at_once_is_sent_once(open_app: OpenRuntime) -
 
 
 async def test_it_waits_on_while_storage_is_in_trouble(open_app: OpenRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.chat._AGAIN_S", 0.02)
+    monkeypatch.setattr("services.queueing._AGAIN_S", 0.02)
     gate = asyncio.Event()
     app = await open_app(ScriptedProvider([gate, *answer("One")], answer("Two")))
     here = (await begin(app)).conversation.id

@@ -86,7 +86,7 @@ async def test_a_locked_database_is_told_and_untold_without_a_run(open_app: Open
     other = sqlite3.connect(tmp_path / "data" / "panelist.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageError):
-        await app.chat.rename(OWNER, here, "Rename")
+        await app.chat.catalogue.rename(OWNER, here, "Rename")
     async with asyncio.timeout(30):
         while app.chat.trouble is None:
             await anext(changes)

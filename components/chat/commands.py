@@ -8,7 +8,8 @@ from typing import Literal, TypedDict
 
 from components.chat.views import possible
 from components.files import address_of_export
-from components.state import ConversationState, Notice
+from components.notices import Notice
+from components.state import ConversationState
 from services.conversation import MAX_TITLE, Draft
 from services.messages import Message
 
@@ -215,11 +216,11 @@ class Commands:
         if len(title) > MAX_TITLE:
             self._refuse("/rename", f"A title has at most {MAX_TITLE} characters.")
         elif self._state.conversation is not None:
-            await self._state.rename(self._state.conversation.id, title)
+            await self._state.catalogue.rename(self._state.conversation.id, title)
 
     async def _delete(self, _: str) -> None:
         if self._state.conversation is not None:
-            await self._state.delete(self._state.conversation.id)
+            await self._state.catalogue.delete(self._state.conversation.id)
 
     def _export(self, what: str) -> None:
         here = self._state.conversation

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from components.chat.views import answer_html
-from components.state import Delta
+from components.deltas import Delta
 from services.render import MarkdownStream
 
 

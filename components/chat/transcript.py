@@ -13,10 +13,12 @@ from panel.models.esm import DataEvent
 
 from components.chat.streaming import StreamingMarkdown
 from components.chat.views import CHIPS, answer_html, empty_view, message_view, outline_of
+from components.deltas import Delta
 from components.diagrams import ADDRESSES
 from components.files import serve_here
+from components.notices import Notice
 from components.scripts import ScriptComponent, joined
-from components.state import ConversationState, Delta, Notice
+from components.state import ConversationState
 from services.conversation import Draft, Versions
 from services.errors import PanelistError
 from services.messages import Message

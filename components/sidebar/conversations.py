@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 import param
 from panel.models.esm import DataEvent
 
+from components.catalogue import HITS
 from components.scripts import ScriptComponent, joined
-from components.state import HITS, ConversationState
+from components.state import ConversationState
 from services.conversation import Conversation
 from services.errors import PanelistError
 from services.search import Hit
@@ -48,12 +49,13 @@ class ConversationList(ScriptComponent):
         self._on_trash = on_trash
         self._ready = False
         self._rows: tuple[str, str | None] = ("[]", None)
-        state.param.watch(self._update, ["conversations", "conversation"])
+        state.catalogue.param.watch(self._update, "conversations")
+        state.param.watch(self._update, "conversation")
         self._update()
 
     def _update(self, *_: object) -> None:
         here = self._state.conversation
-        before, self._rows = self._rows, (self._items(self._state.conversations), here.id if here else None)
+        before, self._rows = self._rows, (self._items(self._state.catalogue.conversations), here.id if here else None)
         if not self._ready:
             self.items, self.current = self._rows
         elif self._rows != before:  # the short way: this goes to every tab whenever anything happens in one of them
@@ -73,11 +75,11 @@ class ConversationList(ScriptComponent):
                 self._ready = True
                 self.say(["rows", *self._rows])
             case {"type": "rename", "id": str(id), "title": str(title)}:
-                await self._state.rename(id, title)
+                await self._state.catalogue.rename(id, title)
             case {"type": "delete", "id": str(id)}:
-                await self._state.delete(id)
+                await self._state.catalogue.delete(id)
             case {"type": "more"}:
-                await self._state.show_more()
+                await self._state.catalogue.show_more()
             case {"type": "trash"}:
                 self._on_trash()
             case {"type": "close"}:
@@ -90,7 +92,7 @@ class ConversationList(ScriptComponent):
         zone = timezone(timedelta(minutes=-max(-DAY, min(west, DAY))))
         place = int(before) if isinstance(before, str) and _PLACE.fullmatch(before) else None
         try:
-            hits = await self._state.search(text, zone=zone, before=place)
+            hits = await self._state.catalogue.search(text, zone=zone, before=place)
         except PanelistError as error:
             self.say(["refused", number, str(error)])
         else:

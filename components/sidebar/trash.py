@@ -42,7 +42,7 @@ class Trash(ScriptComponent):
                 "at": int(one.at.timestamp() * 1000),
                 "until": int(one.until.timestamp() * 1000),
             }
-            for one in await self._state.trash()
+            for one in await self._state.catalogue.trash()
         ]
         self.tell({"type": "rows", "rows": rows})
 
@@ -51,7 +51,7 @@ class Trash(ScriptComponent):
             case {"type": "ready"}:
                 pass
             case {"type": "restore", "id": str(id)}:
-                await self._state.restore(id)
+                await self._state.catalogue.restore(id)
             case {"type": "erase", "id": str(id)}:
-                await self._state.erase(id)
+                await self._state.catalogue.erase(id)
         await self._show()

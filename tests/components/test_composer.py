@@ -118,7 +118,7 @@ async def test_commands_do_what_the_buttons_do(make: Make) -> None:
     await box.runs("/retry")
     await becomes(state, lambda: state.path[-1].text == "Two")
     await box.runs("/rename", "A  title")
-    assert [c.title for c in state.conversations] == ["A title"]
+    assert [c.title for c in state.catalogue.conversations] == ["A title"]
     for name, argument in (("/connect", ""), ("/help", ""), ("/model", ""), ("/theme", ""), ("/theme", "Dark")):
         await box.runs(name, argument)
     assert box.called == ["connect", "help", "choose model", "theme", "theme dark"]
@@ -138,10 +138,10 @@ async def test_commands_do_what_the_buttons_do(make: Make) -> None:
     assert state.choice.model == "model-b"
     assert state.notice.text == "model-b answers from now on."
     await box.runs("/delete")
-    assert (state.conversation, state.conversations) == (None, ())
+    assert (state.conversation, state.catalogue.conversations) == (None, ())
     assert state.notice.undo is not None
     await state.notice.undo()
-    assert [c.title for c in state.conversations] == ["A title"]
+    assert [c.title for c in state.catalogue.conversations] == ["A title"]
 
 
 async def test_what_takes_something_away_is_marked(make: Make) -> None:
@@ -162,13 +162,13 @@ async def test_what_takes_something_away_is_marked(make: Make) -> None:
 async def test_what_was_typed_behind_a_refused_command_comes_back(make: Make, name: str, argument: str) -> None:
     box = await make(answer("One"))
     await asked(box, "Go")
-    await becomes(box._state, lambda: bool(box._state.conversations))
-    before, title = box._state.choice, box._state.conversations[0].title
+    await becomes(box._state, lambda: bool(box._state.catalogue.conversations))
+    before, title = box._state.choice, box._state.catalogue.conversations[0].title
     await box.runs(name, argument)
     assert box.told == [{"type": "fill", "text": f"{name} {argument}", "files": []}]
     assert box._state.notice is not None
     assert box._state.notice.kind == "error"
-    assert (box._state.choice, box._state.conversations[0].title) == (before, title)
+    assert (box._state.choice, box._state.catalogue.conversations[0].title) == (before, title)
     box.told.clear()
     await box.runs("/delete", conversation="another")
     await box.runs("/rename", "Done")

@@ -127,14 +127,14 @@ async def test_conversations_go_out_and_come_in(app: Runtime, browser: httpx2.As
     assert every.json()["conversations"][0]["id"] == done.conversation.id
     sent = await browser.post("imports", content=every.content, headers=OURS)
     assert sent.status_code == 200
-    [here] = (await app.chat.preview_import(LOCAL_OWNER, sent.text)).here
+    [here] = (await app.chat.catalogue.preview_import(LOCAL_OWNER, sent.text)).here
     assert here.title == "Why?"
 
 
 async def test_what_is_large_comes_in_pieces(app: Runtime, browser: httpx2.AsyncClient) -> None:
     large = b" " * 3_000_000
     sent = await browser.post("imports", content=large, headers=OURS)
-    [path] = app.chat._exchange._received[LOCAL_OWNER].values()
+    [path] = app.chat.catalogue._exchange._received[LOCAL_OWNER].values()
     assert sent.status_code == 200
     assert path.read_bytes() == large
 
@@ -148,7 +148,7 @@ async def test_what_is_too_large_is_refused(
     monkeypatch.setattr(files, "MAX_FILE", 1_000)
     with pytest.raises(httpx2.TransportError):  # the server does not even listen to the end
         await browser.post("imports", content=b" " * 3_000_000, headers=OURS)
-    assert not app.chat._exchange._received
+    assert not app.chat.catalogue._exchange._received
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ async def test_nobody_else_sends_files_or_gets_conversations(
     app: Runtime, browser: httpx2.AsyncClient, headers: dict[str, str]
 ) -> None:
     assert (await browser.post("imports", content=b"{}", headers=headers)).status_code == 403
-    assert not app.chat._exchange._received
+    assert not app.chat.catalogue._exchange._received
     assert (await browser.get("exports/json", headers=headers)).status_code == 403
     assert (await browser.get(address_of_export("json", "unknown"))).status_code == 404
     assert (await browser.get("exports/pdf")).status_code == 418

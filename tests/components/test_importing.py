@@ -35,23 +35,23 @@ async def test_an_import_is_told_and_undone(open_app: OpenRuntime) -> None:
     state = ConversationState(app.chat, app.connections, OWNER)
     try:
         data = exported([told("Why?", "Because.")]).encode()
-        await state.import_(await received(app.chat, data))
+        await state.catalogue.import_(await received(app.chat, data))
         assert state.notice is not None
         assert state.notice.text == "Imported 1 conversation."
-        assert [one.title for one in state.conversations] == ["Rain <b> & *more*"]
-        await state.import_(await received(app.chat, data))
+        assert [one.title for one in state.catalogue.conversations] == ["Rain <b> & *more*"]
+        await state.catalogue.import_(await received(app.chat, data))
         assert (state.notice.text, state.notice.undo) == ("Imported 0 conversations; 1 had come before.", None)
-        await state.delete(state.conversations[0].id)
-        await state.import_(await received(app.chat, data))
-        assert len(state.conversations) == 1, "it is back"
+        await state.catalogue.delete(state.catalogue.conversations[0].id)
+        await state.catalogue.import_(await received(app.chat, data))
+        assert len(state.catalogue.conversations) == 1, "it is back"
         assert state.notice.undo is not None
         await state.notice.undo()
-        assert await app.chat.conversations(OWNER) == ()
+        assert await app.chat.catalogue.conversations(OWNER) == ()
         word = await received(app.chat, b"{}")
         with pytest.raises(InputError, match="Nothing was changed"):
-            await state.preview_import(word)
-        await state.drop_import(word)
+            await state.catalogue.preview_import(word)
+        await state.catalogue.drop_import(word)
         with pytest.raises(InputError, match="Choose it again"):
-            await state.import_(word)
+            await state.catalogue.import_(word)
     finally:
         state.close()

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from panel.models.esm import DataEvent
 
+from components.catalogue import HITS
 from components.chat.transcript import Transcript
 from components.sidebar.conversations import ConversationList
-from components.state import HITS, ConversationState
+from components.state import ConversationState
 from services.errors import StorageError
 from services.messages import Message
 from tests.components.test_state import becomes
@@ -60,7 +61,7 @@ async def test_hits_go_to_the_page_as_text_with_the_places_of_what_was_found(mak
     number, rows, more = (await Sidebar(state).asks(text="rain"))[1:]
     [hit] = json.loads(rows)
     assert (number, more) == (1, False)
-    assert (hit["id"], hit["title"], hit["role"]) == (state.conversations[0].id, "Why?", "assistant")
+    assert (hit["id"], hit["title"], hit["role"]) == (state.catalogue.conversations[0].id, "Why?", "assistant")
     assert hit["pieces"] == [["Clouds & <b>", False], ["rain", True], ["</b>", False]]
 
 
@@ -93,7 +94,7 @@ async def test_what_is_wrong_is_said_in_a_sentence(make: Make, monkeypatch: pyte
     async def fails(*_: object, **__: object) -> None:
         raise StorageError("The disk is away.")
 
-    monkeypatch.setattr(state, "search", fails)
+    monkeypatch.setattr(state.catalogue, "search", fails)
     assert await Sidebar(state).asks(text="rain") == ["refused", 1, "The disk is away."]
 
 
@@ -118,7 +119,7 @@ async def test_a_hit_opens_the_branch_that_holds_it(make: Make) -> None:
 
     state.stand_at = stand_at
     await state.open(None)
-    [hit] = await state.search("first")
+    [hit] = await state.catalogue.search("first")
     assert (hit.conversation_id, hit.message_id) == (first.conversation_id, first.id)
     await state.open_at(hit.conversation_id, first.id)
     assert state.path[-1].id == first.id

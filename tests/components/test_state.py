@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator, Callable
 import pytest
 
 from components.activity import THINKING, TYPING, WAITING
-from components.state import PORTION, Choice, ConversationState, Delta
+from components.deltas import PORTION, Delta
+from components.state import Choice, ConversationState
 from services.conversation import Draft
 from services.errors import InputError, NotFoundError, StorageError
 from tests.conftest import OWNER, OpenRuntime, whole_run
@@ -184,20 +185,20 @@ async def test_delete_with_undo(make) -> None:
     await state.send("Go")
     await becomes(state, lambda: state.run_id is None)
     here = state.conversation.id
-    await state.delete(here)
-    assert (state.conversation, state.conversations) == (None, ())
+    await state.catalogue.delete(here)
+    assert (state.conversation, state.catalogue.conversations) == (None, ())
     assert state.notice.text == "Deleted “Go”."
     await state.notice.undo()
-    assert [c.id for c in state.conversations] == [here]
+    assert [c.id for c in state.catalogue.conversations] == [here]
 
 
 async def test_rename_shows_in_the_list_and_a_blank_one_is_refused(make) -> None:
     state = await make(ScriptedProvider(answer("ok")))
     await state.send("Go")
     await becomes(state, lambda: state.run_id is None)
-    await state.rename(state.conversation.id, "Better")
-    assert state.conversation.title == state.conversations[0].title == "Better"
-    await state.rename(state.conversation.id, "  ")
+    await state.catalogue.rename(state.conversation.id, "Better")
+    assert state.conversation.title == state.catalogue.conversations[0].title == "Better"
+    await state.catalogue.rename(state.conversation.id, "  ")
     assert state.notice.kind == "error"
     assert state.conversation.title == "Better"
 
@@ -291,7 +292,7 @@ async def test_deleted_elsewhere_while_it_is_written(make, open_app: OpenRuntime
     state = await make(provider, app=app)
     await state.send("Go")
     await becomes(state, lambda: state.delta is not None)
-    await app.chat.delete(OWNER, state.conversation.id)
+    await app.chat.catalogue.delete(OWNER, state.conversation.id)
     await becomes(state, lambda: state.conversation is None)
     assert state.run_id is None
     assert state.notice.text == "That conversation was deleted."
@@ -414,7 +415,7 @@ async def test_what_could_not_be_read_shows_when_storage_works_again(make, open_
     app.store.snapshot, app.store.conversations = snapshot, conversations
     app.chat.changes.ring_all()
     await becomes(state, lambda: shown(state) == [("user", "Go", "complete"), ("assistant", "Kept", "complete")])
-    assert [c.id for c in state.conversations] == [done.conversation.id]
+    assert [c.id for c in state.catalogue.conversations] == [done.conversation.id]
 
 
 async def test_what_another_tab_goes_on_with_is_followed_here_too(make, open_app: OpenRuntime) -> None:
@@ -449,7 +450,7 @@ async def test_deleted_elsewhere_with_a_message_waiting(make, open_app: OpenRunt
     state = await make(None, app=app)
     await state.send("First")
     await state.send("Second")
-    await app.chat.delete(OWNER, state.conversation.id)
+    await app.chat.catalogue.delete(OWNER, state.conversation.id)
     await becomes(state, lambda: state.conversation is None and state.run_id is None)
     assert state.notice.text == "That conversation was deleted."
 
@@ -510,14 +511,14 @@ async def test_an_older_list_never_replaces_a_newer_one(make, open_app: OpenRunt
         return found
 
     app.store.conversations = slowly
-    asking = asyncio.create_task(state._refresh_list())
+    asking = asyncio.create_task(state.catalogue.refresh())
     await asyncio.sleep(0.1)
     app.store.conversations = listed
     await state.send("Hello")
-    await becomes(state, lambda: len(state.conversations) == 1)
+    await becomes(state, lambda: len(state.catalogue.conversations) == 1)
     late.set()
     await asking
-    assert [c.title for c in state.conversations] == ["Hello"]
+    assert [c.title for c in state.catalogue.conversations] == ["Hello"]
 
 
 async def test_an_answer_that_was_gone_on_with_elsewhere_is_shown(make, open_app: OpenRuntime) -> None:
@@ -526,7 +527,7 @@ async def test_an_answer_that_was_gone_on_with_elsewhere_is_shown(make, open_app
     state = await make(provider, app=app)
     await state.send("Go")
     await becomes(state, lambda: state.run_id is None)
-    async with state._looking:  # the tab is busy until that is over
+    async with state.looking:  # the tab is busy until that is over
         again = await app.chat.go_on(OWNER, state.conversation.id, state.path[1].id)
         await whole_run(app.chat, again)
     await becomes(state, lambda: state.path[1].text == "Half whole")
@@ -593,7 +594,7 @@ async def test_a_fork_is_shown_and_its_undo_comes_back(make, said: bool) -> None
     await notice.undo()
     assert state.conversation.id == here
     expected = {here, fork} if said else {here}
-    await becomes(state, lambda: {c.id for c in state.conversations} == expected)
+    await becomes(state, lambda: {c.id for c in state.catalogue.conversations} == expected)
     assert state.left == (None if said else fork)
 
 

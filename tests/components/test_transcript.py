@@ -12,7 +12,8 @@ import pytest
 from components.chat.streaming import StreamingMarkdown
 from components.chat.transcript import WINDOW, Transcript
 from components.chat.views import BY_HAND, message_view
-from components.state import ConversationState, Delta
+from components.deltas import Delta
+from components.state import ConversationState
 from services.conversation import Draft
 from services.messages import Message, TextPart
 from services.render import render_markdown

@@ -199,15 +199,15 @@ class Machine(RuleBasedStateMachine):
     def open_one(self, tab: int, which: int, moments: int | None) -> None:
         """Go to a conversation, or to a new one."""
         state = self._tab(tab).state
-        self._choose(tab, state.open, [None, *(one.id for one in state.conversations)], which, moments)
+        self._choose(tab, state.open, [None, *(one.id for one in state.catalogue.conversations)], which, moments)
 
     @rule(tab=WHICH, which=WHICH, moments=MOMENTS)
     def delete(self, tab: int, which: int, moments: int | None) -> None:
         page = self._tab(tab)
-        if found := page.state.conversations:
+        if found := page.state.catalogue.conversations:
             here = found[which % len(found)].id
             self.deleted.append(here)
-            self._intend(page, page.state.delete(here), ends=True, where=here)
+            self._intend(page, page.state.catalogue.delete(here), ends=True, where=here)
         else:
             self._busy(tab)
         self._go(moments)
@@ -216,7 +216,7 @@ class Machine(RuleBasedStateMachine):
     def restore(self, tab: int, which: int, moments: int | None) -> None:
         if self.deleted:
             page, here = self._tab(tab), self.deleted[which % len(self.deleted)]
-            self._intend(page, page.state.restore(here), where=here)
+            self._intend(page, page.state.catalogue.restore(here), where=here)
         else:
             self._busy(tab)
         self._go(moments)
@@ -560,7 +560,7 @@ class Machine(RuleBasedStateMachine):
 
     def _wrong_on_page(self, page: Page, stored: Stored, live: dict[str, Call]) -> Iterator[str]:
         state = page.state
-        listed = [conversation.id for conversation in state.conversations]
+        listed = [conversation.id for conversation in state.catalogue.conversations]
         if listed != list(stored.heads):
             yield f"the list shows {listed}, stored are {list(stored.heads)}"
         here = state.conversation.id if state.conversation else None

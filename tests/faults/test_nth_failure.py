@@ -222,7 +222,7 @@ async def broken_answer(here: House, opened: Opened, text: str, end: RunFinished
 
 async def settle(here: House) -> None:
     """Wait for a run that the sender knows nothing of."""
-    for conversation in await here.chat.conversations(OWNER):
+    for conversation in await here.chat.catalogue.conversations(OWNER):
         opened = await here.chat.open(OWNER, conversation.id)
         if opened.run_id is not None:
             await watch(here.chat, opened)

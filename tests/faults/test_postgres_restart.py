@@ -149,7 +149,7 @@ async def test_a_restart_while_answers_are_written(open_app: OpenRuntime, cluste
     talker.go_to_the_end.set()
     await asyncio.gather(*(one.watching for one in watched))
     assert app.chat.trouble is None
-    assert len(await app.chat.conversations(OWNER)) == RUNS + 1
+    assert len(await app.chat.catalogue.conversations(OWNER)) == RUNS + 1
     await answers_are_whole(app.chat, talker, watched)
     await app.close()
     again = await open_app(ScriptedProvider(), DATABASE_URL=url)
@@ -185,7 +185,7 @@ async def test_a_server_that_stays_away_while_answers_are_written_and_end(
     talker.go_to_the_end.set()
     await asyncio.gather(*(one.watching for one in going_on))
     listening.cancel()
-    assert len(await app.chat.conversations(OWNER)) == RUNS
+    assert len(await app.chat.catalogue.conversations(OWNER)) == RUNS
     await answers_are_whole(app.chat, talker, watched)
     await app.close()
     again = await open_app(ScriptedProvider(), DATABASE_URL=url)

@@ -13,7 +13,7 @@ from types import FrameType
 
 import pytest
 
-from components.state import PORTION
+from components.deltas import PORTION
 from services.render import MarkdownStream, render_markdown
 from services.render.code import _known as coloured_before
 from services.render.tex import mathml

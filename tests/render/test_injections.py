@@ -7,7 +7,7 @@ import html
 import pytest
 
 from components.chat.streaming import StreamingMarkdown
-from components.state import Delta
+from components.deltas import Delta
 from services.render import MarkdownStream, escape, render_markdown
 from tests.injections import CANARY, INJECTIONS, batches, injections
 from tests.render.audit import Audit, audit

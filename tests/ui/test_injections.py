@@ -78,7 +78,7 @@ async def _fill(server: Server, texts: list[str]) -> None:
             asked = await app.chat.send(OWNER, text, conversation_id=here)
             await whole_run(app.chat, asked, OWNER)
             here = asked.conversation.id
-        await app.chat.rename(OWNER, asked.conversation.id, "All at once")
+        await app.chat.catalogue.rename(OWNER, asked.conversation.id, "All at once")
     finally:
         await app.close()
     with closing(sqlite3.connect(server.folder / "data" / "panelist.db")) as database, database:

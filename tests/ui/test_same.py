@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from components.chat.streaming import StreamingMarkdown
 from components.chat.views import message_view
-from components.state import Delta
+from components.deltas import Delta
 from services.messages import Message, MessageStatus, TextPart, clean_text, new_id
 from tests.corpus import ANSWERS, DOCUMENTS, commonmark
 from tests.ui.acts import answers, ask, live, open_new, settled

@@ -225,7 +225,7 @@ class TestAimock:
         app = await open_at(aimock, PANELIST_MODEL="gpt-test", PANELIST_TITLES="on")
         done = await whole_run(app.chat, await app.chat.send(OWNER, "say hello"))
         for _ in range(200):
-            [conversation] = await app.chat.conversations(OWNER)
+            [conversation] = await app.chat.catalogue.conversations(OWNER)
             if conversation.title_source == "model":
                 break
             await asyncio.sleep(0.01)

@@ -304,10 +304,13 @@ class ConversationState(param.Parameterized):
         """
         if self.conversation is None:
             raise NotFoundError("That conversation is not open any more. Copy your text if you need it.")
-        turn = self._turn()
+        turn, followed = self._turn(), bool(self.path) and self.path[-1].id != message_id
         opened = await self._chat.edit(self._owner, self.conversation.id, message_id, text, request_key=key)
         await self.prepare(opened.path)
         self._show(opened, turn)
+        if followed and opened.path[-1].run_id is None and all(message.id != message_id for message in opened.path):
+            undo = partial(self.show_version, message_id)
+            self.notice = Notice("What followed the old answer is one version back.", undo=undo)
 
     async def go_on(self, message_id: str) -> None:
         """Have an answer that was cut off or stopped continued in place."""

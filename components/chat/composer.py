@@ -51,8 +51,12 @@ def held_because(state: ConversationState) -> str:
     """Return why waiting messages are not sent by themselves; empty when they are."""
     if not state.waiting.held:
         return ""
-    ended = state.path and state.path[-1].status in ENDED_BY_MODEL
-    return "Not sent, because Panelist was stopped:" if ended else "Not sent, because the last answer did not finish:"
+    last = state.path[-1] if state.path else None
+    if last is None or last.status not in ENDED_BY_MODEL:
+        return "Not sent, because the last answer did not finish:"
+    if last.run_id is None:
+        return "Not sent, because you wrote the last answer:"
+    return "Not sent, because Panelist was stopped:"
 
 
 class ComposerView(TypedDict):

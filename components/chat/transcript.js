@@ -411,6 +411,10 @@ export function render({model, el, view}) {
       models = labels
       list.classList.toggle("several", labels.length > 1)
     },
+    edit({id}) {
+      const entry = articles.get(id)
+      if (entry) { edits.open(entry) }
+    },
     edited(msg) { edits.told(msg) },
     copied({id, text}) {
       copies.get(id)?.resolve(text)

@@ -19,7 +19,7 @@ from components.files import serve_here
 from components.notices import Notice
 from components.scripts import ScriptComponent, joined
 from components.state import ConversationState
-from services.conversation import Draft, Versions
+from services.conversation import Versions
 from services.errors import PanelistError
 from services.messages import Message
 from services.render import MARKDOWN_CSS
@@ -367,7 +367,7 @@ class Transcript(ScriptComponent):
             case "drop_parameter" if isinstance(parameter, str):
                 await self._state.drop_parameter(message_id, parameter)
             case "shorten" if message is not None and (question := self._message(message.parent_id)):
-                self._state.refill = Draft(question.text, question.attachments)
+                self._tell({"type": "edit", "id": question.id})
 
     def _message(self, message_id: str | None) -> Message | None:
         return next((message for message in self._state.path if message.id == message_id), None)

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 import pytest
 
 from components.activity import THINKING, TYPING, WAITING
+from components.chat.composer import held_because
 from components.deltas import PORTION, Delta
 from components.state import Choice, ConversationState
 from services.conversation import Draft
@@ -37,14 +38,16 @@ async def make(open_app: OpenRuntime) -> AsyncGenerator:
 async def becomes(state: ConversationState, condition: Callable[[], bool]) -> None:
     """Wait until a condition on the state is true, looking whenever it changes."""
     changed = asyncio.Event()
-    watcher = state.param.watch(lambda *_: changed.set(), list(state.param), onlychanged=False)
+    parts = (state, state.catalogue)
+    watchers = [part.param.watch(lambda *_: changed.set(), list(part.param), onlychanged=False) for part in parts]
     try:
         async with asyncio.timeout(10):
             while not condition():
                 changed.clear()
                 await changed.wait()
     finally:
-        state.param.unwatch(watcher)
+        for part, watcher in zip(parts, watchers, strict=True):
+            part.param.unwatch(watcher)
 
 
 def shown(state: ConversationState) -> list[tuple[str, str, str]]:
@@ -397,6 +400,9 @@ async def test_a_held_message_says_so_here_and_there(make, open_app: OpenRuntime
     here.stop()
     for state in (here, there):
         await becomes(state, lambda state=state: state.waiting.held and queued(state) == ["Second"])
+    assert held_because(here) == "Not sent, because the last answer did not finish:"
+    await here.edit(here.path[-1].id, "Whole", "k")
+    assert held_because(here) == "Not sent, because you wrote the last answer:"
 
 
 async def test_what_could_not_be_read_shows_when_storage_works_again(make, open_app: OpenRuntime) -> None:
@@ -596,6 +602,22 @@ async def test_a_fork_is_shown_and_its_undo_comes_back(make, said: bool) -> None
     expected = {here, fork} if said else {here}
     await becomes(state, lambda: {c.id for c in state.catalogue.conversations} == expected)
     assert state.left == (None if said else fork)
+
+
+async def test_an_earlier_answer_put_right_leaves_word_of_what_followed(make) -> None:
+    state = await make(ScriptedProvider(answer("One"), answer("Two")))
+    for question in ("Go", "On"):
+        await state.send(question)
+        await becomes(state, lambda: state.run_id is None)
+    _, first, _, last = state.path
+    await state.edit(first.id, "One", "k1")
+    await state.edit(last.id, "Three", "k2")
+    assert ([message.text for message in state.path], state.notice) == (["Go", "One", "On", "Three"], None)
+    await state.edit(first.id, "Zero", "k3")
+    assert [message.text for message in state.path] == ["Go", "Zero"]
+    assert state.notice.text == "What followed the old answer is one version back."
+    await state.notice.undo()
+    assert [message.text for message in state.path] == ["Go", "One", "On", "Three"]
 
 
 async def test_an_edit_without_a_conversation_is_refused(make) -> None:

@@ -14,7 +14,6 @@ from components.chat.transcript import WINDOW, Transcript
 from components.chat.views import BY_HAND, message_view
 from components.deltas import Delta
 from components.state import ConversationState
-from services.conversation import Draft
 from services.messages import Message, TextPart
 from services.render import render_markdown
 from tests.components.test_state import becomes
@@ -249,7 +248,7 @@ async def test_every_next_step_does_something(make: Make) -> None:
     for step in ("add_key", "check_endpoint", "choose_model", "shorten"):
         await page.says(type="step", id=reply.id, step=step, parameter=None)
     assert page.called[1:] == ["connect", "connect", "choose_model"]
-    assert page._state.refill == Draft("My question")
+    assert page.browser.others[-1] == {"type": "edit", "id": page._state.path[0].id}, "in its place"
     await page.says(type="step", id=reply.id, step="retry", parameter=None)
     await becomes(page._state, lambda: page._state.run_id is None and page._state.path[1].status == "complete")
 

@@ -123,12 +123,16 @@ def test_failures_in_words(page: Page, server: Server, command: str, status: str
     expect(page.get_by_text("Traceback")).to_have_count(0)
 
 
-def test_edit_the_question_brings_it_back_into_the_box(page: Page, server: Server) -> None:
+def test_a_question_that_was_too_long_is_edited_in_its_place(page: Page, server: Server) -> None:
     open_new(page, server)
     ask(page, "/fail long")
     settled(answers(page), "failed")
     answers(page).get_by_role("button", name="Edit the question").click()
-    expect(box(page)).to_have_value("/fail long")
+    editor = page.get_by_role("textbox", name="Edit the question")
+    expect(editor).to_have_value("/fail long")
+    editor.fill("Shorter")
+    page.get_by_role("button", name="Ask again").click()
+    settled(answers(page))
 
 
 def test_conversations_open_rename_delete_undo(page: Page, own_server: Server) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from services.errors import NotFoundError
 from services.messages import AttachmentPart
-from services.storage.schema import attachments
+from services.storage import codec
+from services.storage.schema import attachments, conversations, messages, parts, queued
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 Named = tuple[str, str]
 """A hash, and the name that a message gives it."""
@@ -46,6 +50,44 @@ def mark_sent(connection: Connection, owner: str, sent: Sequence[AttachmentPart]
         mine = (attachments.c.owner == owner) & (attachments.c.sha256 == attachment.sha256)
         if connection.execute(update(attachments).where(mine).values(sent_at=now)).rowcount == 0:
             raise _gone(attachment.name)
+
+
+def named_in(connection: Connection, conversation_ids: Sequence[str]) -> dict[str, set[str]]:
+    """Return the hashes of all files that conversations name, on any branch and in what waits, by owner."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for owner, sha256 in _named(connection, conversations.c.id.in_(conversation_ids)):
+        found[owner].add(sha256)
+    return found
+
+
+def release(connection: Connection, owner: str, hashes: Collection[str]) -> None:
+    """Let files become orphans at once, unless another of the owner's conversations names them."""
+    if hashes:
+        still = {sha256 for _, sha256 in _named(connection, conversations.c.owner == owner)}
+        mine = (attachments.c.owner == owner) & attachments.c.sha256.in_(set(hashes) - still)
+        connection.execute(update(attachments).where(mine).values(sent_at=None, created_at=_LONG_AGO))
+
+
+def _named(connection: Connection, where: ColumnElement[bool]) -> Iterator[tuple[str, str]]:
+    """Yield owner and hash of each file that some conversations name."""
+    sent = (
+        select(conversations.c.owner, parts.c.kind, parts.c.data)
+        .join(messages, messages.c.conversation_id == conversations.c.id)
+        .join(parts, parts.c.message_id == messages.c.id)
+        .where(where, parts.c.kind == "attachment")
+    )
+    for owner, kind, data in connection.execute(sent):
+        part = codec.part_from_json(kind, data)
+        if isinstance(part, AttachmentPart):
+            yield owner, part.sha256
+    waits = (
+        select(conversations.c.owner, queued.c.attachments)
+        .join(queued, queued.c.conversation_id == conversations.c.id)
+        .where(where, queued.c.attachments.is_not(None))
+    )
+    for owner, text in connection.execute(waits):
+        for part in codec.attachments_from_json(text):
+            yield owner, part.sha256
 
 
 def forget_orphans(connection: Connection, before: datetime) -> list[str]:

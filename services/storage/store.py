@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection, delete, insert, select
 
 from services.conversation import TRASH, Conversation, Deleted, Options, Queued, TitleSource, Versions, Whole
-from services.errors import InputError
+from services.errors import InputError, StorageError
 from services.events import Numbered, Reply
 from services.messages import AttachmentPart, Message
 from services.search import Hit, Query
@@ -26,6 +27,8 @@ from services.storage.rows import Begun, RunRecord, Snapshot
 from services.storage.schema import conversations as conversations_table
 from services.storage.schema import dropped_parameters
 from services.storage.whole import Imported, Known
+
+log = logging.getLogger(__name__)
 
 __all__ = ["Begun", "Imported", "Known", "Named", "RunRecord", "Snapshot", "Store"]
 
@@ -66,6 +69,7 @@ class Store:
         self._where = where
         self._attachments = attachments
         self._files = Files.of(where, attachments)
+        self._keeping = asyncio.Lock()
         self._database = database
         self._dialect = dialect
         self._now = now
@@ -158,6 +162,7 @@ class Store:
             NotFoundError: the owner's trash does not hold it.
         """
         await self._database.write(trash.erase_deleted, owner, conversation_id)
+        await self._remove_files()
 
     async def empty_trash(self) -> int:
         """Remove for good what was deleted longer than `TRASH` ago, whoever's it is.
@@ -168,6 +173,8 @@ class Store:
         gone = 0
         while some := await self._database.write(trash.erase_overdue, self._now() - TRASH, _ERASED_AT_ONCE):
             gone += some
+        if gone:
+            await self._remove_files()
         return gone
 
     # The tree of messages
@@ -305,9 +312,10 @@ class Store:
 
     async def add_attachment(self, owner: str, name: str, media_type: str, data: bytes) -> AttachmentPart:
         """Keep bytes for an owner. They are on the disk, under their hash, before anything names them."""
-        sha256 = await asyncio.to_thread(self._files.add, data)
-        attachment = AttachmentPart(sha256, name, media_type, len(data))
-        await self._database.write(attached.add, owner, attachment, self._now())
+        async with self._keeping:
+            sha256 = await asyncio.to_thread(self._files.add, data)
+            attachment = AttachmentPart(sha256, name, media_type, len(data))
+            await self._database.write(attached.add, owner, attachment, self._now())
         return attachment
 
     async def attachments(self, owner: str, wanted: Sequence[Named]) -> list[AttachmentPart]:
@@ -325,7 +333,7 @@ class Store:
         return found, await asyncio.to_thread(self._files.read, sha256)
 
     async def remove_orphans(self) -> int:
-        """Remove files that were never sent, once they are a week old; for the start, before any can come.
+        """Remove files that were never sent, once they are a week old, and those of which all messages were erased.
 
         While a database that was set aside lies beside this one nothing is removed: it may name them.
 
@@ -336,9 +344,17 @@ class Store:
         await asyncio.to_thread(self._files.remove_uploads, (now - ABANDONED).timestamp())
         if await asyncio.to_thread(lambda: self._files.shared):
             return 0
-        gone = await self._database.write(attached.forget_orphans, now - UNSENT)
-        await asyncio.to_thread(self._files.remove, gone)
+        async with self._keeping:  # one that comes meanwhile would find its bytes here, and lose them
+            gone = await self._database.write(attached.forget_orphans, now - UNSENT)
+            await asyncio.to_thread(self._files.remove, gone)
         return len(gone)
+
+    async def _remove_files(self) -> None:
+        """Remove the files of what was erased just now, or else with the next that is."""
+        try:
+            await self.remove_orphans()
+        except StorageError as error:
+            log.warning("attached files were not removed yet: %s", error)
 
     # Runs
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, select
 
 from services.conversation import Deleted
 from services.errors import InputError, NotFoundError
-from services.storage import rows
+from services.storage import attached, rows
 from services.storage.schema import conversations, messages, parts, queued, request_keys, run_events, runs, searched
 
 
@@ -40,7 +40,8 @@ def require(connection: Connection, owner: str, conversation_id: str) -> None:
 
 
 def erase(connection: Connection, ids: Sequence[str]) -> None:
-    """Remove conversations for good, with all that belongs to them."""
+    """Remove conversations for good, with all that belongs to them; their files have become orphans then."""
+    files = attached.named_in(connection, ids)
     theirs = select(runs.c.id).where(runs.c.conversation_id.in_(ids))
     said = select(messages.c.id).where(messages.c.conversation_id.in_(ids))
     for gone in (
@@ -54,6 +55,8 @@ def erase(connection: Connection, ids: Sequence[str]) -> None:
         delete(conversations).where(conversations.c.id.in_(ids)),
     ):
         connection.execute(gone)
+    for owner, hashes in files.items():
+        attached.release(connection, owner, hashes)
 
 
 def erase_deleted(connection: Connection, owner: str, conversation_id: str) -> None:

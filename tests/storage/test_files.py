@@ -123,6 +123,29 @@ async def test_what_was_never_sent_goes_after_a_week(where: Path | str, tmp_path
     await store.close()
 
 
+async def test_what_is_erased_takes_the_files_along_that_nothing_else_names(store: Store, tmp_path: Path) -> None:
+    files = Files(tmp_path / "attachments")
+    alone, twice, waits, bens, draft = [await kept(store, word) for word in (b"1", b"2", b"3", b"4", b"5")]
+    await kept(store, b"4", owner=BEN)
+    await send(store, bens, owner=BEN)
+    await send(store, twice)
+    await send(store, waits)
+    gone = await send(store, alone, twice, bens)
+    queued = Queued(id=new_id(), text="", created_at=make.WHEN, attachments=(waits,))
+    await store.enqueue(ANN, gone.conversation.id, queued)
+    await make.finish(store, gone.run_id)
+    await store.delete(ANN, gone.conversation.id)
+    assert files.has(alone.sha256), "it can be restored"
+    await store.erase(ANN, gone.conversation.id)
+    assert [files.has(one.sha256) for one in (alone, twice, waits, bens, draft)] == [False, True, True, True, True]
+    assert await store.attachment_bytes(BEN, bens.sha256) == b"4"
+    for mine in (alone, bens):
+        with pytest.raises(NotFoundError):
+            await store.attachment_bytes(ANN, mine.sha256)
+    await send(store, await kept(store, b"1"))
+    assert files.has(alone.sha256), "it can be attached again"
+
+
 async def test_what_never_came_to_its_end_goes_after_a_day(store: Store, tmp_path: Path) -> None:
     old, young = await store.begin_upload(), await store.begin_upload()
     os.utime(old, (time.time() - 90_000,) * 2)

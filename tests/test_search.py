@@ -110,7 +110,7 @@ def test_what_stands_in_a_text_is_found_in_it(text: str, data: st.DataObject) ->
     text = normal(text)
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, len(text)))
-    if start and text[start - 1].isascii() and text[start - 1].isalpha():
+    if start and text[start - 1] in "abé":
         start = text.rfind(" ", 0, start) + 1  # words are found from their beginning on
     typed = " ".join(text[start:end].replace("-", " ").split())
     for one in parse(f'"{typed}').terms:

@@ -30,6 +30,7 @@ from components.preload import prepared
 from components.sentence import SentencePane
 from components.sidebar.conversations import ConversationList
 from components.sidebar.model import ModelPicker
+from components.sidebar.options import OptionsView
 from components.sidebar.trash import Trash
 from components.state import ConversationState
 from services.conversation import Versions
@@ -40,7 +41,7 @@ from services.runtime import Runtime, check_settings, process_runtime
 log = logging.getLogger(__name__)
 
 Themed = TypeVar("Themed", Trash, Comparison)
-WithDialog = TypeVar("WithDialog", ConnectView, Trash, Comparison)
+WithDialog = TypeVar("WithDialog", ConnectView, OptionsView, Trash, Comparison)
 
 resources.install()
 early.install()
@@ -162,6 +163,7 @@ class _Dialogs:
         self._help = cache(lambda: self._hung(_help()))
         self._importing = cache(lambda: self._hung(ImportView(state).dialog))
         self._connect = cache(lambda: self._with_dialog(ConnectView(state, runtime.connections)))
+        self._options = cache(lambda: self._with_dialog(OptionsView(state)))
         self._trash = cache(
             lambda: self._with_dialog(self._themed(Trash(state, sizing_mode="stretch_width", margin=0)))
         )
@@ -177,6 +179,9 @@ class _Dialogs:
 
     def connect(self) -> None:
         pn.state.execute(self._connect().open)
+
+    def options(self, message_id: str | None = None) -> None:
+        pn.state.execute(partial(self._options().open, message_id))
 
     def trash(self) -> None:
         pn.state.execute(self._trash().open)
@@ -231,6 +236,7 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         on_choose_model=picker.focus,
         on_theme=choose_theme,
         on_help=dialogs.help,
+        on_options=dialogs.options,
         on_trash=dialogs.trash,
         on_download=lambda address: composer.download(address),  # noqa: PLW0108 - which is made below
         on_import=dialogs.importing,
@@ -239,6 +245,7 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         state,
         commands,
         on_help=dialogs.help,
+        on_options=dialogs.options,
         on_search=lambda: open_sidebar(True),
         on_send=picker.commit,
         sizing_mode="stretch_width",
@@ -249,6 +256,7 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         on_connect=dialogs.connect,
         on_choose_model=picker.focus,
         on_compare=dialogs.compare,
+        on_options=dialogs.options,
         on_screen=fit_screen,
         sizing_mode="stretch_both",
         margin=0,

@@ -20,7 +20,7 @@ from components.deltas import Delta, delta_of, portions
 from components.notices import Notice, telling
 from services.chat import ChatService, Opened, Waiting
 from services.connect import Connections
-from services.conversation import Conversation, Draft, Options, Queued, Versions
+from services.conversation import Conversation, Draft, Queued, Versions
 from services.errors import InputError, ModelError, NotFoundError, PanelistError
 from services.events import (
     Numbered,
@@ -28,6 +28,8 @@ from services.events import (
     RunFinished,
 )
 from services.messages import Message, clean_text
+from services.options import Options
+from services.parameters import Parameter, offered
 from services.uploads import Piece, Progress
 
 log = logging.getLogger(__name__)
@@ -70,6 +72,7 @@ class ConversationState(param.Parameterized):
     activity: str = param.String(default="", doc="What the assistant is doing, in words; empty when idle.")  # type: ignore[assignment]
     choices: tuple[Choice, ...] = param.ClassSelector(class_=tuple, default=(), doc="Models that the picker offers.")  # type: ignore[assignment]
     choice: Choice | None = param.Parameter(default=None, doc="The model that answers next.")  # type: ignore[assignment]
+    options: Options = param.ClassSelector(class_=Options, default=Options(), doc="Of the next question.")  # type: ignore[assignment]
     notice: Notice | None = param.Parameter(default=None, doc="The last word to the person.")  # type: ignore[assignment]
     trouble: str | None = param.String(default=None, allow_None=True, doc="What is wrong with storage.")  # type: ignore[assignment]
     ending: bool = param.Boolean(default=False, doc="Whether the server is about to end.")  # type: ignore[assignment]
@@ -255,14 +258,26 @@ class ConversationState(param.Parameterized):
         if self.run_id is not None:
             self._chat.stop(self._owner, self.run_id)
 
-    async def retry(self, message_id: str, label: str | None = None) -> None:
-        """Have a question answered once more, beside the answer it has; `label`: by this model, this time."""
+    @property
+    def offered(self) -> tuple[Parameter, ...]:
+        """The options that the chosen model's endpoint takes."""
+        try:
+            return offered(self._connections.get(self.choice.endpoint if self.choice else None))
+        except PanelistError:
+            return ()  # it is not set up any more
+
+    async def retry(self, message_id: str, label: str | None = None, options: Options | None = None) -> None:
+        """Have a question answered once more, beside the answer it has.
+
+        With a `label` by this model, with `options` with these, and only this time.
+        """
         choice = next((choice for choice in self.choices if choice.label == label), None)
         if label is not None and choice is None:
             self.notice = Notice(f"{label} is not offered any more. Choose another model.", "error")
         elif self.conversation is not None:
             turn = self._turn()
-            options = Options(endpoint=choice.endpoint, model=choice.model) if choice else None
+            if choice is not None:
+                options = dataclasses.replace(self.options, endpoint=choice.endpoint, model=choice.model)
             with telling(self):
                 self._show(await self._chat.retry(self._owner, self.conversation.id, message_id, options=options), turn)
 
@@ -359,17 +374,20 @@ class ConversationState(param.Parameterized):
         await self._choose(choice)
 
     async def _choose(self, choice: Choice) -> None:
-        options = Options(endpoint=choice.endpoint, model=choice.model)
+        await self.set_options(dataclasses.replace(self.options, endpoint=choice.endpoint, model=choice.model))
+
+    async def set_options(self, options: Options) -> None:
+        """Ask with these from the next question on."""
         if self.conversation is None:
             self._choosing = options
-            self.choice = choice
+            self._update_choice()
             return
         with telling(self):
             here = self.conversation
             await self._chat.set_options(self._owner, here.id, options)
             if self.conversation is not None and self.conversation.id == here.id:
                 self.conversation = dataclasses.replace(self.conversation, options=options)
-                self.choice = choice
+                self._update_choice()
 
     async def adopt(self, endpoint: str) -> None:
         """Answer with an endpoint that was just set up, from the open conversation's next question on."""
@@ -576,7 +594,7 @@ class ConversationState(param.Parameterized):
         default = self._connections.default
         endpoint = options.endpoint or default.name
         model = options.model or self._connections.known_default_model(endpoint)
-        self.choice = Choice(endpoint, model) if model else None
+        self.param.update(choice=Choice(endpoint, model) if model else None, options=options)
 
     def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
         if self._closed:

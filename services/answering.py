@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Literal
@@ -12,9 +13,10 @@ from typing import Literal
 from services.changes import Changes
 from services.connect import Connections
 from services.context import build_request, within_limit
-from services.conversation import Conversation, Draft, Options, Queued, title_from
+from services.conversation import Conversation, Draft, Queued, title_from
 from services.errors import NO_IMAGES, NotFoundError, PanelistError, StorageError
 from services.messages import Message, TextPart, new_id
+from services.options import Options
 from services.providers.base import ModelRequest, Provider
 from services.runner import RunLog, RunManager, RunSpec
 from services.settings import Settings
@@ -79,9 +81,12 @@ class Answering:
         return await self._begin(owner, conversation, None, question_id)
 
     async def go_on(self, owner: str, conversation: Conversation, message_id: str) -> None:
-        """Begin to write on in an answer that was cut off."""
+        """Begin to write on in an answer that was cut off, by the model that wrote it where that can be asked."""
         self._runs.check_open()
+        answer = await self._store.message(owner, conversation.id, message_id)
         asked = self._asked(conversation)
+        if answer.options is not None and self._connections.knows(answer.endpoint):
+            asked = replace(asked, endpoint=answer.endpoint, model=answer.options.model)
         run_id = new_id()
         try:
             begun = await self._store.resume_run(owner, conversation.id, message_id, run_id, options=asked)
@@ -153,7 +158,7 @@ class Answering:
 
     def _asked(self, conversation: Conversation) -> Options:
         options = conversation.options
-        return Options(endpoint=options.endpoint or self._connections.default.name, model=options.model)
+        return replace(options, endpoint=options.endpoint or self._connections.default.name)
 
     def _start(
         self,
@@ -184,7 +189,9 @@ class Answering:
             path = within_limit(known or await self._store.path(owner, conversation_id, answer_id))
             files = await self._files_of(owner, path)
             blind = sent_to in self._blind
-            build = partial(build_request, path, endpoint=endpoint, model=model, files=files, blind=blind)
+            build = partial(
+                build_request, path, endpoint=endpoint, model=model, options=asked, files=files, blind=blind
+            )
             prompt = self._settings.system_prompt
             return await asyncio.to_thread(build, system_prompt=prompt) if files else build(system_prompt=prompt)
 
@@ -275,4 +282,5 @@ def _message(
         run_id=run_id,
         endpoint=options.endpoint if options else None,
         model=options.model if options else None,
+        options=options,
     )

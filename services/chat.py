@@ -13,12 +13,13 @@ from services.attachments import MAX_ATTACHMENTS, check_together, clean_name
 from services.catalogue import Catalogue
 from services.changes import Changes
 from services.connect import Connections
-from services.conversation import MAX_TITLE, Conversation, Draft, Options, Queued, Versions
+from services.conversation import MAX_TITLE, Conversation, Draft, Queued, Versions
 from services.errors import InputError, NotFoundError, StorageError
 from services.events import Numbered
 from services.exchange import Exchange
 from services.intents import Intents
 from services.messages import AttachmentPart, Message, TextPart, clean_text, new_id
+from services.options import Options
 from services.pacing import Pace
 from services.providers.base import Provider
 from services.queueing import Queueing, Waiting
@@ -394,6 +395,7 @@ class ChatService:
                 run_id=None,
                 endpoint=None,
                 model=None,
+                options=None,
                 usage=None,
             )
             await self._store.add_answer(owner, new)

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from services.conversation import MAX_TITLE, Conversation, Options, Whole, title_from
+from services.conversation import MAX_TITLE, Conversation, Whole, title_from
 from services.errors import Failure
 from services.jsonfile import refused
 from services.messages import ErrorPart, Message, MessageStatus, Part, Role, TextPart, clean_text, derived_id
+from services.options import Options
 
 Node = Mapping[str, object]
 

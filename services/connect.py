@@ -88,6 +88,10 @@ class Connections:
         """Return all endpoints, the default first, the demo last."""
         return sorted(self._endpoints.values(), key=lambda e: (e.is_demo, e.name != self._default))
 
+    def knows(self, name: str | None) -> bool:
+        """Whether an endpoint of that name is set up."""
+        return name in self._endpoints
+
     def get(self, name: str | None) -> Endpoint:
         """Return the endpoint of that name; the default one for None.
 

@@ -10,6 +10,7 @@ from services.attachments import MAX_TOGETHER, not_shown, pictured, quoted, text
 from services.endpoints import Endpoint, profile_of
 from services.errors import Failure, ModelError, NextStep
 from services.messages import AttachmentPart, Message, Part, TextPart
+from services.options import Options
 from services.providers.base import ModelRequest
 
 GO_ON = (
@@ -45,6 +46,7 @@ def build_request(
     endpoint: Endpoint,
     model: str,
     system_prompt: str | None,
+    options: Options | None = None,
     files: Mapping[str, bytes] | None = None,
     blind: bool = False,
 ) -> ModelRequest:
@@ -70,7 +72,12 @@ def build_request(
         messages.append(dataclasses.replace(last, role="user", parts=(TextPart(GO_ON),), status="complete"))
     images = {p.sha256: _data_url(p, files[p.sha256]) for m in messages for p in m.attachments}
     return ModelRequest(
-        endpoint=endpoint, model=model, messages=tuple(messages), system_prompt=system_prompt, images=images
+        endpoint=endpoint,
+        model=model,
+        messages=tuple(messages),
+        system_prompt=system_prompt,
+        options=options or Options(),
+        images=images,
     )
 
 

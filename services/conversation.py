@@ -10,6 +10,7 @@ from difflib import SequenceMatcher
 from typing import Literal
 
 from services.messages import AttachmentPart, Message
+from services.options import Options
 
 TitleSource = Literal["question", "model", "user"]
 """Who wrote a conversation's title. What a person wrote is never overwritten."""
@@ -26,14 +27,6 @@ _TITLE_CHARS = 4_000
 
 _MOST_COMPARED = 2_000_000
 """Words before times words after of a stretch that is compared word by word: some tenths of a second."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """The parameters of a conversation. Unset ones are not sent."""
-
-    endpoint: str | None = None
-    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

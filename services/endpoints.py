@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
@@ -46,17 +47,37 @@ class Profile:
     """Pictures are taken, by those of its models that see."""
     needs_key: bool = False
     """Every request without a key is refused."""
+    without: frozenset[str] = frozenset()
+    """Names of options that it does not take, or takes and does nothing with."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Fields of a request that have another name there."""
 
+
+_OPENAIS_OWN = frozenset({"verbosity", "service_tier"})
+_ON_CHAT = {"max_tokens": "max_completion_tokens"}  # its reasoning models refuse the old name
 
 _PROFILES: dict[ProfileName, Profile] = {
-    "openai": Profile(api="responses", needs_key=True),
-    "azure": Profile(api="responses", needs_key=True),
-    "openrouter": Profile(needs_key=True),
-    "ollama": Profile(tells_cuts=False),
-    "llamacpp": Profile(tells_cuts=False),
-    "mistral": Profile(usage_in_stream=False, needs_key=True),
-    "deepseek": Profile(images=False, needs_key=True),
-    "groq": Profile(needs_key=True),
+    "openai": Profile(api="responses", needs_key=True, renamed=_ON_CHAT),
+    "azure": Profile(api="responses", needs_key=True, renamed=_ON_CHAT, without=frozenset({"service_tier"})),
+    "openrouter": Profile(needs_key=True, without=frozenset({"service_tier"})),
+    "ollama": Profile(tells_cuts=False, without=_OPENAIS_OWN),
+    "llamacpp": Profile(tells_cuts=False, without=_OPENAIS_OWN | {"reasoning_effort"}),
+    "vllm": Profile(without=_OPENAIS_OWN),
+    "lmstudio": Profile(without=_OPENAIS_OWN),
+    "mistral": Profile(
+        usage_in_stream=False,
+        needs_key=True,
+        without=_OPENAIS_OWN | {"reasoning_effort"},
+        renamed={"seed": "random_seed"},
+    ),
+    "deepseek": Profile(images=False, needs_key=True, without=_OPENAIS_OWN | {"reasoning_effort", "seed"}),
+    "groq": Profile(needs_key=True, without=frozenset({"verbosity"}), renamed=_ON_CHAT),
+    "generic": Profile(without=_OPENAIS_OWN),
+    "demo": Profile(
+        without=_OPENAIS_OWN
+        | {"temperature", "top_p", "frequency_penalty", "presence_penalty"}
+        | {"stop", "seed", "reasoning_effort", "output"}
+    ),
 }
 
 

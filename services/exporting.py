@@ -14,6 +14,8 @@ from typing import Any, Literal
 from services.attachments import size_words
 from services.conversation import Conversation, Whole
 from services.messages import ErrorPart, Message, MessageStatus, Part
+from services.options import Options
+from services.parameters import plain
 from services.render import MARKDOWN_CSS, escape, render_markdown
 from services.storage.codec import part_to_json
 
@@ -78,7 +80,7 @@ def plain_of(whole: Whole) -> dict[str, Any]:
         "title_source": conversation.title_source,
         "created_at": _time(conversation.created_at),
         "updated_at": _time(conversation.updated_at),
-        "options": {"endpoint": conversation.options.endpoint, "model": conversation.options.model},
+        "options": {"endpoint": conversation.options.endpoint, **_options(conversation.options)},
         "head": conversation.head_id,
         "messages": [_message(message) for message in whole.messages],
     }
@@ -145,6 +147,7 @@ def _message(message: Message) -> dict[str, Any]:
         "created_at": _time(message.created_at),
         "endpoint": message.endpoint,
         "model": message.model,
+        "options": None if message.options is None else _options(message.options),
         "usage": None
         if usage is None
         else {
@@ -155,6 +158,10 @@ def _message(message: Message) -> dict[str, Any]:
         },
         "parts": [_part(part) for part in message.parts],
     }
+
+
+def _options(options: Options) -> dict[str, Any]:
+    return {"model": options.model, **plain(options)}
 
 
 def _part(part: Part) -> dict[str, Any]:

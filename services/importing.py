@@ -13,15 +13,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, cast, get_args
+from typing import IO, TypeVar, cast, get_args
 
 from services import chatgpt
 from services.attachments import IMAGE_TYPES, TEXT, check_size, clean_name, media_type_of
-from services.conversation import MAX_TITLE, Conversation, Options, TitleSource, Whole
-from services.errors import PanelistError
+from services.conversation import MAX_TITLE, Conversation, TitleSource, Whole
+from services.errors import InputError, PanelistError
 from services.exporting import SCHEMA, VERSION, entry_of
 from services.jsonfile import JsonFile, check_values, damage_told, refused
 from services.messages import MESSAGE_STATUSES, TRANSITIONS, AttachmentPart, Message, MessageStatus, Role
+from services.options import Options
+from services.parameters import from_plain
 from services.storage.codec import Fields, part_from
 from services.usage import Usage
 
@@ -233,6 +235,9 @@ def _object(item: object, number: int) -> dict[str, object]:
     return item
 
 
+Number = TypeVar("Number", int, float)
+
+
 class _Fields(Fields):
     """The fields of an object in a file."""
 
@@ -241,6 +246,12 @@ class _Fields(Fields):
 
     def damaged(self, name: str) -> PanelistError:
         return refused(f"in {self.what} there is something wrong with “{name}”")
+
+    def count(self, name: str) -> int:
+        return _counted(super().count(name))
+
+    def seconds(self, name: str) -> float:
+        return _counted(super().seconds(name))
 
     def id(self, name: str) -> str:
         value = self.text(name)
@@ -294,7 +305,7 @@ def _whole(data: _Fields) -> Whole:
         title=title,
         title_source=cast(TitleSource, data.word("title_source", get_args(TitleSource))),
         head_id=head,
-        options=Options(endpoint=options.name_or_none("endpoint"), model=options.name_or_none("model")),
+        options=_options(options, options),
         created_at=data.time("created_at"),
         updated_at=data.time("updated_at"),
     )
@@ -316,8 +327,23 @@ def _message(conversation_id: str, data: _Fields) -> Message:
         created_at=data.time("created_at"),
         endpoint=data.name_or_none("endpoint"),
         model=data.name_or_none("model"),
+        options=None if (options := data.inner("options")) is None else _options(options, data),
         usage=_usage(data.inner("usage")),
     )
+
+
+def _counted(number: Number) -> Number:
+    if number < 0:
+        raise refused("there is a number in it that is out of all bounds")
+    return number
+
+
+def _options(data: _Fields, beside: _Fields) -> Options:
+    named = Options(endpoint=beside.name_or_none("endpoint"), model=data.name_or_none("model"))
+    try:
+        return from_plain(named, data.all)
+    except InputError as error:
+        raise refused(f"in {beside.what} there is an option that cannot be: {error}") from error
 
 
 def _usage(data: _Fields | None) -> Usage | None:

@@ -139,7 +139,7 @@ def check_values(value: object) -> None:
                 waiting += [*inner.keys(), *inner.values()]
             case list() as inner:
                 waiting += inner
-            case int() | float() as number if not 0 <= number < _MOST_NUMBER:
+            case int() | float() as number if not -_MOST_NUMBER <= number < _MOST_NUMBER:
                 raise refused("there is a number in it that is out of all bounds")
             case _:
                 pass

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from services.errors import Failure
+from services.options import Options
 from services.usage import Usage
 
 Role = Literal["user", "assistant"]
@@ -157,6 +158,9 @@ class Message:
     """The run that wrote it; None for a question."""
     endpoint: str | None = None
     model: str | None = None
+    """The one that answered; `options.model` is the one that was asked, where any was named."""
+    options: Options | None = None
+    """What an answer was asked with, by a model."""
     """The model that answered, as the endpoint named it; the one that was asked for until then."""
     usage: Usage | None = None
 

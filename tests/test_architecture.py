@@ -13,7 +13,8 @@ ROOT = Path(__file__).parent.parent
 LEVELS = {
     **dict.fromkeys(
         [
-            *("messages", "attachments", "conversation", "events", "usage", "settings", "errors", "endpoints"),
+            *("messages", "attachments", "conversation", "events", "usage", "options", "parameters", "settings"),
+            *("errors", "endpoints"),
             *("keys", "logs", "changes", "intents", "pacing", "search"),
         ],
         0,

@@ -8,14 +8,15 @@ import gc
 import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from services.conversation import Options
 from services.errors import InputError, NotFoundError, StorageError
 from services.events import RunEvent, RunFinished, TextDelta
 from services.messages import ErrorPart, TextPart
+from services.options import Options
 from services.providers.base import ModelRequest
 from services.runtime import open_runtime
 from services.settings import read_settings
@@ -194,6 +195,37 @@ async def test_another_model_answers_for_once(open_app: OpenRuntime) -> None:
     await whole_run(app.chat, await app.chat.retry(OWNER, here.id, other.path[1].id))
     assert [request.model for request in provider.requests] == ["model-a", "model-z", "model-a"]
     assert (await app.chat.open(OWNER, here.id)).conversation.options == here.options
+
+
+async def test_options_are_sent_kept_with_the_answer_and_changed_for_once(open_app: OpenRuntime) -> None:
+    provider = ScriptedProvider(*(answer(text) for text in ("One", "Two", "Three")))
+    app = await open_app(provider)
+    calm = Options(temperature=0.2, stop=("END",))
+    first = await whole_run(app.chat, await app.chat.send(OWNER, "Go", options=calm))
+    here = first.conversation
+    wild = replace(calm, temperature=1.5)
+    other = await whole_run(app.chat, await app.chat.retry(OWNER, here.id, first.path[1].id, options=wild))
+    await app.chat.set_options(OWNER, here.id, Options(seed=7))
+    last = await whole_run(app.chat, await app.chat.send(OWNER, "On", conversation_id=here.id))
+    sent = [replace(request.options, endpoint=None) for request in provider.requests]
+    assert sent == [calm, wild, Options(seed=7)]
+    kept = [message.options for message in (first.path[1], other.path[1], last.path[3])]
+    assert [replace(options, endpoint=None) for options in kept if options] == sent
+    assert last.path[0].options is None
+    assert last.conversation.options == Options(seed=7)
+
+
+async def test_who_wrote_goes_on_with_the_options_of_now(open_app: OpenRuntime) -> None:
+    provider = ScriptedProvider(answer("One"), answer("Half", reason="length"), answer(" and half"))
+    app = await open_app(provider)
+    first = await whole_run(app.chat, await app.chat.send(OWNER, "Go"))
+    here, by_z = first.conversation.id, Options(endpoint=first.path[1].endpoint, model="model-z", temperature=1.0)
+    half = await whole_run(app.chat, await app.chat.retry(OWNER, here, first.path[1].id, options=by_z))
+    await app.chat.set_options(OWNER, here, Options(max_output_tokens=50))
+    whole = await whole_run(app.chat, await app.chat.go_on(OWNER, here, half.path[1].id))
+    assert (whole.path[1].text, whole.path[1].model) == ("Half and half", "model-z")
+    request = provider.requests[-1]
+    assert (request.model, request.options.max_output_tokens, request.options.temperature) == ("model-z", 50, None)
 
 
 async def test_an_edited_question_is_a_sibling_and_the_old_branch_stays(open_app: OpenRuntime) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
 from hypothesis import strategies as st
 
-from services.conversation import MAX_TITLE, Conversation, Options, TitleSource, Whole
+from services.conversation import MAX_TITLE, Conversation, TitleSource, Whole
 from services.errors import Failure, FailureKind, NextStep
 from services.exporting import ENDING, beginning, json_of
 from services.importing import opened
@@ -29,6 +30,7 @@ from services.messages import (
     clean_text,
     new_id,
 )
+from services.options import Options
 from services.usage import Usage
 
 NOTE = b"Rain falls.\n"
@@ -59,6 +61,18 @@ _parts: st.SearchStrategy[Part] = st.one_of(
     st.builds(ErrorPart, _failures),
     st.just(NOTE_PART),
 )
+_options = st.builds(
+    Options,
+    endpoint=_names,
+    model=_names,
+    temperature=st.none() | st.floats(0, 2),
+    max_output_tokens=st.none() | st.integers(1, 10_000),
+    frequency_penalty=st.none() | st.floats(-2, 2),
+    stop=st.none() | st.just(("\t;", "END")),
+    seed=st.none() | st.integers(-(2**63), 2**63 - 1),
+    reasoning_effort=st.none() | st.sampled_from(("low", "high")),
+    output=st.none() | st.just("json"),
+)
 _FINAL = [status for status in MESSAGE_STATUSES if not TRANSITIONS[status]]
 
 
@@ -69,6 +83,7 @@ def wholes(draw: st.DrawFn) -> Whole:
     messages: list[Message] = []
     for _ in range(draw(st.integers(0, 10))):
         parent = draw(st.none() | st.sampled_from(messages)) if messages else None
+        endpoint = draw(_names)
         one = Message(
             id=new_id(),
             conversation_id=id,
@@ -77,8 +92,9 @@ def wholes(draw: st.DrawFn) -> Whole:
             parts=tuple(draw(st.lists(_parts, max_size=3))),
             status=draw(st.sampled_from(_FINAL)),
             created_at=draw(_times),
-            endpoint=draw(_names),
+            endpoint=endpoint,
             model=draw(_names),
+            options=draw(st.none() | _options.map(lambda given, at=endpoint: replace(given, endpoint=at))),
             usage=draw(
                 st.none() | st.builds(Usage, input=_counts, cached_input=_counts, output=_counts, reasoning=_counts)
             ),
@@ -89,7 +105,7 @@ def wholes(draw: st.DrawFn) -> Whole:
         title=draw(_texts)[:MAX_TITLE],
         title_source=draw(st.sampled_from(get_args(TitleSource))),
         head_id=draw(st.sampled_from(messages)).id if messages else None,
-        options=Options(endpoint=draw(_names), model=draw(_names)),
+        options=draw(_options),
         created_at=draw(_times),
         updated_at=draw(_times),
     )

@@ -58,6 +58,7 @@ class Commands:
         on_choose_model: Callable[[], None],
         on_theme: Callable[[str], None],
         on_help: Callable[[], None],
+        on_options: Callable[[], None],
         on_trash: Callable[[], None],
         on_download: Callable[[str], None],
         on_import: Callable[[], None],
@@ -70,6 +71,11 @@ class Commands:
             Command(name="new", about="Begin a new chat"),
             Command(
                 name="model", takes="[name]", about="Choose the model, here or by its name", run=self._choose_model
+            ),
+            Command(
+                name="options",
+                about="Set temperature, length and other options of this conversation",
+                run=lambda _: on_options(),
             ),
             Command(
                 name="stop",

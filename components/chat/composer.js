@@ -21,7 +21,8 @@ export function render({model, el}) {
   const files = attaching({
     model, box, limits: model.esm_constants.limits, chat: () => here, isLost: () => isLost(), changed: () => update(), say: (text) => refuse(text),
   })
-  const frame = element("div", {class: "frame"}, files.choose, box, stop, send)
+  const options = element("button", {type: "button", class: "attach options", onclick: () => model.send_msg({type: "options"})}, icon("sliders"))
+  const frame = element("div", {class: "frame"}, files.choose, options, box, stop, send)
   const said = element("p", {class: "unseen", role: "status"})
   const form = element("form", {class: "form"}, queue, outgoing, refusal, files.section, frame, said, ...files.extras)
   el.replaceChildren(form)
@@ -141,6 +142,12 @@ export function render({model, el}) {
     send.title = blocked || (writing ? "Send after this answer (Enter), or stop it and send now (Ctrl + Enter)" : "Send (Enter)")
     send.disabled = Boolean(blocked) || !(box.value.trim() || files.any())
     if (box.placeholder !== shown.placeholder) { box.placeholder = shown.placeholder }
+    const label = shown.options ? `Options: ${shown.options}` : "Options"
+    if (options.title !== label) {
+      options.title = label
+      options.setAttribute("aria-label", label)
+      options.classList.toggle("set", Boolean(shown.options))
+    }
     preview.update() // its button takes width from the text
     fit()
     commands.update()

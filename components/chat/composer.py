@@ -22,6 +22,7 @@ from services.chat import MAX_TEXT
 from services.conversation import Draft
 from services.errors import NotFoundError, PanelistError
 from services.messages import ENDED_BY_MODEL, clean_text
+from services.parameters import told
 from services.render import MARKDOWN_CSS, render_markdown
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,8 @@ class ComposerView(TypedDict):
     writing: bool
     """Whether a reply is being written."""
     placeholder: str
+    options: str
+    """Which options are set, in words."""
     queue: list[dict[str, str]]
     """Messages that wait: id, the beginning of the text, names of the files."""
     held: str
@@ -92,6 +95,7 @@ class Composer(ScriptComponent):
         state: ConversationState,
         commands: Commands,
         on_help: Callable[[], None],
+        on_options: Callable[[], None],
         on_search: Callable[[], None],
         on_send: Callable[[], Awaitable[None]],
         **params: Any,
@@ -103,10 +107,11 @@ class Composer(ScriptComponent):
         self._previewing = asyncio.Lock()
         self._previewed = 0  # number of the last request for a preview
         self._on_help = on_help
+        self._on_options = on_options
         self._on_search = on_search
         self._before_send = on_send
         self._ready = False
-        state.param.watch(self._update, ["conversation", "path", "run_id", "choice", "waiting"])
+        state.param.watch(self._update, ["conversation", "path", "run_id", "choice", "options", "waiting"])
         state.param.watch(self._on_refill, "refill", onlychanged=False)
         state.param.watch(self._on_left, "left", onlychanged=False)
         self.view = self._view()
@@ -146,6 +151,7 @@ class Composer(ScriptComponent):
             ],
             held=held_because(state),
             placeholder=placeholder(state),
+            options=", ".join(f"{label} {value}" for label, value in told(state.options)),
             commands=self._commands.views(),
             cannot=self._commands.cannot(),
         )
@@ -190,6 +196,8 @@ class Composer(ScriptComponent):
                     self.tell({"type": "opened"})  # the text box waits for it
             case {"type": "help"}:
                 self._on_help()
+            case {"type": "options"}:
+                self._on_options()
             case {"type": "search"}:
                 self._on_search()
             case _:

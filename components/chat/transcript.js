@@ -114,12 +114,14 @@ export function render({model, el, view}) {
     if (view.can.includes("regenerate")) { bar.append(button("Regenerate", "again", () => model.send_msg({type: "retry", id: view.id}))) }
     if (view.can.includes("retry")) { bar.append(button("Retry", "again", () => model.send_msg({type: "retry", id: view.id}))) }
     if (view.role === "assistant") {
-      const other = menuButton(frame, "Answer with…", "swap", () => models.map((label) => [label, () => model.send_msg({type: "retry", id: view.id, model: label})]))
-      other.classList.add("other")
+      const other = menuButton(frame, "Answer with…", "swap", () => [
+        ...models.map((label) => [label, () => model.send_msg({type: "retry", id: view.id, model: label})]),
+        ["Other options…", () => model.send_msg({type: "options", id: view.id})],
+      ])
       bar.append(other)
     }
     if (view.can.includes("fork")) { bar.append(button("Fork from here", "fork", () => model.send_msg({type: "fork", id: view.id}))) }
-    if (view.model) { bar.append(element("span", {class: "model"}, view.model)) }
+    if (view.model) { bar.append(element("span", {class: "model"}, view.options ? `${view.model} · ${view.options}` : view.model)) }
     return bar
   }
 
@@ -407,10 +409,7 @@ export function render({model, el, view}) {
       showBanner()
     },
     activity({text}) { activity.textContent = text },
-    models({labels}) {
-      models = labels
-      list.classList.toggle("several", labels.length > 1)
-    },
+    models({labels}) { models = labels },
     edit({id}) {
       const entry = articles.get(id)
       if (entry) { edits.open(entry) }

@@ -81,6 +81,7 @@ class Transcript(ScriptComponent):
         on_connect: Callable[[], None],
         on_choose_model: Callable[[], None],
         on_compare: Callable[[Versions], None],
+        on_options: Callable[[str], None],
         on_screen: Callable[[bool, bool], None],
         **params: Any,
     ) -> None:
@@ -90,6 +91,7 @@ class Transcript(ScriptComponent):
         self._on_connect = on_connect
         self._on_choose_model = on_choose_model
         self._on_compare = on_compare
+        self._on_options = on_options
         self._on_screen = on_screen
         self._ready = False
         self._shown: str | None = None
@@ -271,6 +273,8 @@ class Transcript(ScriptComponent):
                 )
             case {"type": "compare", "id": str(id)} if versions := self._state.versions.get(id):
                 self._on_compare(versions)
+            case {"type": "options", "id": str(id)} if self._message(id):
+                self._on_options(id)
             case {"type": "connect"}:
                 self._on_connect()
             case {"type": "step", "id": str(id), "step": str(step), "parameter": parameter}:

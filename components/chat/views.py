@@ -12,6 +12,8 @@ from services.attachments import size_words
 from services.conversation import Versions
 from services.errors import Failure, NextStep
 from services.messages import AttachmentPart, ErrorPart, Message, MessageStatus, ReasoningPart
+from services.options import Options
+from services.parameters import told
 from services.render import escape, render_markdown
 
 SHORT = 6_000
@@ -82,6 +84,7 @@ def message_view(
         "note": BY_HAND if _by_hand(message) else _NOTES.get(message.status),
         "alert": _alert(message),
         "model": message.model if message.role == "assistant" and message.status != "streaming" else None,
+        "options": " · ".join(f"{label} {value}" for label, value in told(message.options or Options())) or None,
     }
     if message.role == "user":
         text = message.text

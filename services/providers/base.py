@@ -9,6 +9,7 @@ from typing import Protocol
 from services.endpoints import Endpoint
 from services.events import RunEvent
 from services.messages import AttachmentPart, Message, TextPart, clean_text
+from services.options import Options
 
 _LARGE = 200_000
 """Characters that a request is large from."""
@@ -30,6 +31,7 @@ class ModelRequest:
     messages: tuple[Message, ...]
     """The path of the conversation, question last."""
     system_prompt: str | None = None
+    options: Options = field(default_factory=Options)
     images: Mapping[str, str] = field(default_factory=dict)
     """Of the pictures in the messages, by hash: `data:` URLs. All other attachments are text by now."""
 

@@ -8,6 +8,7 @@ from services.endpoints import profile_of
 from services.errors import ModelError
 from services.events import ReasoningDelta, RunEvent, TextDelta, UsageReported
 from services.messages import clean_text
+from services.parameters import fields_of
 from services.providers.accumulator import Accumulator, items_in, text_in
 from services.providers.base import Image, ModelRequest
 from services.providers.failures import Asked, classify_payload
@@ -19,7 +20,7 @@ def encode(request: ModelRequest) -> dict[str, object]:
     body: dict[str, object] = {"model": request.model, "messages": _messages(request), "stream": True}
     if profile_of(endpoint.profile).usage_in_stream and "stream_options" not in endpoint.dropped:
         body["stream_options"] = {"include_usage": True}
-    return body
+    return {**body, **fields_of(request.options, endpoint)}
 
 
 def _messages(request: ModelRequest) -> list[dict[str, object]]:

@@ -14,6 +14,7 @@ from services.endpoints import Endpoint
 from services.errors import Failure, ModelError
 from services.events import ReasoningDelta, ReasoningStarted, RunEvent, TextDelta
 from services.messages import Message, ProviderMetadata, ReasoningPart, TextPart, clean_text
+from services.parameters import fields_of
 from services.providers.accumulator import Accumulator, items_in, text_in
 from services.providers.base import Image, ModelRequest
 from services.providers.failures import Asked, classify_payload
@@ -33,7 +34,7 @@ def encode(request: ModelRequest) -> dict[str, object]:
         body["instructions"] = instructions
     if _keeps_reasoning(request.endpoint):
         body["include"] = ["reasoning.encrypted_content"]
-    return body
+    return {**body, **fields_of(request.options, request.endpoint)}
 
 
 def _keeps_reasoning(endpoint: Endpoint) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Self, assert_never, cast, get_args
 
-from services.errors import Failure, FailureKind, NextStep, PanelistError, StorageError
+from services.errors import Failure, FailureKind, InputError, NextStep, PanelistError, StorageError
 from services.events import (
     FinishReason,
     ModelNamed,
@@ -35,6 +35,8 @@ from services.messages import (
     ToolCallPart,
     clean_text,
 )
+from services.options import Options
+from services.parameters import from_plain, plain
 from services.usage import Usage
 
 Json = str | int | float | bool | None | Mapping[str, "Json"] | Sequence["Json"]
@@ -169,6 +171,25 @@ def event_from_json(kind: str, text: str) -> RunEvent:  # noqa: PLR0912 - a case
             raise data.unknown(f"a run event of the kind {kind!r}")
 
 
+def options_to_json(options: Options | None) -> str | None:
+    """Return what is set of options beside the endpoint, which has a column of its own; None where nothing is."""
+    if options is None:
+        return None
+    model: dict[str, Json] = {} if options.model is None else {"model": options.model}
+    return _dump({**model, **plain(options)})
+
+
+def options_from_json(text: str | None, endpoint: str | None) -> Options:
+    """Return the options that `options_to_json` wrote; StorageError if they cannot be read."""
+    if text is None:
+        return Options(endpoint=endpoint)
+    data = Fields("set of options", text)
+    try:
+        return from_plain(Options(endpoint=endpoint, model=data.text_or_none("model")), data.all)
+    except InputError as error:
+        raise data.damaged(str(error)) from error
+
+
 def failure_to_json(failure: Failure) -> str:
     return _dump(_plain(failure))
 
@@ -243,6 +264,10 @@ class Fields:
         if not isinstance(data, dict):
             raise self.damaged("its text")
         self._data: dict[str, object] = data
+
+    @property
+    def all(self) -> Mapping[str, object]:
+        return self._data
 
     def text(self, name: str) -> str:
         value = self._data.get(name)

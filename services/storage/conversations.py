@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select, tuple_, update
 
-from services.conversation import MAX_TITLE, Conversation, Options, TitleSource
+from services.conversation import MAX_TITLE, Conversation, TitleSource
 from services.errors import NotFoundError
 from services.messages import clean_text
+from services.options import Options
 from services.storage import rows, searching
 from services.storage.schema import conversations
 
@@ -51,7 +52,7 @@ def rename(connection: Connection, owner: str, conversation_id: str, title: str,
 
 
 def set_options(connection: Connection, owner: str, conversation_id: str, options: Options) -> None:
-    _change(connection, _visible(owner, conversation_id), endpoint=options.endpoint, model=options.model)
+    _change(connection, _visible(owner, conversation_id), **rows.from_options(options))
 
 
 def delete(connection: Connection, owner: str, conversation_id: str, at: datetime) -> None:

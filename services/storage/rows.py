@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
 
-from services.conversation import MAX_TITLE, Conversation, Options, Queued, Versions
+from services.conversation import MAX_TITLE, Conversation, Queued, Versions
 from services.errors import Failure
 from services.events import FinishReason, Numbered
 from services.messages import Message, MessageStatus, Part, clean_text
+from services.options import Options
 from services.storage import codec
 from services.usage import Usage
 
@@ -74,7 +75,7 @@ def to_conversation(row: Row[Any]) -> Conversation:
         title=row.title,
         title_source=row.title_source,
         head_id=row.head_id,
-        options=Options(endpoint=row.endpoint, model=row.model),
+        options=replace(codec.options_from_json(row.options, row.endpoint), model=row.model),
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
@@ -86,11 +87,14 @@ def from_conversation(owner: str, conversation: Conversation) -> Values:
         "owner": owner,
         "title": clean_text(conversation.title)[:MAX_TITLE],
         "title_source": conversation.title_source,
-        "endpoint": conversation.options.endpoint,
-        "model": conversation.options.model,
+        **from_options(conversation.options),
         "created_at": conversation.created_at,
         "updated_at": conversation.updated_at,
     }
+
+
+def from_options(options: Options) -> Values:
+    return {"endpoint": options.endpoint, "model": options.model, "options": codec.options_to_json(options)}
 
 
 def to_message(row: Row[Any], parts: tuple[Part, ...]) -> Message:
@@ -105,6 +109,7 @@ def to_message(row: Row[Any], parts: tuple[Part, ...]) -> Message:
         run_id=row.run_id,
         endpoint=row.endpoint,
         model=row.model,
+        options=None if row.options is None else codec.options_from_json(row.options, row.endpoint),
         usage=to_usage(row),
     )
 
@@ -120,6 +125,7 @@ def from_message(message: Message, seq: int) -> Values:
         "run_id": message.run_id,
         "endpoint": message.endpoint,
         "model": message.model,
+        "options": codec.options_to_json(message.options),
         **from_usage(message.usage),
         "created_at": message.created_at,
     }

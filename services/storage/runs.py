@@ -10,10 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, delete, insert, select, update
 
-from services.conversation import Conversation, Options, Queued
+from services.conversation import Conversation, Queued
 from services.errors import Failure, InputError, NotFoundError, StorageError
 from services.events import Numbered, Reply, RunFinished
 from services.messages import RESUMABLE, Message, Part, ReasoningPart, TextPart, moved
+from services.options import Options
 from services.storage import attached, codec, conversations, queue, rows, searching, tree
 from services.storage.engine import insert_new
 from services.storage.rows import Begun
@@ -93,18 +94,26 @@ def resume(
         raise InputError("Only an answer that was cut off can be continued.")
     if connection.scalar(select(messages.c.id).where(messages.c.parent_id == message_id).limit(1)) is not None:
         raise InputError("The conversation has gone on after this answer, so it cannot be continued. Retry it instead.")
-    options = options or Options()
+    before = rows.to_message(row, ())
+    options = options or before.options
     answer = replace(
-        rows.to_message(row, ()),
+        before,
         status="streaming",
         run_id=run_id,
-        endpoint=options.endpoint or row.endpoint,
-        model=options.model or row.model,
+        endpoint=(options.endpoint if options else None) or row.endpoint,
+        model=(options.model if options else None) or row.model,
+        options=options,
     )
     connection.execute(
         update(messages)
         .where(messages.c.id == message_id)
-        .values(status=answer.status, run_id=run_id, endpoint=answer.endpoint, model=answer.model)
+        .values(
+            status=answer.status,
+            run_id=run_id,
+            endpoint=answer.endpoint,
+            model=answer.model,
+            options=codec.options_to_json(answer.options),
+        )
     )
     connection.execute(delete(parts).where(parts.c.message_id == message_id, parts.c.kind == "error"))
     return _add_run(connection, owner, answer, run_id=run_id, request_key=request_key, now=now)

@@ -92,6 +92,7 @@ conversations = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     Column("deleted_at", UtcTime),
+    Column("options", Text),
     _one_of("title_source", get_args(TitleSource)),
     # The list of one owner, read backwards.
     Index(None, "owner", "deleted_at", "updated_at", "id"),
@@ -111,6 +112,7 @@ messages = Table(
     Column("model", CleanText),
     *_usage(),
     Column("created_at", UtcTime, nullable=False),
+    Column("options", Text),
     _one_of("role", get_args(Role)),
     _one_of("status", MESSAGE_STATUSES),
     UniqueConstraint("conversation_id", "seq"),

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection, delete, insert, select
 
-from services.conversation import TRASH, Conversation, Deleted, Options, Queued, TitleSource, Versions, Whole
+from services.conversation import TRASH, Conversation, Deleted, Queued, TitleSource, Versions, Whole
 from services.errors import InputError, StorageError
 from services.events import Numbered, Reply
 from services.messages import AttachmentPart, Message
+from services.options import Options
 from services.search import Hit, Query
 from services.storage import attached, conversations, queue, runs, searching, trash, tree, whole
 from services.storage.attached import Named

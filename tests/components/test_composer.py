@@ -31,6 +31,7 @@ class Box(Composer):
             on_choose_model=lambda: self.called.append("choose model"),
             on_theme=lambda name: self.called.append(f"theme {name}".strip()),
             on_help=lambda: self.called.append("help"),
+            on_options=lambda: self.called.append("options"),
             on_trash=lambda: self.called.append("trash"),
             on_download=lambda address: self.called.append(f"download {address}"),
             on_import=lambda: self.called.append("import"),
@@ -39,7 +40,14 @@ class Box(Composer):
         async def nothing() -> None:
             """Stand in for the model picker, in which nothing was typed."""
 
-        super().__init__(state, commands, on_help=lambda: None, on_search=lambda: None, on_send=nothing)
+        super().__init__(
+            state,
+            commands,
+            on_help=lambda: None,
+            on_options=lambda: self.called.append("options"),
+            on_search=lambda: None,
+            on_send=nothing,
+        )
 
     def _send_msg(self, data: dict[str, Any]) -> None:
         self.told.append(data)

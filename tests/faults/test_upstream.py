@@ -17,10 +17,10 @@ from typing import get_args
 
 import pytest
 
-from services.conversation import Options
 from services.errors import Failure, NextStep
 from services.events import TextDelta
 from services.messages import ErrorPart, Message, ReasoningPart, ToolCallPart
+from services.options import Options
 from services.runtime import Runtime, open_runtime
 from services.settings import read_settings
 from tests.conftest import OWNER

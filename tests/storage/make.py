@@ -10,9 +10,10 @@ from pathlib import Path
 from sqlalchemy import create_engine, func, make_url, select, text
 from sqlalchemy.pool import NullPool
 
-from services.conversation import Conversation, Options
+from services.conversation import Conversation
 from services.events import Numbered, Reply, RunEvent, RunFinished, StepFinished, StepStarted, TextDelta
 from services.messages import Message, TextPart, new_id
+from services.options import Options
 from services.storage.schema import metadata
 from services.storage.store import Store
 

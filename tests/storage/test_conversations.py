@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.conversation import MAX_TITLE, Options, TitleSource
+from services.conversation import MAX_TITLE, TitleSource
 from services.errors import NotFoundError
 from services.messages import clean_text
+from services.options import Options
 from services.storage.store import Begun, Store
 from tests.storage import make
 from tests.storage.make import ANN, BEN

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from services.conversation import Options, Queued
+from services.conversation import Queued
 from services.errors import NotFoundError
 from services.messages import new_id
+from services.options import Options
 from services.storage.store import Store
 from tests.storage import make
 from tests.storage.make import ANN, BEN

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.conversation import Options
 from services.errors import InputError, NotFoundError, StorageError
 from services.events import (
     ReasoningDelta,
@@ -21,6 +20,7 @@ from services.events import (
     UsageReported,
 )
 from services.messages import RESUMABLE, ErrorPart, Message, MessageStatus, ReasoningPart, TextPart, new_id
+from services.options import Options
 from services.storage import runs
 from services.storage.store import Store
 from services.usage import Usage

@@ -1,0 +1,25 @@
+"""The parameters of a conversation: a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The parameters of a conversation. Unset ones are not sent. `services.parameters` says what each does."""
+
+    endpoint: str | None = None
+    model: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_output_tokens: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    stop: tuple[str, ...] | None = None
+    seed: int | None = None
+    reasoning_effort: str | None = None
+    verbosity: str | None = None
+    output: Literal["json"] | None = None
+    service_tier: str | None = None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import SequenceMatcher
+from itertools import zip_longest
 from typing import Literal
 
-from services.messages import AttachmentPart, Message
+from services.errors import InputError
+from services.messages import AttachmentPart, Message, MessageStatus, Role
 from services.options import Options
 
 TitleSource = Literal["question", "model", "user"]
@@ -67,12 +69,8 @@ class Whole:
     def path(self) -> tuple[Message, ...]:
         """The messages on show, from the root to the head."""
         by_id = {message.id: message for message in self.messages}
-        found: list[Message] = []
-        at = self.conversation.head_id
-        while at is not None and at in by_id and len(found) < len(by_id):
-            found.append(by_id[at])
-            at = by_id[at].parent_id
-        return tuple(reversed(found))
+        parents = {message.id: message.parent_id for message in self.messages}
+        return tuple(by_id[id] for id in path_to(parents, self.conversation.head_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +110,125 @@ class Versions:
     @property
     def next(self) -> str | None:
         return self.ids[self.index + 1] if self.index + 1 < len(self.ids) else None
+
+
+BEGINNING = 80
+"""Characters of a message that a map shows of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A message as the map of its conversation shows it: where it hangs and who wrote it, not what it says."""
+
+    id: str
+    parent_id: str | None
+    role: Role
+    status: MessageStatus
+    endpoint: str | None
+    model: str | None
+    created_at: datetime
+    beginning: str
+    """Of its text, or of the name of its first file, on one line of at most `BEGINNING` characters."""
+    picked_from: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """All messages of a conversation as nodes: enough to draw it."""
+
+    conversation: Conversation
+    nodes: tuple[Node, ...]
+    """In order of creation, so a parent comes before its children and the eldest sibling first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """A message that was taken out of the tree with all below it, and what is needed to put it back."""
+
+    conversation_id: str
+    message_id: str
+    count: int
+    """How many messages went; 0 when they had gone before."""
+    head_id: str | None = None
+    """The head until then, where that is among them."""
+    moved_to: str | None = None
+    """The head since then, where it had to move."""
+
+
+Parents = Mapping[str, str | None]
+"""The messages of a tree by id, and what each one follows. Several may follow nothing: versions of the beginning."""
+
+
+def path_to(parents: Parents, id: str | None) -> tuple[str, ...]:
+    """Return the ids from the root to a message; links that run in a circle end it."""
+    found: dict[str, None] = {}
+    while id is not None and id in parents and id not in found:
+        found[id] = None
+        id = parents[id]
+    return tuple(reversed(found))
+
+
+def siblings(parents: Parents, id: str) -> Versions:
+    """Return a message's place among those that follow the same message, in the order of the mapping."""
+    ids = tuple(other for other, parent_id in parents.items() if parent_id == parents[id])
+    return Versions(ids.index(id), ids)
+
+
+def below(parents: Parents, id: str) -> tuple[str, ...]:
+    """Return a message and all that follow it, in the order of the mapping, in which a parent comes first."""
+    found = {id}
+    for other, parent_id in parents.items():
+        if parent_id in found:
+            found.add(other)
+    return tuple(other for other in parents if other in found)
+
+
+def newest_leaf(parents: Parents, id: str | None) -> str | None:
+    """Return the leaf that is reached from a message, with None from the beginning, by always the newest child."""
+    newest = {parent_id: other for other, parent_id in parents.items()}
+    while id in newest:
+        id = newest[id]
+    return id
+
+
+def fork_point(one: Sequence[str], other: Sequence[str]) -> int:
+    """Return how many messages two paths have in common; the last of these is their common ancestor."""
+    return next((n for n, ids in enumerate(zip_longest(one, other)) if ids[0] != ids[1]), len(one))
+
+
+def check_follows(role: Role, end: Role) -> None:
+    """Raise InputError unless a message of one role can be put behind one of another role."""
+    if role == end == "user":
+        raise InputError("A question goes behind an answer, and this branch ends with a question. Show another branch.")
+    if role == end:
+        raise InputError("An answer goes behind a question, and this branch ends with an answer. Show another branch.")
+
+
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """Two branches, from where they part."""
+
+    common_id: str | None
+    """The last message that they share; None where they differ from the beginning."""
+    pairs: tuple[tuple[Message | None, Message | None], ...]
+    """The messages of both, step by step; None where one branch has ended."""
+    left_out: int = 0
+    """Pairs after these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An option that two messages were not written with alike; None where it was unset."""
+
+    option: str
+    before: str | None
+    after: str | None
+
+
+def differences(one: Message, other: Message) -> tuple[Difference, ...]:
+    """Return what differs in the options that two messages were written with."""
+    pairs = (("model", one.model, other.model), ("endpoint", one.endpoint, other.endpoint))
+    return tuple(Difference(*pair) for pair in pairs if pair[1] != pair[2])
 
 
 def title_from(question: str) -> str:

@@ -157,6 +157,7 @@ def _message(message: Message) -> dict[str, Any]:
             "reasoning": usage.reasoning,
         },
         "parts": [_part(part) for part in message.parts],
+        **({} if message.picked_from is None else {"picked_from": message.picked_from}),
     }
 
 

@@ -329,6 +329,7 @@ def _message(conversation_id: str, data: _Fields) -> Message:
         model=data.name_or_none("model"),
         options=None if (options := data.inner("options")) is None else _options(options, data),
         usage=_usage(data.inner("usage")),
+        picked_from=None if data.text_or_none("picked_from") is None else data.id("picked_from"),
     )
 
 

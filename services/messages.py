@@ -163,6 +163,8 @@ class Message:
     """What an answer was asked with, by a model."""
     """The model that answered, as the endpoint named it; the one that was asked for until then."""
     usage: Usage | None = None
+    picked_from: str | None = None
+    """The message that it is a copy of, from another branch; that one may be gone."""
 
     @property
     def text(self) -> str:

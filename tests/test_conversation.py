@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.conversation import Change, Versions, compare, title_from
+from services.conversation import (
+    Change,
+    Versions,
+    below,
+    compare,
+    fork_point,
+    newest_leaf,
+    path_to,
+    siblings,
+    title_from,
+)
 
 
 def test_a_place_among_versions_knows_its_neighbours() -> None:
@@ -62,3 +72,41 @@ def test_a_comparison_is_by_words_in_the_lines_that_changed() -> None:
 def test_what_would_take_too_long_is_compared_as_a_whole() -> None:
     one, other = ("a b " * 5_000).strip(), ("b c " * 5_000).strip()
     assert compare(one, other) == (Change("removed", one), Change("added", other))
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> dict[str, str | None]:
+    """Messages and what each follows, a parent before its children."""
+    parents: dict[str, str | None] = {}
+    for number in range(draw(st.integers(1, 15))):
+        parents[str(number)] = draw(st.none() | st.sampled_from(sorted(parents))) if parents else None
+    return parents
+
+
+@given(trees(), st.data())
+def test_paths_part_at_the_last_message_that_both_have(parents: dict[str, str | None], data: st.DataObject) -> None:
+    one, other = (data.draw(st.sampled_from(sorted(parents))) for _ in range(2))
+    paths = [path_to(parents, id) for id in (one, other)]
+    assert [parents[path[0]] for path in paths] == [None, None]
+    assert all(parents[child] == parent for path in paths for parent, child in pairwise(path))
+    shared = fork_point(*paths)
+    assert paths[0][:shared] == paths[1][:shared]
+    assert set(paths[0]) & set(paths[1]) == set(paths[0][:shared])
+    assert fork_point(*reversed(paths)) == shared
+
+
+@given(trees(), st.data())
+def test_a_message_is_on_the_path_of_all_that_is_below_it(parents: dict[str, str | None], data: st.DataObject) -> None:
+    one = data.draw(st.sampled_from(sorted(parents)))
+    assert below(parents, one) == tuple(id for id in parents if one in path_to(parents, id))
+    leaf = newest_leaf(parents, one)
+    assert leaf in below(parents, one)
+    assert leaf not in parents.values()
+    versions = siblings(parents, one)
+    assert versions.ids[versions.index] == one
+    assert {parents[id] for id in versions.ids} == {parents[one]}
+
+
+def test_links_that_run_in_a_circle_end_a_path() -> None:
+    assert path_to({"a": "b", "b": "a"}, "a") == ("b", "a")
+    assert path_to({"a": None}, "gone") == path_to({}, None) == ()

@@ -98,6 +98,7 @@ def wholes(draw: st.DrawFn) -> Whole:
             usage=draw(
                 st.none() | st.builds(Usage, input=_counts, cached_input=_counts, output=_counts, reasoning=_counts)
             ),
+            picked_from=draw(st.none() | st.sampled_from([m.id for m in messages])) if messages else None,
         )
         messages.append(one)
     conversation = Conversation(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
@@ -54,10 +54,12 @@ def mark_sent(connection: Connection, owner: str, sent: Sequence[AttachmentPart]
 
 def named_in(connection: Connection, conversation_ids: Sequence[str]) -> dict[str, set[str]]:
     """Return the hashes of all files that conversations name, on any branch and in what waits, by owner."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for owner, sha256 in _named(connection, conversations.c.id.in_(conversation_ids)):
-        found[owner].add(sha256)
-    return found
+    return _by_owner(_named(connection, conversations.c.id.in_(conversation_ids)))
+
+
+def named_by(connection: Connection, message_ids: Sequence[str]) -> dict[str, set[str]]:
+    """Return the hashes of all files that messages name, by owner."""
+    return _by_owner(_sent(connection, messages.c.id.in_(message_ids)))
 
 
 def release(connection: Connection, owner: str, hashes: Collection[str]) -> None:
@@ -68,18 +70,30 @@ def release(connection: Connection, owner: str, hashes: Collection[str]) -> None
         connection.execute(update(attachments).where(mine).values(sent_at=None, created_at=_LONG_AGO))
 
 
-def _named(connection: Connection, where: ColumnElement[bool]) -> Iterator[tuple[str, str]]:
-    """Yield owner and hash of each file that some conversations name."""
-    sent = (
+def _by_owner(named: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for owner, sha256 in named:
+        found[owner].add(sha256)
+    return found
+
+
+def _sent(connection: Connection, where: ColumnElement[bool]) -> Iterator[tuple[str, str]]:
+    """Yield owner and hash of each file that some messages name."""
+    query = (
         select(conversations.c.owner, parts.c.kind, parts.c.data)
         .join(messages, messages.c.conversation_id == conversations.c.id)
         .join(parts, parts.c.message_id == messages.c.id)
         .where(where, parts.c.kind == "attachment")
     )
-    for owner, kind, data in connection.execute(sent):
+    for owner, kind, data in connection.execute(query):
         part = codec.part_from_json(kind, data)
         if isinstance(part, AttachmentPart):
             yield owner, part.sha256
+
+
+def _named(connection: Connection, where: ColumnElement[bool]) -> Iterator[tuple[str, str]]:
+    """Yield owner and hash of each file that some conversations name."""
+    yield from _sent(connection, where)
     waits = (
         select(conversations.c.owner, queued.c.attachments)
         .join(queued, queued.c.conversation_id == conversations.c.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Self, assert_never, cast, get_args
@@ -86,6 +87,15 @@ def part_from(kind: str, data: Fields) -> Part:
             return _attachment(data)
         case _:
             raise data.unknown(f"a message part of the kind {kind!r}")
+
+
+_BEGINNING = re.compile(r'\{(?:"sha256":"\w*",)?"(?:text|name)":"((?:[^"\\]|\\u[0-9a-f]{4}|\\[^u])*)')
+
+
+def beginning_from_json(cut: str) -> str:
+    """Return how a text begins, or the name of an attachment, in the first characters of what `part_to_json` wrote."""
+    found = _BEGINNING.match(cut)
+    return "" if found is None else str(json.loads(f'"{found[1]}"'))
 
 
 def attachments_to_json(attachments: Sequence[AttachmentPart]) -> str | None:

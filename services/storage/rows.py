@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from services.conversation import MAX_TITLE, Conversation, Queued, Versions
+from services.conversation import BEGINNING, MAX_TITLE, Conversation, Node, Queued, Versions
 from services.errors import Failure
 from services.events import FinishReason, Numbered
 from services.messages import Message, MessageStatus, Part, clean_text
@@ -111,6 +111,7 @@ def to_message(row: Row[Any], parts: tuple[Part, ...]) -> Message:
         model=row.model,
         options=None if row.options is None else codec.options_from_json(row.options, row.endpoint),
         usage=to_usage(row),
+        picked_from=row.picked_from,
     )
 
 
@@ -128,7 +129,23 @@ def from_message(message: Message, seq: int) -> Values:
         "options": codec.options_to_json(message.options),
         **from_usage(message.usage),
         "created_at": message.created_at,
+        "picked_from": message.picked_from,
     }
+
+
+def to_node(row: Row[Any]) -> Node:
+    words = " ".join(codec.beginning_from_json(row.cut or "").split())
+    return Node(
+        id=row.id,
+        parent_id=row.parent_id,
+        role=row.role,
+        status=row.status,
+        endpoint=row.endpoint,
+        model=row.model,
+        created_at=row.created_at,
+        beginning=words if len(words) <= BEGINNING else f"{words[: BEGINNING - 1]}…",
+        picked_from=row.picked_from,
+    )
 
 
 def to_part(row: Row[Any]) -> Part:

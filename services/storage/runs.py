@@ -92,7 +92,10 @@ def resume(
     row = connection.execute(select(messages).where(messages.c.id == message_id)).one()
     if row.role != "assistant" or row.status not in RESUMABLE:
         raise InputError("Only an answer that was cut off can be continued.")
-    if connection.scalar(select(messages.c.id).where(messages.c.parent_id == message_id).limit(1)) is not None:
+    if (
+        connection.scalar(select(messages.c.id).where(messages.c.parent_id == message_id, tree.KEPT).limit(1))
+        is not None
+    ):
         raise InputError("The conversation has gone on after this answer, so it cannot be continued. Retry it instead.")
     before = rows.to_message(row, ())
     options = options or before.options

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import TSVECTOR
 
@@ -113,11 +114,18 @@ messages = Table(
     *_usage(),
     Column("created_at", UtcTime, nullable=False),
     Column("options", Text),
+    # Of a message that left the tree with all that followed it, until it is brought back or erased.
+    Column("pruned_at", UtcTime),
+    # No foreign key: a copy outlives what it was made from.
+    Column("picked_from", Text),
     _one_of("role", get_args(Role)),
     _one_of("status", MESSAGE_STATUSES),
     UniqueConstraint("conversation_id", "seq"),
     # Siblings and children, the newest last; roots are the siblings whose parent is NULL.
     Index(None, "conversation_id", "parent_id", "seq"),
+    Index(
+        None, "pruned_at", sqlite_where=text("pruned_at IS NOT NULL"), postgresql_where=text("pruned_at IS NOT NULL")
+    ),
 )
 
 parts = Table(

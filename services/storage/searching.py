@@ -101,6 +101,9 @@ def _find(
         .order_by(place.desc())
     )
     if base == 0:
+        found = found.where(
+            searched.c.message_id.not_in(select(messages.c.id).where(messages.c.pruned_at.is_not(None)))
+        )
         found = found.where(*(_in_titled(connection, owner, term) for term in query.terms if term.field == "title"))
     return found
 

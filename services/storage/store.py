@@ -10,13 +10,24 @@ from pathlib import Path
 
 from sqlalchemy import Connection, delete, insert, select
 
-from services.conversation import TRASH, Conversation, Deleted, Queued, TitleSource, Versions, Whole
+from services.conversation import (
+    TRASH,
+    Branches,
+    Conversation,
+    Deleted,
+    Outline,
+    Pruned,
+    Queued,
+    TitleSource,
+    Versions,
+    Whole,
+)
 from services.errors import InputError, StorageError
 from services.events import Numbered, Reply
 from services.messages import AttachmentPart, Message
 from services.options import Options
 from services.search import Hit, Query
-from services.storage import attached, conversations, queue, runs, searching, trash, tree, whole
+from services.storage import attached, conversations, pruning, queue, runs, searching, trash, tree, whole
 from services.storage.attached import Named
 from services.storage.backup import backup
 from services.storage.dialects import dialect_of
@@ -49,6 +60,8 @@ ABANDONED = timedelta(days=1)
 
 _ERASED_AT_ONCE = 20
 """Conversations of one transaction: others write meanwhile."""
+
+_MESSAGES_AT_ONCE = 500
 
 
 class Store:
@@ -166,15 +179,18 @@ class Store:
         await self._remove_files()
 
     async def empty_trash(self) -> int:
-        """Remove for good what was deleted longer than `TRASH` ago, whoever's it is.
+        """Remove for good what was deleted or pruned longer than `TRASH` ago, whoever's it is.
 
         Returns:
             How many conversations there were.
         """
-        gone = 0
-        while some := await self._database.write(trash.erase_overdue, self._now() - TRASH, _ERASED_AT_ONCE):
+        gone, before = 0, self._now() - TRASH
+        while some := await self._database.write(trash.erase_overdue, before, _ERASED_AT_ONCE):
             gone += some
-        if gone:
+        pruned = 0
+        while some := await self._database.write(pruning.erase_overdue, before, _MESSAGES_AT_ONCE):
+            pruned += some
+        if gone or pruned:
             await self._remove_files()
         return gone
 
@@ -217,6 +233,44 @@ class Store:
         if answer.role != "assistant" or answer.status != "complete" or answer.parent_id is None:
             raise ValueError(f"message {answer.id!r} is no finished answer to a question")
         return await self._database.write(tree.add_answer, owner, answer, self._now())
+
+    async def outline(self, owner: str, conversation_id: str) -> Outline:
+        """Return all messages of a conversation without what they say."""
+        return await self._database.read(tree.outline, owner, conversation_id)
+
+    async def branches(self, owner: str, conversation_id: str, one: str, other: str, *, most: int = 50) -> Branches:
+        """Return the messages from where two branches part to one message each, at most so many (up to 400) of both."""
+        return await self._database.read(tree.branches, owner, conversation_id, one, other, most)
+
+    async def prune(self, owner: str, conversation_id: str, message_id: str) -> Pruned:
+        """Take a message and all below it out of the conversation, until `unprune` or, after `TRASH`, for good.
+
+        No other method finds them meanwhile. A head among them moves to the nearest leaf that stays.
+
+        Raises:
+            InputError: an answer among them is not finished, or nothing would be left.
+        """
+        return await self._database.write(pruning.prune, owner, conversation_id, message_id, self._now())
+
+    async def unprune(self, owner: str, pruned: Pruned) -> None:
+        """Undo `prune`; a head that was among them is the head again.
+
+        Raises:
+            InputError: what they followed was pruned later.
+            NotFoundError: they were erased.
+        """
+        await self._database.write(pruning.restore, owner, pruned, self._now())
+
+    async def pick(self, owner: str, conversation_id: str, message_id: str) -> str:
+        """Put a copy of a message behind the end of the path on show, and make it the head; once more does nothing.
+
+        Returns:
+            The id of the copy.
+
+        Raises:
+            InputError: it is a question and the path ends with one, or both are answers, or one is not finished.
+        """
+        return await self._database.write(tree.pick, owner, conversation_id, message_id, self._now())
 
     async def fork(self, owner: str, new: Conversation, conversation_id: str, message_id: str) -> Conversation:
         """Store a new conversation that begins like another one up to a message, which is its head.

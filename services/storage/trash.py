@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Select, delete, select
 
 from services.conversation import Deleted
 from services.errors import InputError, NotFoundError
@@ -42,21 +42,33 @@ def require(connection: Connection, owner: str, conversation_id: str) -> None:
 def erase(connection: Connection, ids: Sequence[str]) -> None:
     """Remove conversations for good, with all that belongs to them; their files have become orphans then."""
     files = attached.named_in(connection, ids)
-    theirs = select(runs.c.id).where(runs.c.conversation_id.in_(ids))
-    said = select(messages.c.id).where(messages.c.conversation_id.in_(ids))
+    connection.execute(delete(searched).where(searched.c.conversation_id.in_(ids)))
+    _erase(connection, select(messages.c.id).where(messages.c.conversation_id.in_(ids)))
+    connection.execute(delete(queued).where(queued.c.conversation_id.in_(ids)))
+    connection.execute(delete(conversations).where(conversations.c.id.in_(ids)))
+    for owner, hashes in files.items():
+        attached.release(connection, owner, hashes)
+
+
+def erase_messages(connection: Connection, ids: Sequence[str]) -> None:
+    """Remove messages for good in the same way; nothing that is kept may follow one of them."""
+    files = attached.named_by(connection, ids)
+    _erase(connection, select(messages.c.id).where(messages.c.id.in_(ids)))
+    for owner, hashes in files.items():
+        attached.release(connection, owner, hashes)
+
+
+def _erase(connection: Connection, which: Select[tuple[str]]) -> None:
+    theirs = select(runs.c.id).where(runs.c.message_id.in_(which))
     for gone in (
         delete(run_events).where(run_events.c.run_id.in_(theirs)),
         delete(request_keys).where(request_keys.c.run_id.in_(theirs)),
-        delete(runs).where(runs.c.conversation_id.in_(ids)),
-        delete(searched).where(searched.c.conversation_id.in_(ids)),
-        delete(parts).where(parts.c.message_id.in_(said)),
-        delete(messages).where(messages.c.conversation_id.in_(ids)),
-        delete(queued).where(queued.c.conversation_id.in_(ids)),
-        delete(conversations).where(conversations.c.id.in_(ids)),
+        delete(runs).where(runs.c.message_id.in_(which)),
+        delete(searched).where(searched.c.message_id.in_(which)),
+        delete(parts).where(parts.c.message_id.in_(which)),
+        delete(messages).where(messages.c.id.in_(which)),
     ):
         connection.execute(gone)
-    for owner, hashes in files.items():
-        attached.release(connection, owner, hashes)
 
 
 def erase_deleted(connection: Connection, owner: str, conversation_id: str) -> None:

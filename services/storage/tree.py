@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import CTE, Connection, ScalarSelect, func, insert, select
+from sqlalchemy import CTE, Connection, ScalarSelect, Select, func, insert, select
 
-from services.conversation import Conversation, Versions
-from services.errors import NotFoundError
-from services.messages import Message, Part, new_id
+from services.conversation import Branches, Conversation, Outline, Versions, check_follows, fork_point
+from services.errors import InputError, NotFoundError
+from services.messages import TRANSITIONS, Message, Part, new_id
 from services.storage import conversations, rows, searching
 from services.storage.paths import Paths
 from services.storage.schema import messages, parts
+
+KEPT = messages.c.pruned_at.is_(None)
+"""True of the messages that are in the tree; with one that left it, everything below it did."""
+
+CUT = 400
+"""Characters of a stored part that an outline reads: with its escapes more than it shows."""
 
 
 def path(
@@ -36,7 +43,7 @@ def path_to(connection: Connection, conversation_id: str, head_id: str | None, p
     elif known is not None:  # another branch, or a place further up
         found, seqs = _read_path(connection, conversation_id, head_id, 0)
     if not found:
-        raise _not_found()
+        raise not_found()
     paths.keep(found, seqs)
     return found
 
@@ -70,6 +77,7 @@ def versions(
             & sibling.c.parent_id.is_not_distinct_from(messages.c.parent_id),
         )
         .where(messages.c.conversation_id == conversation_id, messages.c.id.in_(message_ids))
+        .where(KEPT, sibling.c.pruned_at.is_(None))
         .order_by(messages.c.seq, sibling.c.seq)
     )
     siblings: dict[str, list[str]] = {}
@@ -86,11 +94,53 @@ def one(connection: Connection, owner: str, conversation_id: str, message_id: st
     return rows.to_message(row, parts_of(connection, message_id))
 
 
+def outline(connection: Connection, owner: str, conversation_id: str) -> Outline:
+    """Return all messages of a conversation without what they say, but for how that begins."""
+    conversation = conversations.one(connection, owner, conversation_id)
+    of_it = (parts.c.message_id == messages.c.id) & parts.c.kind.in_(("text", "attachment"))
+    begins = select(func.substr(parts.c.data, 1, CUT)).where(of_it).order_by(parts.c.kind.desc(), parts.c.position)
+    cut = begins.limit(1).correlate(messages).scalar_subquery().label("cut")
+    query: Select[Any] = select(*messages.c, cut).where(messages.c.conversation_id == conversation_id, KEPT)
+    found = connection.execute(query.order_by(messages.c.seq))
+    return Outline(conversation, tuple(rows.to_node(row) for row in found))
+
+
+def branches(connection: Connection, owner: str, conversation_id: str, one: str, other: str, most: int) -> Branches:
+    """Return two branches from where they part, at most so many messages of each."""
+    conversations.one(connection, owner, conversation_id)
+    paths = [_ids_to(connection, conversation_id, id) for id in (one, other)]
+    shared = fork_point(*paths)
+    apart = [path[shared:] for path in paths]
+    shown = [ids[:most] for ids in apart]
+    found = _read(connection, [id for ids in shown for id in ids])
+    pairs = tuple(zip_longest([found[id] for id in shown[0]], [found[id] for id in shown[1]]))
+    left_out = max(map(len, apart)) - len(pairs)
+    return Branches(paths[0][shared - 1] if shared else None, pairs, left_out)
+
+
+def _ids_to(connection: Connection, conversation_id: str, message_id: str) -> list[str]:
+    steps = _upwards(conversation_id, message_id, 0)
+    found = connection.scalars(select(steps.c.id).order_by(steps.c.seq)).all()
+    if not found:
+        raise not_found()
+    return list(found)
+
+
+def _read(connection: Connection, ids: Sequence[str]) -> dict[str, Message]:
+    """Return messages that are there, not more than a statement takes."""
+    held: dict[str, list[Part]] = {}
+    query = select(parts).where(parts.c.message_id.in_(ids)).order_by(parts.c.message_id, parts.c.position)
+    for row in connection.execute(query):
+        held.setdefault(row.message_id, []).append(rows.to_part(row))
+    found = connection.execute(select(messages).where(messages.c.id.in_(ids)))
+    return {row.id: rows.to_message(row, tuple(held.get(row.id, ()))) for row in found}
+
+
 def forks(connection: Connection, conversation_id: str) -> dict[str, Versions]:
     """Return the place among its siblings of each message that has any, in a conversation that was looked up."""
     several = (
         select(messages.c.parent_id)
-        .where(messages.c.conversation_id == conversation_id)
+        .where(messages.c.conversation_id == conversation_id, KEPT)
         .group_by(messages.c.parent_id)
         .having(func.count() > 1)
         .subquery()
@@ -98,7 +148,7 @@ def forks(connection: Connection, conversation_id: str) -> dict[str, Versions]:
     found = connection.execute(
         select(messages.c.id, messages.c.parent_id)
         .join(several, several.c.parent_id.is_not_distinct_from(messages.c.parent_id))
-        .where(messages.c.conversation_id == conversation_id)
+        .where(messages.c.conversation_id == conversation_id, KEPT)
         .order_by(messages.c.seq)
     )
     siblings: dict[str | None, list[str]] = {}
@@ -116,9 +166,14 @@ def set_head(connection: Connection, owner: str, conversation_id: str, message_i
 def newest_leaf(connection: Connection, owner: str, conversation_id: str, message_id: str) -> str:
     """Return the leaf that is reached from `message_id` by always following the newest child."""
     conversations.one(connection, owner, conversation_id)
+    return newest_leaf_in(connection, conversation_id, message_id)
+
+
+def newest_leaf_in(connection: Connection, conversation_id: str, message_id: str) -> str:
+    """Return what `newest_leaf` does, in a conversation that was looked up."""
     here = (
         select(messages.c.id, messages.c.seq)
-        .where(messages.c.id == message_id, messages.c.conversation_id == conversation_id)
+        .where(messages.c.id == message_id, messages.c.conversation_id == conversation_id, KEPT)
         .cte("here", recursive=True)
     )
     walk = here.union_all(
@@ -128,7 +183,7 @@ def newest_leaf(connection: Connection, owner: str, conversation_id: str, messag
     )
     leaf: str | None = connection.scalar(select(walk.c.id).order_by(walk.c.seq.desc()).limit(1))
     if leaf is None:
-        raise _not_found()
+        raise not_found()
     return leaf
 
 
@@ -160,6 +215,7 @@ def add_answer(connection: Connection, owner: str, answer: Message, now: datetim
         messages.c.parent_id == answer.parent_id,
         messages.c.run_id.is_(None),
         messages.c.model.is_(None),
+        KEPT,
     )
     same = (id for id in connection.scalars(by_hand).all() if parts_of(connection, id) == answer.parts)
     id = next(same, answer.id)
@@ -167,6 +223,28 @@ def add_answer(connection: Connection, owner: str, answer: Message, now: datetim
         add(connection, [answer])
     conversations.touch(connection, answer.conversation_id, now, head_id=id)
     return id
+
+
+def pick(connection: Connection, owner: str, conversation_id: str, message_id: str, now: datetime) -> str:
+    """Store a copy of a message behind the end of the path on show, and make it the head; return its id.
+
+    Where a copy of it stands there already, nothing is stored.
+    """
+    end_id = conversations.one(connection, owner, conversation_id).head_id
+    if end_id is None:
+        raise not_found()
+    end = connection.execute(select(messages).where(messages.c.id == end_id)).one()
+    if end.picked_from == message_id:
+        return end_id
+    require(connection, conversation_id, message_id)
+    found = _read(connection, [message_id])[message_id]
+    if TRANSITIONS[end.status] or TRANSITIONS[found.status]:
+        raise InputError("An answer is still being written. Wait for its end, or stop it first.")
+    check_follows(found.role, end.role)
+    copy = replace(found, id=new_id(), parent_id=end_id, picked_from=message_id)
+    add(connection, [copy])
+    conversations.touch(connection, conversation_id, now, head_id=copy.id)
+    return copy.id
 
 
 def fork(
@@ -179,7 +257,7 @@ def fork(
     conversations.one(connection, owner, conversation_id)
     found, _ = _read_path(connection, conversation_id, message_id, 0)
     if not found:
-        raise _not_found()
+        raise not_found()
     conversations.add(connection, owner, new)
     ids = {message.id: new_id() for message in found}
     copies = [
@@ -202,10 +280,10 @@ def add_parts(connection: Connection, message_id: str, new: Iterable[Part]) -> N
 
 
 def require(connection: Connection, conversation_id: str, message_id: str) -> None:
-    """Raise NotFoundError unless the message is in the conversation."""
-    query = select(messages.c.id).where(messages.c.id == message_id, messages.c.conversation_id == conversation_id)
-    if connection.scalar(query) is None:
-        raise _not_found()
+    """Raise NotFoundError unless the message is in the conversation's tree."""
+    here = (messages.c.id == message_id) & (messages.c.conversation_id == conversation_id)
+    if connection.scalar(select(messages.c.id).where(here, KEPT)) is None:
+        raise not_found()
 
 
 def _upwards(conversation_id: str, head_id: str, above: int) -> CTE:
@@ -216,7 +294,7 @@ def _upwards(conversation_id: str, head_id: str, above: int) -> CTE:
     columns = (messages.c.id, messages.c.parent_id, messages.c.seq)
     start = (
         select(*columns)
-        .where(messages.c.id == head_id, messages.c.conversation_id == conversation_id, messages.c.seq > above)
+        .where(messages.c.id == head_id, messages.c.conversation_id == conversation_id, messages.c.seq > above, KEPT)
         .cte("steps", recursive=True)
     )
     return start.union_all(
@@ -228,7 +306,7 @@ def _newest_child(conversation_id: str, here: CTE) -> ScalarSelect[Any]:
     child = messages.alias("child")
     return (
         select(child.c.id)
-        .where(child.c.conversation_id == conversation_id, child.c.parent_id == here.c.id)
+        .where(child.c.conversation_id == conversation_id, child.c.parent_id == here.c.id, child.c.pruned_at.is_(None))
         .order_by(child.c.seq.desc())
         .limit(1)
         .correlate(here)
@@ -236,5 +314,5 @@ def _newest_child(conversation_id: str, here: CTE) -> ScalarSelect[Any]:
     )
 
 
-def _not_found() -> NotFoundError:
+def not_found() -> NotFoundError:
     return NotFoundError("This message is not in the conversation. Reload the conversation.")

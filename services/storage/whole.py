@@ -12,7 +12,7 @@ from sqlalchemy import Connection, exists, insert, select, update
 from services.conversation import Whole
 from services.errors import Failure
 from services.messages import AttachmentPart, Message, Part, derived_id
-from services.storage import attached, conversations, rows, runs, searching
+from services.storage import attached, conversations, rows, runs, searching, tree
 from services.storage.schema import conversations as conversations_table
 from services.storage.schema import messages, parts
 from services.usage import Usage
@@ -46,12 +46,12 @@ def read(connection: Connection, owner: str, conversation_id: str) -> Whole:
     for row in connection.execute(
         select(parts)
         .join(messages, messages.c.id == parts.c.message_id)
-        .where(messages.c.conversation_id == conversation_id)
+        .where(messages.c.conversation_id == conversation_id, tree.KEPT)
         .order_by(parts.c.message_id, parts.c.position)
     ):
         held.setdefault(row.message_id, []).append(rows.to_part(row))
     found = connection.execute(
-        select(messages).where(messages.c.conversation_id == conversation_id).order_by(messages.c.seq)
+        select(messages).where(messages.c.conversation_id == conversation_id, tree.KEPT).order_by(messages.c.seq)
     )
     every = [rows.to_message(row, tuple(held.get(row.id, ()))) for row in found.all()]
     return Whole(conversation, tuple(_settled(connection, message) for message in every))
@@ -68,7 +68,7 @@ def has_attachments(connection: Connection, owner: str, conversation_ids: Sequen
         select(parts.c.message_id)
         .join(messages, messages.c.id == parts.c.message_id)
         .join(conversations_table, conversations_table.c.id == messages.c.conversation_id)
-        .where(parts.c.kind == "attachment", conversations_table.c.owner == owner)
+        .where(parts.c.kind == "attachment", conversations_table.c.owner == owner, tree.KEPT)
     )
     return any(
         connection.scalar(select(exists(query.where(messages.c.conversation_id.in_(some)))))
@@ -175,7 +175,13 @@ def _under_other_ids(owner: str, whole: Whole) -> Whole:
     id = derived_id(owner, given)
     head_id = whole.conversation.head_id
     moved = (
-        replace(m, id=ids[m.id], conversation_id=id, parent_id=None if m.parent_id is None else ids[m.parent_id])
+        replace(
+            m,
+            id=ids[m.id],
+            conversation_id=id,
+            parent_id=None if m.parent_id is None else ids[m.parent_id],
+            picked_from=m.picked_from and ids.get(m.picked_from, m.picked_from),
+        )
         for m in whole.messages
     )
     conversation = replace(whole.conversation, id=id, head_id=None if head_id is None else ids[head_id])

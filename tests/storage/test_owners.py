@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.conversation import Queued
+from services.conversation import Pruned, Queued
 from services.errors import NotFoundError
 from services.messages import new_id
 from services.options import Options
@@ -38,6 +38,11 @@ CALLS: dict[str, Call] = {
         who, replace(make.answer_to(x.question), status="complete", run_id=None)
     ),
     "fork": lambda s, who, x: s.fork(who, make.conversation("Mine"), x.conversation.id, x.answer.id),
+    "outline": lambda s, who, x: s.outline(who, x.conversation.id),
+    "branches": lambda s, who, x: s.branches(who, x.conversation.id, x.answer.id, x.question.id),
+    "prune": lambda s, who, x: s.prune(who, x.conversation.id, x.answer.id),
+    "unprune": lambda s, who, x: s.unprune(who, Pruned(x.conversation.id, x.answer.id, 1)),
+    "pick": lambda s, who, x: s.pick(who, x.conversation.id, x.question.id),
     "newest_leaf": lambda s, who, x: s.newest_leaf(who, x.conversation.id, x.question.id),
     "set_head": lambda s, who, x: s.set_head(who, x.conversation.id, x.question.id),
     "begin_run": lambda s, who, x: make.begin(s, make.exchange(x.conversation, after=x.answer.id), who),
@@ -70,7 +75,7 @@ def test_every_method_with_an_owner_is_tried() -> None:
 @pytest.mark.parametrize("name", CALLS)
 async def test_only_the_owner_gets_in(store: Store, rows: make.Rows, name: str) -> None:
     new = await make.asked(store)
-    if name == "resume_run":
+    if name in {"resume_run", "prune", "pick"}:
         await make.stop(store, new.run_id, "Beca")
     if name.startswith("attachment"):
         await store.add_attachment(ANN, "a.txt", "text/plain", DATA)

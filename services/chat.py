@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from services.answering import Answering, new_conversation
 from services.attachments import MAX_ATTACHMENTS, check_together, clean_name
+from services.branching import Branching
 from services.catalogue import Catalogue
 from services.changes import Changes
 from services.connect import Connections
@@ -85,6 +86,8 @@ class ChatService:
         self.changes = Changes()
         self.catalogue = Catalogue(store, runs, Exchange(store, settings.system_prompt), self._intents, self.changes)
         """The owner's conversations as a whole."""
+        self.branching = Branching(store, self._intents, self.changes)
+        """The tree of each of them."""
         self._answering = Answering(settings, store, runs, connections, provider, self.changes)
         self._queueing = Queueing(store, runs, self._answering, self._intents, self.changes)
         self._answering.on_end = self._queueing.on_end
@@ -235,12 +238,12 @@ class ChatService:
     async def retry(
         self, owner: str, conversation_id: str, message_id: str, *, options: Options | None = None
     ) -> Opened:
-        """Answer the question of `message_id`, an answer, once more; the new answer is its sibling.
+        """Answer a question, or that of an answer once more: `message_id` is either. Answers to it are siblings.
 
         `options` are for this answer alone, instead of the conversation's.
 
         Raises:
-            InputError: an answer is still being written, or the message is no answer.
+            InputError: an answer is still being written, or the message is an answer to nothing.
             NotFoundError: there is no such message for this owner.
         """
         return await self._intents.through(self._retry(owner, conversation_id, message_id, options))
@@ -363,11 +366,12 @@ class ChatService:
         async with self._intents.alone_in(conversation_id):
             conversation = await self._store.conversation(owner, conversation_id)
             self._check_idle(conversation_id)
-            answer = (await self._store.path(owner, conversation_id, message_id))[-1]
-            if answer.role != "assistant" or answer.parent_id is None:
-                raise InputError("Only an answer can be written again.")
+            last = await self._store.message(owner, conversation_id, message_id)
+            question_id = last.id if last.role == "user" else last.parent_id
+            if question_id is None:
+                raise InputError("This answer follows no question, so it cannot be written again.")
             asked = replace(conversation, options=options) if options else conversation
-            begun = await self._answering.ask_again(owner, asked, answer.parent_id)
+            begun = await self._answering.ask_again(owner, asked, question_id)
             return await self._shown(owner, *begun)
 
     async def _edit(

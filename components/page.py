@@ -21,6 +21,7 @@ from components import ahead, collecting, early, resources, session, theme, wire
 from components.chat.commands import Commands
 from components.chat.comparing import Comparison
 from components.chat.composer import Composer
+from components.chat.map import ConversationMap
 from components.chat.transcript import Transcript
 from components.connect import ConnectView
 from components.dialogs import dialog
@@ -40,8 +41,8 @@ from services.runtime import Runtime, check_settings, process_runtime
 
 log = logging.getLogger(__name__)
 
-Themed = TypeVar("Themed", Trash, Comparison)
-WithDialog = TypeVar("WithDialog", ConnectView, OptionsView, Trash, Comparison)
+Themed = TypeVar("Themed", Trash, Comparison, ConversationMap)
+WithDialog = TypeVar("WithDialog", ConnectView, OptionsView, Trash, Comparison, ConversationMap)
 
 resources.install()
 early.install()
@@ -65,6 +66,9 @@ SHORTCUTS = (
     ("↑ ↓", "In the empty text box: earlier questions"),
     ("Alt + P", "Preview the message (on a Mac Ctrl + Shift + P)"),
     ("/", "Go to the text box; in it: commands"),
+    ("Alt + [ and ]", "Previous and next version of the message that has the focus, or of the last"),
+    ("Alt + M", "Show the map of the conversation"),
+    ("Arrows, Enter, Del, +, -, 0", "In the map: go along the branches, go there, remove, zoom, see all"),
     ("Ctrl + Shift + O", "New chat"),
     ("Ctrl + K", "Search conversations"),
     ("↑ ↓, F2, Del", "In the list: go, rename, delete"),
@@ -170,6 +174,9 @@ class _Dialogs:
         self._comparison = cache(
             lambda: self._with_dialog(self._themed(Comparison(state, sizing_mode="stretch_width", margin=0)))
         )
+        self._map = cache(
+            lambda: self._with_dialog(self._themed(ConversationMap(state, sizing_mode="stretch_width", margin=0)))
+        )
 
     def help(self) -> None:
         self._help().open = True
@@ -189,6 +196,9 @@ class _Dialogs:
     def compare(self, versions: Versions) -> None:
         pn.state.execute(partial(self._comparison().open, versions))
 
+    def map(self) -> None:
+        pn.state.execute(self._map().open)
+
     def _themed(self, view: Themed) -> Themed:
         _follow_theme(self._page, view)
         return view
@@ -205,7 +215,9 @@ class _Dialogs:
         return dialog
 
 
-def _follow_theme(page: Page, view: Composer | Transcript | ConversationList | Trash | Comparison) -> None:
+def _follow_theme(
+    page: Page, view: Composer | Transcript | ConversationList | Trash | Comparison | ConversationMap
+) -> None:
     def update(*_: object) -> None:
         view.dark = page.dark_theme
 
@@ -238,6 +250,7 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         on_help=dialogs.help,
         on_options=dialogs.options,
         on_trash=dialogs.trash,
+        on_map=dialogs.map,
         on_download=lambda address: composer.download(address),  # noqa: PLW0108 - which is made below
         on_import=dialogs.importing,
     )
@@ -257,6 +270,7 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         on_choose_model=picker.focus,
         on_compare=dialogs.compare,
         on_options=dialogs.options,
+        on_map=dialogs.map,
         on_screen=fit_screen,
         sizing_mode="stretch_both",
         margin=0,
@@ -295,7 +309,9 @@ def _help() -> pmui.Dialog:
     table = pn.pane.HTML(
         "<style>table{border-spacing:0 10px;font:15px/1.4 var(--panelist-font);color:var(--mui-palette-text-primary)}"
         "td:first-child{padding-right:28px}kbd{font:13px var(--panelist-mono);padding:3px 8px;border-radius:6px;"
-        f"border:1px solid var(--mui-palette-divider)}}</style><table>{rows}</table>"
+        "border:1px solid var(--mui-palette-divider)}table:focus-visible{outline:2px solid "
+        "var(--mui-palette-primary-main)}</style>"
+        f'<table tabindex="0" aria-label="Keyboard shortcuts">{rows}</table>'
     )
     return dialog("Keyboard shortcuts", table)
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 import param
 
 from components.activity import WAITING, activity_of, retry_activity
+from components.branching import BranchingState
 from components.catalogue import CatalogueState
 from components.deltas import Delta, delta_of, portions
 from components.notices import Notice, telling
@@ -84,6 +85,7 @@ class ConversationState(param.Parameterized):
         self._connections = connections
         self._owner = owner
         self.catalogue = CatalogueState(chat.catalogue, owner, self)
+        self.branching = BranchingState(chat.branching, owner, self)
         self._following: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[object]] = set()
         self._choosing = Options()
@@ -267,7 +269,7 @@ class ConversationState(param.Parameterized):
             return ()  # it is not set up any more
 
     async def retry(self, message_id: str, label: str | None = None, options: Options | None = None) -> None:
-        """Have a question answered once more, beside the answer it has.
+        """Have a question answered, beside the answers it has.
 
         With a `label` by this model, with `options` with these, and only this time.
         """

@@ -60,6 +60,7 @@ class Commands:
         on_help: Callable[[], None],
         on_options: Callable[[], None],
         on_trash: Callable[[], None],
+        on_map: Callable[[], None],
         on_download: Callable[[str], None],
         on_import: Callable[[], None],
     ) -> None:
@@ -108,6 +109,9 @@ class Commands:
                 name="copy",
                 about="Copy the last answer",
                 off=lambda: self._cannot({"copy"}, "The last answer is empty."),
+            ),
+            Command(
+                name="map", about="See all branches of this conversation", run=lambda _: on_map(), off=self._closed
             ),
             Command(name="outline", about="Show the questions and headings", off=self._no_outline),
             Command(

@@ -9,11 +9,11 @@ from typing import Any
 import param
 from panel.models.esm import DataEvent
 
+from components.chat.views import who_wrote
 from components.dialogs import dialog
 from components.scripts import ScriptComponent, joined
 from components.state import ConversationState
 from services.conversation import Versions, compare
-from services.messages import Message
 
 _HERE = Path(__file__).parent
 
@@ -56,7 +56,7 @@ class Comparison(ScriptComponent):
                     "type": "compared",
                     "count": len(ids),
                     "places": places,
-                    "by": [_by(one), _by(other)],
+                    "by": [who_wrote(one), who_wrote(other)],
                     "changes": [[change.kind, change.text] for change in changes],
                 }
             )
@@ -69,10 +69,3 @@ class Comparison(ScriptComponent):
             case {"type": "places", "places": [int(one), int(other)]} if 0 <= one < count and 0 <= other < count:
                 self._places = (one, other)
                 await self._show()
-
-
-def _by(message: Message) -> str:
-    """Return who wrote a version."""
-    if message.role == "user":
-        return "You"
-    return " · ".join(name for name in (message.model, message.endpoint) if name) or "You, by hand"

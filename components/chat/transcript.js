@@ -29,7 +29,8 @@ export function render({model, el, view}) {
     scroll.choose(!scroll.pinning)
     pin.setAttribute("aria-pressed", scroll.pinning)
   }, {"aria-pressed": String(scroll.pinning), title: "Keep the question at the top while its answer is written"})
-  below.append(pin, contents.open)
+  const map = button("Map", "map", () => model.send_msg({type: "map"}), {hidden: "", title: "Map of the conversation (Alt + M)"})
+  below.append(pin, map, contents.open)
 
   const edits = editing({
     frame, isLost: () => lost, source: markdown, send: (msg) => model.send_msg(msg),
@@ -110,6 +111,7 @@ export function render({model, el, view}) {
       edits.resume(entry)
       bar.append(button("Edit", "edit", () => edits.open(entry), {class: "icon-button edit"}))
     }
+    if (view.can.includes("answer")) { bar.append(button("Answer this question", "again", () => model.send_msg({type: "retry", id: view.id}), {class: "icon-button answer"})) }
     if (view.can.includes("continue")) { bar.append(button("Continue", "on", () => model.send_msg({type: "continue", id: view.id}))) }
     if (view.can.includes("regenerate")) { bar.append(button("Regenerate", "again", () => model.send_msg({type: "retry", id: view.id}))) }
     if (view.can.includes("retry")) { bar.append(button("Retry", "again", () => model.send_msg({type: "retry", id: view.id}))) }
@@ -251,6 +253,25 @@ export function render({model, el, view}) {
     },
   }
   const obey = ({detail}) => commands[detail]?.()
+  // Alt + [ and ]: another version of the message that has the focus, or of the last that has any. By the places of the
+  // keys, whatever a layout writes on them; Alt + M likewise, which is a letter on a Mac.
+  const keys = (event) => {
+    const held = [event.altKey, event.ctrlKey, event.shiftKey, event.metaKey].map(Number).join("")
+    const step = {BracketLeft: "previous", BracketRight: "next"}[event.code]
+    if (held !== "1000" || !(step || event.code === "KeyM") || isComposing(event)) { return }
+    event.preventDefault()
+    if (!step) {
+      if (!map.hidden) { map.click() }
+      return
+    }
+    const node = el.getRootNode().activeElement?.closest("article")
+    const has = ({view}) => view.versions
+    const entry = onPage().find((one) => one.node === node && has(one)) ?? onPage().findLast(has)
+    const id = entry?.view.versions[step]
+    if (id) { model.send_msg({type: "version", id}) }
+    else { voice.now(entry ? `There is no ${step} version.` : "No message here has several versions.") }
+  }
+  document.addEventListener("keydown", keys)
   document.addEventListener("panelist:questions", tellQuestions)
   document.addEventListener("panelist:command", obey)
 
@@ -283,7 +304,7 @@ export function render({model, el, view}) {
     arrange(order)
     older.hidden = !more
     showEmpty(order.length ? null : view)
-    pin.hidden = !order.length
+    pin.hidden = map.hidden = !order.length
     contents.update(count)
   }
 
@@ -534,6 +555,7 @@ export function render({model, el, view}) {
   })
   theme()
   model.on("remove", () => {
+    document.removeEventListener("keydown", keys)
     document.removeEventListener("panelist:questions", tellQuestions)
     document.removeEventListener("panelist:command", obey)
     scroll.end()

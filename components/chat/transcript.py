@@ -82,6 +82,7 @@ class Transcript(ScriptComponent):
         on_choose_model: Callable[[], None],
         on_compare: Callable[[Versions], None],
         on_options: Callable[[str], None],
+        on_map: Callable[[], None],
         on_screen: Callable[[bool, bool], None],
         **params: Any,
     ) -> None:
@@ -92,6 +93,7 @@ class Transcript(ScriptComponent):
         self._on_choose_model = on_choose_model
         self._on_compare = on_compare
         self._on_options = on_options
+        self._on_map = on_map
         self._on_screen = on_screen
         self._ready = False
         self._shown: str | None = None
@@ -275,6 +277,8 @@ class Transcript(ScriptComponent):
                 self._on_compare(versions)
             case {"type": "options", "id": str(id)} if self._message(id):
                 self._on_options(id)
+            case {"type": "map"} if self._state.conversation is not None:
+                self._on_map()
             case {"type": "connect"}:
                 self._on_connect()
             case {"type": "step", "id": str(id), "step": str(step), "parameter": parameter}:

@@ -138,7 +138,7 @@ def _line(text: str) -> str:
 
 def _can(message: Message) -> list[str]:
     if message.role == "user":
-        return ["copy", "edit"] if message.text else ["edit"]
+        return [*(["copy"] if message.text else []), "edit", "answer"]
     copy = ["copy", "edit"] if message.text and message.status != "streaming" else []
     if message.status in {"complete", "truncated", "refused"}:
         return [*copy, *(["continue"] if message.status == "truncated" else []), "regenerate", "fork"]
@@ -151,6 +151,13 @@ def _can(message: Message) -> list[str]:
 def _by_hand(message: Message) -> bool:
     """Whether a person wrote an answer: every model's has a run, an endpoint or at least a name."""
     return message.role == "assistant" and message.run_id == message.endpoint == message.model is None
+
+
+def who_wrote(message: Message) -> str:
+    """Return who wrote a version of a message."""
+    if message.role == "user":
+        return "You"
+    return " · ".join(name for name in (message.model, message.endpoint) if name) or "You, by hand"
 
 
 def possible(message: Message) -> set[str]:

@@ -33,6 +33,7 @@ class Box(Composer):
             on_help=lambda: self.called.append("help"),
             on_options=lambda: self.called.append("options"),
             on_trash=lambda: self.called.append("trash"),
+            on_map=lambda: self.called.append("map"),
             on_download=lambda address: self.called.append(f"download {address}"),
             on_import=lambda: self.called.append("import"),
         )

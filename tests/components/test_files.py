@@ -175,7 +175,7 @@ def test_a_message_shows_its_files_and_their_names_are_text() -> None:
     address = f"attachments/{'a' * 64}?name=%3Cimg+src%3Dx+onerror%3Dalert%281%29%3E.png"
     shown = {"name": hostile.name, "kind": "Picture", "size": "1.0 MB", "image": True, "address": address}
     assert view["files"] == [shown]
-    assert view["can"] == ["edit"]
+    assert view["can"] == ["edit", "answer"]
     assert "<img" not in _article(view)
     assert "&lt;img src=x" in _article(view)
     assert "files" not in message_view(message("user", "Hi"), None)

@@ -106,3 +106,22 @@ def test_nor_in_the_import(page: Page, server: Server, axe: Path, scheme: str, t
     assert violations(page, axe) == []
     page.keyboard.press("Escape")
     expect(page.get_by_label("File to import")).to_be_hidden()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
+def test_nor_in_the_map(page: Page, server: Server, axe: Path, width: int, scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    page.set_viewport_size({"width": width, "height": 800})
+    open_new(page, server)
+    for number, text in enumerate(("Where is my data stored?", "/fail 500")):
+        ask(page, text)
+        settled(answers(page).nth(number), "failed" if number else "complete")
+    page.get_by_role("button", name="Map", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Map of the conversation")
+    expect(dialog.get_by_role("treeitem").first).to_be_visible()
+    assert violations(page, axe) == []
+    dialog.get_by_role("button", name="Compare with…").click()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_role("article", name="Step 1")).to_be_visible()
+    assert violations(page, axe) == []

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from components.notices import Notice, telling
 from services.branching import Branching
-from services.conversation import Branches, Conversation, Outline, Pruned
+from services.conversation import Branches, Conversation, Outline, Pruned, Removed
 
 
 class Tab(Protocol):
@@ -65,6 +65,18 @@ class BranchingState:
             await self._reopen(pruned.conversation_id)
             many = "a message" if pruned.count == 1 else f"{pruned.count:,} messages"
             self._tab.notice = Notice(f"Removed {many}.", undo=partial(self._unprune, pruned))
+
+    async def removed(self) -> list[Removed]:
+        """Return what was taken out of the open conversation and can be brought back, the last first."""
+        if self._here is not None:
+            with telling(self._tab):
+                return await self._door.removed(self._owner, self._here)
+        return []
+
+    async def restore(self, message_id: str) -> None:
+        """Bring back what was taken out with a message."""
+        if self._here is not None:
+            await self._unprune(Pruned(self._here, message_id, 1))
 
     async def _unprune(self, pruned: Pruned) -> None:
         with telling(self._tab):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.changes import Changes
-from services.conversation import Branches, Outline, Pruned
+from services.conversation import Branches, Outline, Pruned, Removed
 from services.intents import Intents
 from services.storage.store import Store
 
@@ -51,6 +51,14 @@ class Branching:
             NotFoundError: their time was over.
         """
         await self._intents.through(self._unprune(owner, pruned))
+
+    async def removed(self, owner: str, conversation_id: str) -> list[Removed]:
+        """Return what was pruned and can be brought back, the last first.
+
+        Raises:
+            NotFoundError: there is no such conversation for this owner.
+        """
+        return await self._store.removed(owner, conversation_id)
 
     async def pick(self, owner: str, conversation_id: str, message_id: str) -> str:
         """Put a copy of a message of any branch behind the end of the one on show, and return the copy's id.

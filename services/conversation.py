@@ -155,6 +155,22 @@ class Pruned:
     """The head since then, where it had to move."""
 
 
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A message that was pruned and can be brought back, with all that went with it."""
+
+    node: Node
+    count: int
+    """How many messages went, itself included."""
+    at: datetime
+    """When they went."""
+
+    @property
+    def until(self) -> datetime:
+        """When they are erased."""
+        return self.at + TRASH
+
+
 Parents = Mapping[str, str | None]
 """The messages of a tree by id, and what each one follows. Several may follow nothing: versions of the beginning."""
 

@@ -104,6 +104,7 @@ async def test_nobody_sees_or_changes_the_tree_of_another(open_app: OpenRuntime)
     pruned = await branching.prune(OWNER, here, other)
     for call in (
         branching.map("eve", here),
+        branching.removed("eve", here),
         branching.branches("eve", here, one, other),
         branching.prune("eve", here, one),
         branching.unprune("eve", pruned),

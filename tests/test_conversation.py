@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,15 +11,18 @@ from hypothesis import strategies as st
 
 from services.conversation import (
     Change,
+    Difference,
     Versions,
     below,
     compare,
+    differences,
     fork_point,
     newest_leaf,
     path_to,
     siblings,
     title_from,
 )
+from tests.storage import make
 
 
 def test_a_place_among_versions_knows_its_neighbours() -> None:
@@ -105,6 +109,13 @@ def test_a_message_is_on_the_path_of_all_that_is_below_it(parents: dict[str, str
     versions = siblings(parents, one)
     assert versions.ids[versions.index] == one
     assert {parents[id] for id in versions.ids} == {parents[one]}
+
+
+def test_what_two_messages_were_written_with_is_compared() -> None:
+    one = make.answer_to(make.exchange(make.conversation()).question)
+    other = replace(one, model="large", endpoint=None)
+    assert differences(one, one) == ()
+    assert differences(one, other) == (Difference("model", "tiny", "large"), Difference("endpoint", "local", None))
 
 
 def test_links_that_run_in_a_circle_end_a_path() -> None:

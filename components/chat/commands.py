@@ -90,7 +90,7 @@ class Commands:
                 other="regenerate",
                 about="Answer the last question once more",
                 run=self._retry,
-                off=lambda: self._cannot({"retry", "regenerate"}, "It has no answer."),
+                off=lambda: "" if self._unanswered else self._cannot({"retry", "regenerate"}, "It has no answer."),
             ),
             Command(name="edit", about="Put the last question differently", off=self._no_question),
             Command(
@@ -188,6 +188,12 @@ class Commands:
         path = self._state.path
         return path[-1] if path and path[-1].role == "assistant" else None
 
+    @property
+    def _unanswered(self) -> Message | None:
+        """The question that the conversation ends with, such as a copied one."""
+        path = self._state.path
+        return path[-1] if path and path[-1].role == "user" else None
+
     def _closed(self) -> str:
         return "" if self._state.conversation else NOTHING_OPEN
 
@@ -211,8 +217,9 @@ class Commands:
         return "" if possible(last) & any_of else otherwise
 
     async def _retry(self, _: str) -> None:
-        if self._last is not None:
-            await self._state.retry(self._last.id)
+        last = self._unanswered or self._last
+        if last is not None:
+            await self._state.retry(last.id)
 
     async def _go_on(self, _: str) -> None:
         if self._last is not None:

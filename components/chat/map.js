@@ -57,7 +57,10 @@ export function render({model, el}) {
   }
   const card = element("section", {class: "card", "aria-label": "Selected message"}, who, text, element("div", {class: "ways"}, ...Object.values(ways)))
   const notices = element("div", {class: "notice", role: "status", "aria-label": "Notices"})
-  const drawing = element("div", {class: "drawing"}, bar, stage, card)
+  const gone = element("ul", {"aria-label": "Removed messages"})
+  const goneTitle = element("summary")
+  const removed = element("details", {hidden: ""}, goneTitle, gone)
+  const drawing = element("div", {class: "drawing"}, bar, stage, card, removed)
   const branches = branchesView({back: leaveBranches})
   el.replaceChildren(drawing, branches.node, notices)
 
@@ -233,6 +236,8 @@ export function render({model, el}) {
     ways.fork.disabled = node.role === "user" || unfinished
     ways.fork.title = node.role === "user" ? "A conversation is forked behind an answer." : ""
     ways.prune.disabled = unfinished
+    // What is disabled hears no key any more, not even Esc.
+    if (el.getRootNode().activeElement?.disabled) { canvas.focus({preventScroll: true}) }
   }
   function go(place) { model.send_msg({type: "go", id: nodes[place].id}) }
   function prune(place) { model.send_msg({type: "prune", id: nodes[place].id}) }
@@ -419,7 +424,24 @@ export function render({model, el}) {
       }
       if (coming.length === count) { take(more) }
     },
-    empty() { take({head: null, conversation: null}) },
+    empty() {
+      coming = []
+      take({head: null, conversation: null})
+      handlers.removed({rows: []})
+    },
+    removed({rows}) {
+      const held = gone.contains(el.getRootNode().activeElement)
+      removed.hidden = !rows.length
+      goneTitle.textContent = `Removed messages (${rows.length.toLocaleString("en")})`
+      gone.replaceChildren(...rows.map(({id, text: words, count, until}) => {
+        const left = Math.max(1, Math.ceil((until - Date.now()) / 86400000))
+        const about = `${count === 1 ? "1 message" : `${count.toLocaleString("en")} messages`}, kept for another ${left === 1 ? "day" : `${left} days`}`
+        return element("li", {},
+          element("div", {}, element("span", {dir: "auto"}, words || "No text"), element("small", {}, about)),
+          element("button", {type: "button", "aria-label": `Restore ${words || "No text"}`, onclick: () => model.send_msg({type: "restore", id})}, "Restore"))
+      }))
+      if (held) { (gone.querySelector("button") ?? canvas).focus({preventScroll: true}) }
+    },
     compared({ids, ...found}) {
       if (!compared || ids[0] !== compared[0] || ids[1] !== compared[1]) { return }
       const common = nodes[places.get(found.common)]

@@ -14,7 +14,7 @@ from components.chat.views import who_wrote
 from components.dialogs import dialog
 from components.scripts import ScriptComponent, joined
 from components.state import ConversationState
-from services.conversation import Branches, Node, Outline, compare, differences
+from services.conversation import Branches, Node, Outline, Removed, compare, differences
 from services.messages import Message
 
 _HERE = Path(__file__).parent
@@ -80,6 +80,8 @@ class ConversationMap(ScriptComponent):
                 for portion in await asyncio.to_thread(_portions, outline):
                     self.tell(portion)
                     await asyncio.sleep(0)
+                removed = await self._state.branching.removed()
+                self.tell({"type": "removed", "rows": [_removed(one) for one in removed]})
         finally:
             self._showing = False
 
@@ -93,6 +95,8 @@ class ConversationMap(ScriptComponent):
                 await branching.go(id)
             case {"type": "prune", "id": str(id)}:
                 await branching.prune(id)
+            case {"type": "restore", "id": str(id)}:
+                await branching.restore(id)
             case {"type": "pick", "id": str(id)}:
                 await branching.pick(id)
             case {"type": "fork", "id": str(id)}:
@@ -146,6 +150,11 @@ def _row(node: Node, places: dict[str, int]) -> list[Any]:
         int(node.created_at.timestamp() * 1000),
         node.picked_from is not None,
     ]
+
+
+def _removed(one: Removed) -> dict[str, Any]:
+    until = int(one.until.timestamp() * 1000)
+    return {"id": one.node.id, "text": one.node.beginning, "count": one.count, "until": until}
 
 
 def _step(pair: tuple[Message | None, Message | None]) -> dict[str, Any]:

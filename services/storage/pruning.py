@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Connection, Row, Select, func, select, update
 
-from services.conversation import Pruned
+from services.conversation import Pruned, Removed
 from services.errors import InputError
 from services.messages import TRANSITIONS
-from services.storage import conversations, trash, tree
+from services.storage import conversations, rows, trash, tree
 from services.storage.schema import messages
 
 _OPEN = [status for status, next_ones in TRANSITIONS.items() if next_ones]
@@ -59,6 +59,27 @@ def restore(connection: Connection, owner: str, pruned: Pruned, now: datetime) -
     connection.execute(update(messages).where(messages.c.id.in_(which)).values(pruned_at=None))
     shown = head_id is not None and conversation.head_id == pruned.moved_to
     conversations.touch(connection, conversation.id, now, **({"head_id": head_id} if head_id and shown else {}))
+
+
+def removed(connection: Connection, owner: str, conversation_id: str, limit: int) -> list[Removed]:
+    """Return what can be brought back, the last first: not what hangs on something that was itself pruned later."""
+    conversations.one(connection, owner, conversation_id)
+    parent, gone = messages.alias("parent"), messages.alias("gone")
+    hangs = select(parent.c.id).where(parent.c.id == messages.c.parent_id, parent.c.pruned_at.is_not(None)).exists()
+    query = (
+        tree.noded()
+        .where(messages.c.conversation_id == conversation_id, messages.c.pruned_at.is_not(None), ~hangs)
+        .order_by(messages.c.pruned_at.desc())
+        .limit(limit)
+    )
+    found = connection.execute(query).all()
+    together = (
+        select(gone.c.pruned_at, func.count().label("many"))
+        .where(gone.c.conversation_id == conversation_id, gone.c.pruned_at.is_not(None))
+        .group_by(gone.c.pruned_at)
+    )
+    counts = {row.pruned_at: row.many for row in connection.execute(together)}
+    return [Removed(rows.to_node(row), counts[row.pruned_at], row.pruned_at) for row in found]
 
 
 def erase_overdue(connection: Connection, before: datetime, limit: int) -> int:

@@ -18,6 +18,7 @@ from services.conversation import (
     Outline,
     Pruned,
     Queued,
+    Removed,
     TitleSource,
     Versions,
     Whole,
@@ -260,6 +261,10 @@ class Store:
             NotFoundError: they were erased.
         """
         await self._database.write(pruning.restore, owner, pruned, self._now())
+
+    async def removed(self, owner: str, conversation_id: str, *, limit: int = 100) -> list[Removed]:
+        """Return what was pruned in a conversation and can be brought back, the last first."""
+        return await self._database.read(pruning.removed, owner, conversation_id, limit)
 
     async def pick(self, owner: str, conversation_id: str, message_id: str) -> str:
         """Put a copy of a message behind the end of the path on show, and make it the head; once more does nothing.

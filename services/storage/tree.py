@@ -97,12 +97,15 @@ def one(connection: Connection, owner: str, conversation_id: str, message_id: st
 def outline(connection: Connection, owner: str, conversation_id: str) -> Outline:
     """Return all messages of a conversation without what they say, but for how that begins."""
     conversation = conversations.one(connection, owner, conversation_id)
+    query = noded().where(messages.c.conversation_id == conversation_id, KEPT).order_by(messages.c.seq)
+    return Outline(conversation, tuple(rows.to_node(row) for row in connection.execute(query)))
+
+
+def noded() -> Select[Any]:
+    """Return a query for rows that `rows.to_node` takes."""
     of_it = (parts.c.message_id == messages.c.id) & parts.c.kind.in_(("text", "attachment"))
     begins = select(func.substr(parts.c.data, 1, CUT)).where(of_it).order_by(parts.c.kind.desc(), parts.c.position)
-    cut = begins.limit(1).correlate(messages).scalar_subquery().label("cut")
-    query: Select[Any] = select(*messages.c, cut).where(messages.c.conversation_id == conversation_id, KEPT)
-    found = connection.execute(query.order_by(messages.c.seq))
-    return Outline(conversation, tuple(rows.to_node(row) for row in found))
+    return select(*messages.c, begins.limit(1).correlate(messages).scalar_subquery().label("cut"))
 
 
 def branches(connection: Connection, owner: str, conversation_id: str, one: str, other: str, most: int) -> Branches:

@@ -115,6 +115,21 @@ async def test_a_command_that_cannot_be_done_says_why(make: Make) -> None:
     assert box._state.notice.text.startswith("/continue was not done.")
 
 
+async def test_a_question_without_an_answer_is_answered_and_the_map_opened(make: Make) -> None:
+    box = await make(answer("One"), answer("Two"))
+    state = box._state
+    assert box.reasons["/map"] == NOTHING_OPEN
+    await asked(box, "Go")
+    await state.branching.pick(state.path[0].id)
+    assert [m.text for m in state.path] == ["Go", "One", "Go"]
+    assert "/retry" not in box.reasons
+    await box.runs("/retry")
+    await becomes(state, lambda: state.path[-1].text == "Two")
+    assert [m.text for m in state.path] == ["Go", "One", "Go", "Two"]
+    await box.runs("/map")
+    assert box.called == ["map"]
+
+
 async def test_commands_do_what_the_buttons_do(make: Make) -> None:
     gate = asyncio.Event()
     box = await make([*answer("One")[:1], gate], answer("Two"))

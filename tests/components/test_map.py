@@ -78,13 +78,14 @@ async def test_without_a_conversation_there_is_nothing_to_draw(map_of) -> None:
     view = await map_of()
     await view.open()
     assert view.told[-1] == {"type": "empty"}
+    await view.says(type="restore", id="x")
     for nonsense in ({"type": "go", "id": "x"}, {"type": "prune", "id": "x"}, {"type": "pick", "id": "x"}):
         await view.says(**nonsense)
     assert view._state.notice is None
 
 
 async def test_a_large_tree_comes_in_portions(map_of) -> None:
-    from services.conversation import Node, Outline
+    from services.conversation import Node, Outline, Removed
     from tests.storage import make
 
     view = await map_of()
@@ -106,6 +107,9 @@ async def test_a_large_tree_comes_in_portions(map_of) -> None:
     class Door:
         async def map(self) -> Outline:
             return Outline(make.conversation(), nodes)
+
+        async def removed(self) -> list[Removed]:
+            return []
 
     view._state.branching = Door()
     await view.open()
@@ -143,6 +147,18 @@ async def test_what_is_removed_goes_and_its_undo_brings_it_back(map_of) -> None:
     await view.says(type="prune", id=rows[0][0])
     assert view.last("notice")["kind"] == "error"
     assert [m.text for m in view._state.path] == ["First", "Answer 2"]
+
+
+async def test_what_was_removed_can_be_brought_back_later(map_of) -> None:
+    view = await _branched(map_of)
+    await view.says(type="prune", id=view.last("nodes")["rows"][1][0])
+    await view.says(type="ready")
+    [row] = view.last("removed")["rows"]
+    assert (row["text"], row["count"]) == ("Answer 0", 3)
+    await view.says(type="restore", id=row["id"])
+    await view.says(type="ready")
+    assert view.last("removed")["rows"] == []
+    assert len(view.texts) == 5
 
 
 async def test_a_copy_goes_behind_the_shown_branch_and_its_undo_takes_it_away(map_of) -> None:

@@ -42,6 +42,7 @@ CALLS: dict[str, Call] = {
     "branches": lambda s, who, x: s.branches(who, x.conversation.id, x.answer.id, x.question.id),
     "prune": lambda s, who, x: s.prune(who, x.conversation.id, x.answer.id),
     "unprune": lambda s, who, x: s.unprune(who, Pruned(x.conversation.id, x.answer.id, 1)),
+    "removed": lambda s, who, x: s.removed(who, x.conversation.id),
     "pick": lambda s, who, x: s.pick(who, x.conversation.id, x.question.id),
     "newest_leaf": lambda s, who, x: s.newest_leaf(who, x.conversation.id, x.question.id),
     "set_head": lambda s, who, x: s.set_head(who, x.conversation.id, x.question.id),

@@ -155,6 +155,9 @@ async def test_a_branch_that_is_not_on_show_goes_without_moving_the_head(store: 
     rain, snow, _ = forked
     gone = await store.prune(ANN, rain.conversation.id, snow.question.id)
     assert (gone.count, gone.moved_to) == (2, None)
+    assert [(one.node.id, one.count) for one in await store.removed(ANN, rain.conversation.id)] == [
+        (snow.question.id, 2)
+    ]
     assert await _path(store, rain.conversation) == ["Rain?", "Clouds.", "Hail?", "Rising air."]
     await store.unprune(ANN, gone)
     assert await _path(store, rain.conversation) == ["Rain?", "Clouds.", "Hail?", "Rising air."]
@@ -176,7 +179,11 @@ async def test_one_after_the_other_comes_back_in_the_other_order(store: Store, f
     outer = await store.prune(ANN, id, hail.question.id)
     with pytest.raises(InputError, match="Bring that back first"):
         await store.unprune(ANN, inner)
+    [one] = await store.removed(ANN, id)
+    assert (one.node.id, one.count, one.until - one.at) == (hail.question.id, 1, TRASH)
     await store.unprune(ANN, outer)
+    [one] = await store.removed(ANN, id)
+    assert (one.node.id, one.node.beginning) == (hail.answer.id, "Rising air.")
     assert await _path(store, rain.conversation) == ["Rain?", "Clouds.", "Hail?"]
     await store.unprune(ANN, inner)
     assert await _path(store, rain.conversation) == ["Rain?", "Clouds.", "Hail?", "Rising air."]

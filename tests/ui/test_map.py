@@ -106,6 +106,14 @@ def test_what_is_removed_comes_back_with_undo(branched: Page) -> None:
     page.get_by_role("button", name="Undo").click()
     expect(said(page)).to_have_text(["First"])
     expect(answers(page).locator(".body")).to_have_text("Another answer to First")
+    open_map(page)
+    node(page, "You: Second").click(modifiers=["Shift"])
+    page.keyboard.press("Delete")
+    dialog(page).get_by_text("Removed messages (1)").click()
+    expect(dialog(page).get_by_text("2 messages, kept for another 30 days")).to_be_visible()
+    act(page, "Restore Second").click()
+    expect(dialog(page).get_by_role("treeitem")).to_have_count(5)
+    expect(dialog(page).get_by_text("Removed messages")).to_be_hidden()
 
 
 def test_a_question_is_copied_to_the_shown_branch_and_answered_there(
@@ -119,7 +127,9 @@ def test_a_question_is_copied_to_the_shown_branch_and_answered_there(
     node(page, "You: Second").click(modifiers=["Shift"])
     act(page, "Copy to the shown branch").click()
     expect(node(page, "You: Second, copy, on the shown branch, its end")).to_be_visible()
+    expect(dialog(page).get_by_role("tree")).to_be_focused()  # the button can do no more
     page.keyboard.press("Escape")
+    expect(dialog(page)).to_have_count(0)
     expect(said(page)).to_have_text(["First", "Second"])
     writer.text = "Now from here"
     page.get_by_role("button", name="Answer this question").click()

@@ -13,6 +13,7 @@ from typing import Literal
 from services.errors import InputError
 from services.messages import AttachmentPart, Message, MessageStatus, Role
 from services.options import Options
+from services.parameters import told
 
 TitleSource = Literal["question", "model", "user"]
 """Who wrote a conversation's title. What a person wrote is never overwritten."""
@@ -234,7 +235,7 @@ class Branches:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """An option that two messages were not written with alike; None where it was unset."""
+    """An option that two messages were not written with alike, in words; None where it was unset."""
 
     option: str
     before: str | None
@@ -243,8 +244,13 @@ class Difference:
 
 def differences(one: Message, other: Message) -> tuple[Difference, ...]:
     """Return what differs in the options that two messages were written with."""
-    pairs = (("model", one.model, other.model), ("endpoint", one.endpoint, other.endpoint))
-    return tuple(Difference(*pair) for pair in pairs if pair[1] != pair[2])
+    sides = [
+        {"model": message.model, "endpoint": message.endpoint, **dict(told(message.options or Options()))}
+        for message in (one, other)
+    ]
+    before, after = sides
+    found = (Difference(option, before.get(option), after.get(option)) for option in {**before, **after})
+    return tuple(each for each in found if each.before != each.after)
 
 
 def title_from(question: str) -> str:

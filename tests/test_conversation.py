@@ -22,6 +22,7 @@ from services.conversation import (
     siblings,
     title_from,
 )
+from services.options import Options
 from tests.storage import make
 
 
@@ -113,9 +114,15 @@ def test_a_message_is_on_the_path_of_all_that_is_below_it(parents: dict[str, str
 
 def test_what_two_messages_were_written_with_is_compared() -> None:
     one = make.answer_to(make.exchange(make.conversation()).question)
-    other = replace(one, model="large", endpoint=None)
+    one = replace(one, options=Options(temperature=0.5, seed=1))
+    other = replace(one, model="large", endpoint=None, options=Options(seed=1, top_p=0.9))
     assert differences(one, one) == ()
-    assert differences(one, other) == (Difference("model", "tiny", "large"), Difference("endpoint", "local", None))
+    assert differences(one, other) == (
+        Difference("model", "tiny", "large"),
+        Difference("endpoint", "local", None),
+        Difference("Temperature", "0.5", None),
+        Difference("Top p", None, "0.9"),
+    )
 
 
 def test_links_that_run_in_a_circle_end_a_path() -> None:

@@ -273,6 +273,15 @@ class Transcript(ScriptComponent):
                         "more": self._first > 0,
                     }
                 )
+            case {"type": "compare" | "options" | "map" | "connect"}:
+                self._on_dialog(event.data)
+            case {"type": "step", "id": str(id), "step": str(step), "parameter": parameter}:
+                await self._on_step(id, step, parameter)
+            case _:
+                await self._on_intent(event.data)
+
+    def _on_dialog(self, data: object) -> None:
+        match data:
             case {"type": "compare", "id": str(id)} if versions := self._state.versions.get(id):
                 self._on_compare(versions)
             case {"type": "options", "id": str(id)} if self._message(id):
@@ -281,10 +290,6 @@ class Transcript(ScriptComponent):
                 self._on_map()
             case {"type": "connect"}:
                 self._on_connect()
-            case {"type": "step", "id": str(id), "step": str(step), "parameter": parameter}:
-                await self._on_step(id, step, parameter)
-            case _:
-                await self._on_intent(event.data)
 
     async def _on_intent(self, data: object) -> None:
         """Pass on what a person wants to the state. What is none of ours does nothing."""

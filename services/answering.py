@@ -91,10 +91,10 @@ class Answering:
         try:
             begun = await self._store.resume_run(owner, conversation.id, message_id, run_id, options=asked)
         except StorageError:
-            self._find_out(owner, conversation.id, run_id, asked)
+            self._find_out(owner, conversation, run_id, asked)
             raise
         if begun.run_id is not None:
-            self._start(owner, begun.conversation.id, begun.run_id, message_id, asked)
+            self._start(owner, begun.conversation, begun.run_id, message_id, asked)
 
     async def _begin(
         self,
@@ -122,25 +122,25 @@ class Answering:
                 waited=waited,
             )
         except StorageError:
-            self._find_out(owner, conversation.id, run_id, asked)
+            self._find_out(owner, conversation, run_id, asked)
             raise
         new = (answer,) if question is None else (question, answer)
         if begun.fresh:
             known = None if before is None else (*before, *new)
-            self._start(owner, begun.conversation.id, run_id, answer.id, asked, known)
+            self._start(owner, begun.conversation, run_id, answer.id, asked, known)
         elif begun.run_id is not None:  # its commit may have seemed to fail the first time
-            await self._start_stored(owner, begun.conversation.id, begun.run_id, asked)
+            await self._start_stored(owner, begun.conversation, begun.run_id, asked)
         if not begun.fresh:
             return begun, ()  # what is new was never stored
         return begun, new
 
-    def _find_out(self, owner: str, conversation_id: str, run_id: str, asked: Options) -> None:
+    def _find_out(self, owner: str, conversation: Conversation, run_id: str, asked: Options) -> None:
         """See to a run whose beginning could not be stored: the commit may have been done, and only its word lost."""
 
         async def look() -> None:
             while True:
                 try:
-                    await self._start_stored(owner, conversation_id, run_id, asked)
+                    await self._start_stored(owner, conversation, run_id, asked)
                 except NotFoundError:
                     return
                 except StorageError:
@@ -150,11 +150,11 @@ class Answering:
 
         self._runs.background(look(), name=f"find out about {run_id}")
 
-    async def _start_stored(self, owner: str, conversation_id: str, run_id: str, asked: Options) -> None:
+    async def _start_stored(self, owner: str, conversation: Conversation, run_id: str, asked: Options) -> None:
         """Start a run that storage holds and nobody works on."""
         stored = await self._store.run(owner, run_id)
         if stored.status == "streaming" and self._runs.log_of(run_id) is None:
-            self._start(owner, conversation_id, run_id, stored.message_id, asked)
+            self._start(owner, conversation, run_id, stored.message_id, asked)
 
     def _asked(self, conversation: Conversation) -> Options:
         options = conversation.options
@@ -163,7 +163,7 @@ class Answering:
     def _start(
         self,
         owner: str,
-        conversation_id: str,
+        conversation: Conversation,
         run_id: str,
         answer_id: str,
         asked: Options,
@@ -173,6 +173,7 @@ class Answering:
 
         `known` is the path to the answer, where that need not be read.
         """
+        conversation_id = conversation.id
         if (
             conversation_id in self._titling
         ):  # a local server may take one request at a time, and this one is waited for
@@ -192,7 +193,7 @@ class Answering:
             build = partial(
                 build_request, path, endpoint=endpoint, model=model, options=asked, files=files, blind=blind
             )
-            prompt = self._settings.system_prompt
+            prompt = await self._prompt(owner, conversation.folder_id)
             return await asyncio.to_thread(build, system_prompt=prompt) if files else build(system_prompt=prompt)
 
         def on_end(run: RunLog) -> None:
@@ -205,6 +206,11 @@ class Answering:
         spec = RunSpec(id=run_id, owner=owner, conversation_id=conversation_id, message_id=answer_id, prepare=prepare)
         self._runs.start(spec, on_end)
         self._changes.ring(owner, conversation_id)
+
+    async def _prompt(self, owner: str, folder_id: str | None) -> str | None:
+        """Return the system prompt of a folder, or else the one that holds everywhere."""
+        of_folder = None if folder_id is None else (await self._store.defaults(owner, folder_id)).system_prompt
+        return of_folder or self._settings.system_prompt
 
     async def _files_of(self, owner: str, path: Sequence[Message]) -> dict[str, bytes]:
         """Return what the attachments of a path hold, by hash, as far as it can be read."""
@@ -247,7 +253,7 @@ def _subject(question: Message) -> str:
     return Draft(question.text, question.attachments).subject
 
 
-def new_conversation(question: Draft, options: Options) -> Conversation:
+def new_conversation(question: Draft, options: Options, folder_id: str | None = None) -> Conversation:
     """Return an empty conversation with a title made from its first question."""
     now = datetime.now(UTC)
     return Conversation(
@@ -258,6 +264,7 @@ def new_conversation(question: Draft, options: Options) -> Conversation:
         options=options,
         created_at=now,
         updated_at=now,
+        folder_id=folder_id,
     )
 
 

@@ -171,10 +171,14 @@ class ChatService:
         attachments: Sequence[Named] = (),
         conversation_id: str | None = None,
         options: Options | None = None,
+        folder_id: str | None = None,
         request_key: str | None = None,
         now: bool = False,
     ) -> Opened:
         """Store a question and start the run that answers it; without a conversation id a new one begins.
+
+        A new one begins in the folder, if one is named and still there, and with the options that hold in it unless
+        `options` say otherwise.
 
         Nothing leaves the machine before the question is stored. While an answer is being written the question waits
         for its end, or with `now` that answer is stopped. A request that comes again with the same key (a double
@@ -187,7 +191,11 @@ class ChatService:
         """
         draft = Draft(_checked(text, empty=bool(attachments)), await self._attached(owner, attachments))
         if conversation_id is None:
-            conversation = new_conversation(draft, options or Options())
+            options = options or Options()
+            if folder_id is not None and (options.endpoint, options.model) == (None, None):
+                said = (await self.catalogue.defaults(owner, folder_id)).options
+                options = replace(options, endpoint=said.endpoint, model=said.model)
+            conversation = new_conversation(draft, options, folder_id)
             here = Snapshot(conversation, (), {}, ())
             return await self._intents.through(self._ask(owner, here, draft, request_key))
         return await self._intents.through(self._send(owner, draft, conversation_id, request_key, now))
@@ -414,7 +422,7 @@ class ChatService:
                 raise InputError("A conversation can be forked behind an answer. Choose one.")
             now = datetime.now(UTC)
             title = f"{old.title[: MAX_TITLE - len(_FORK)]}{_FORK}"
-            new = replace(old, id=new_id(), title=title, head_id=None, created_at=now, updated_at=now)
+            new = replace(old, id=new_id(), title=title, head_id=None, created_at=now, updated_at=now, pinned_at=None)
             forked = await self._store.fork(owner, new, conversation_id, message_id)
         self.changes.ring(owner, forked.id)
         return await self.open(owner, forked.id)

@@ -42,6 +42,11 @@ class Conversation:
     options: Options
     created_at: datetime
     updated_at: datetime
+    folder_id: str | None = None
+    pinned_at: datetime | None = None
+    archived_at: datetime | None = None
+    tags: tuple[str, ...] = ()
+    """In order, each as `services.folders.clean_tag` makes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,8 @@ class Whole:
     conversation: Conversation
     messages: tuple[Message, ...]
     """In order of creation, so a parent comes before its children and the eldest sibling first."""
+    folder: tuple[str, ...] = ()
+    """Names of the folder that it is in and of those around that, the outermost first."""
 
     @property
     def path(self) -> tuple[Message, ...]:

@@ -15,7 +15,7 @@ LEVELS = {
         [
             *("messages", "attachments", "conversation", "events", "usage", "options", "parameters", "settings"),
             *("errors", "endpoints"),
-            *("keys", "logs", "changes", "intents", "pacing", "search"),
+            *("keys", "logs", "changes", "intents", "pacing", "search", "folders", "arranging", "listing"),
         ],
         0,
     ),

@@ -9,12 +9,14 @@ import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from services.errors import InputError, NotFoundError, StorageError
 from services.events import RunEvent, RunFinished, TextDelta
+from services.listing import View
 from services.messages import ErrorPart, TextPart
 from services.options import Options
 from services.providers.base import ModelRequest
@@ -619,36 +621,39 @@ async def test_who_asks_for_the_list_together_is_given_one_read_of_it(
 ) -> None:
     app = await open_app(ScriptedProvider(answer("One"), answer("Two")))
     first = await whole_run(app.chat, await app.chat.send(OWNER, "First"))
-    read, reads = app.store.conversations, 0
+    seen = View(midnight=datetime(2026, 1, 1, tzinfo=UTC))
+    read, reads = app.store.listing, 0
 
     async def counted(*args: object, **more: object) -> object:
         nonlocal reads
         reads += 1
         return await read(*args, **more)
 
-    monkeypatch.setattr(app.store, "conversations", counted)
-    lists = await asyncio.gather(*(app.chat.catalogue.conversations(OWNER) for _ in range(20)))
+    monkeypatch.setattr(app.store, "listing", counted)
+    lists = await asyncio.gather(*(app.chat.catalogue.listing(OWNER, seen) for _ in range(20)))
     assert reads == 1
     assert all(one is lists[0] for one in lists)
-    await asyncio.gather(*(app.chat.catalogue.conversations(owner, n) for owner in (OWNER, "ben") for n in (1, 2)))
+    await asyncio.gather(
+        *(app.chat.catalogue.listing(owner, replace(seen, count=n)) for owner in (OWNER, "ben") for n in (1, 2))
+    )
     assert reads == 5, "another owner's, or one of another length, is another list"
 
-    early = asyncio.create_task(app.chat.catalogue.conversations(OWNER))
+    early = asyncio.create_task(app.chat.catalogue.listing(OWNER, seen))
     await asyncio.sleep(0)
     await app.chat.catalogue.rename(OWNER, first.conversation.id, "Renamed")
-    late = await app.chat.catalogue.conversations(OWNER)
-    assert late[0].title == "Renamed", "a read that began before a change is not for who asks after it"
+    late = await app.chat.catalogue.listing(OWNER, seen)
+    assert late.conversations[0].title == "Renamed", "a read that began before a change is not for who asks after it"
     await early
 
     async def fails(*args: object, **more: object) -> object:
         await asyncio.sleep(0)
         raise StorageError("The disk is full.")
 
-    monkeypatch.setattr(app.store, "conversations", fails)
-    told = await asyncio.gather(*(app.chat.catalogue.conversations(OWNER) for _ in range(3)), return_exceptions=True)
+    monkeypatch.setattr(app.store, "listing", fails)
+    told = await asyncio.gather(*(app.chat.catalogue.listing(OWNER, seen) for _ in range(3)), return_exceptions=True)
     assert [type(error) for error in told] == [StorageError] * 3
-    monkeypatch.setattr(app.store, "conversations", read)
-    assert await app.chat.catalogue.conversations(OWNER) == late, "and the next one who asks is given an answer"
+    monkeypatch.setattr(app.store, "listing", read)
+    assert await app.chat.catalogue.listing(OWNER, seen) == late, "and the next one who asks is given an answer"
 
 
 async def test_a_question_and_its_request_need_one_read_and_one_write(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from services.conversation import MAX_TITLE, Conversation, TitleSource
 from services.errors import NotFoundError
 from services.messages import clean_text
 from services.options import Options
-from services.storage import rows, searching
+from services.storage import folders, rows, searching
 from services.storage.schema import conversations
 
 
@@ -29,13 +30,15 @@ def one(connection: Connection, owner: str, conversation_id: str) -> Conversatio
 
 
 def add(connection: Connection, owner: str, conversation: Conversation) -> None:
-    """Store the conversation unless it is there already.
+    """Store the conversation unless it is there already; outside any folder if its own is gone.
 
     Raises:
         NotFoundError: it is there, but deleted or somebody else's.
     """
     known = connection.scalar(select(conversations.c.id).where(conversations.c.id == conversation.id))
     if known is None:
+        if conversation.folder_id is not None and not folders.exists(connection, owner, conversation.folder_id):
+            conversation = replace(conversation, folder_id=None)
         connection.execute(insert(conversations).values(rows.from_conversation(owner, conversation)))
         searching.put_title(connection, conversation.id)
     else:
@@ -70,7 +73,7 @@ def set_head(connection: Connection, conversation_id: str, message_id: str) -> N
 def touch(connection: Connection, conversation_id: str, now: datetime, **values: str) -> Conversation:
     """Move the conversation to the top of its owner's list, even when the clock stands still or was set back.
 
-    `values` are changed along with it.
+    What was archived comes back into the list: it is in use again. `values` are changed along with it.
     """
     owner = select(conversations.c.owner).where(conversations.c.id == conversation_id).scalar_subquery()
     latest = connection.scalar(
@@ -82,7 +85,7 @@ def touch(connection: Connection, conversation_id: str, now: datetime, **values:
     changed = connection.execute(
         update(conversations)
         .where(conversations.c.id == conversation_id)
-        .values(updated_at=at, **values)
+        .values(updated_at=at, archived_at=None, **values)
         .returning(conversations)
     )
     return rows.to_conversation(changed.one())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy import Row
 from services.conversation import BEGINNING, MAX_TITLE, Conversation, Node, Queued, Versions
 from services.errors import Failure
 from services.events import FinishReason, Numbered
+from services.folders import Folder
 from services.messages import Message, MessageStatus, Part, clean_text
 from services.options import Options
 from services.storage import codec
@@ -78,7 +80,41 @@ def to_conversation(row: Row[Any]) -> Conversation:
         options=replace(codec.options_from_json(row.options, row.endpoint), model=row.model),
         created_at=row.created_at,
         updated_at=row.updated_at,
+        folder_id=row.folder_id,
+        pinned_at=row.pinned_at,
+        archived_at=row.archived_at,
+        tags=to_tags(row.tags),
     )
+
+
+def to_tags(kept: str | None) -> tuple[str, ...]:
+    return tuple(kept.split()) if kept else ()
+
+
+def from_tags(tags: Iterable[str]) -> str | None:
+    return " ".join(sorted(tags)) or None
+
+
+def to_folder(row: Row[Any]) -> Folder:
+    return Folder(
+        id=row.id,
+        name=row.name,
+        parent_id=row.parent_id,
+        options=Options(endpoint=row.endpoint, model=row.model),
+        system_prompt=row.system_prompt,
+        unfolded=row.unfolded,
+    )
+
+
+def from_folder(folder: Folder) -> Values:
+    return {
+        "parent_id": folder.parent_id,
+        "name": folder.name,
+        "endpoint": folder.options.endpoint,
+        "model": folder.options.model,
+        "system_prompt": folder.system_prompt,
+        "unfolded": folder.unfolded,
+    }
 
 
 def from_conversation(owner: str, conversation: Conversation) -> Values:
@@ -90,6 +126,10 @@ def from_conversation(owner: str, conversation: Conversation) -> Values:
         **from_options(conversation.options),
         "created_at": conversation.created_at,
         "updated_at": conversation.updated_at,
+        "folder_id": conversation.folder_id,
+        "pinned_at": conversation.pinned_at,
+        "archived_at": conversation.archived_at,
+        "tags": from_tags(conversation.tags),
     }
 
 

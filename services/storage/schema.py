@@ -7,6 +7,7 @@ from typing import get_args
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -94,9 +95,34 @@ conversations = Table(
     Column("updated_at", UtcTime, nullable=False),
     Column("deleted_at", UtcTime),
     Column("options", Text),
+    # No foreign key, which SQLite cannot add to a table: what removes a folder sees to it.
+    Column("folder_id", Text),
+    Column("pinned_at", UtcTime),
+    Column("archived_at", UtcTime),
+    # Words with a space between them: they hold none. NULL where there are none.
+    Column("tags", Text),
     _one_of("title_source", get_args(TitleSource)),
-    # The list of one owner, read backwards.
+    # All of one owner, read backwards.
     Index(None, "owner", "deleted_at", "updated_at", "id"),
+    # The list, a folder at a time, likewise; and how many are where.
+    Index(
+        "ix_conversations_list",
+        *("owner", "deleted_at", "archived_at", "folder_id", "pinned_at", "updated_at", "id"),
+    ),
+    Index(None, "owner", "tags"),
+)
+
+folders = Table(
+    "folders",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner", Text, nullable=False, index=True),
+    Column("parent_id", Text, ForeignKey("folders.id")),
+    Column("name", CleanText, nullable=False),
+    Column("endpoint", CleanText),
+    Column("model", CleanText),
+    Column("system_prompt", CleanText),
+    Column("unfolded", Boolean, nullable=False),
 )
 
 messages = Table(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, delete, insert, select
 
+from services.arranging import Arrangement, Before
 from services.conversation import (
     TRASH,
     Branches,
@@ -25,10 +26,25 @@ from services.conversation import (
 )
 from services.errors import InputError, StorageError
 from services.events import Numbered, Reply
+from services.folders import Defaults, Folder, RemovedFolder
+from services.listing import Listing, View
 from services.messages import AttachmentPart, Message
 from services.options import Options
 from services.search import Hit, Query
-from services.storage import attached, conversations, pruning, queue, runs, searching, trash, tree, whole
+from services.storage import (
+    arranging,
+    attached,
+    conversations,
+    folders,
+    listing,
+    pruning,
+    queue,
+    runs,
+    searching,
+    trash,
+    tree,
+    whole,
+)
 from services.storage.attached import Named
 from services.storage.backup import backup
 from services.storage.dialects import dialect_of
@@ -194,6 +210,68 @@ class Store:
         if gone or pruned:
             await self._remove_files()
         return gone
+
+    # The list, and the order in it
+
+    async def listing(self, owner: str, seen: View) -> Listing:
+        """Return what of the list somebody sees; the last rows where `seen.first` is beyond its end."""
+        return await self._database.read(listing.view, owner, seen)
+
+    async def listed_ids(self, owner: str, seen: View, first: int, count: int) -> list[str]:
+        """Return the ids of some rows of a list, in its order, whether or not they are in view."""
+        return await self._database.read(listing.ids, owner, seen, first, count)
+
+    async def arrange(self, owner: str, conversation_ids: Sequence[str], arrangement: Arrangement) -> Before:
+        """Pin, archive, move, tag or delete conversations, all or none; those that are so already stay as they are.
+
+        Ids that the owner has not, or deleted, do nothing.
+
+        Returns:
+            What was changed, with what it was: enough to take exactly this back.
+
+        Raises:
+            InputError: one of them would have too many tags.
+            NotFoundError: the owner has no such folder.
+        """
+        return await self._database.write(arranging.arrange, owner, conversation_ids, arrangement, self._now())
+
+    async def put_back(self, owner: str, before: Before) -> None:
+        """Undo `arrange`; once more changes nothing."""
+        await self._database.write(arranging.put_back, owner, before)
+
+    async def folders(self, owner: str) -> list[Folder]:
+        """Return the owner's folders, in no order."""
+        return await self._database.read(folders.every, owner)
+
+    async def add_folder(self, owner: str, folder: Folder) -> None:
+        """Store a folder; one of the same id that the owner has stays as it is.
+
+        Raises:
+            InputError: there are too many, or it would lie too deep.
+            NotFoundError: the owner has no such folder around it.
+        """
+        await self._database.write(folders.add, owner, folder)
+
+    async def change_folder(self, owner: str, folder_id: str, by: Callable[[Folder], Folder]) -> Folder:
+        """Replace a folder by what `by` makes of it, in one transaction; return it as it was before.
+
+        Raises:
+            InputError: it would lie in itself, or too deep.
+            NotFoundError: the owner has no such folder, or none around it.
+        """
+        return await self._database.write(folders.change, owner, folder_id, by)
+
+    async def remove_folder(self, owner: str, folder_id: str) -> RemovedFolder:
+        """Remove a folder; what was in it is then in the folder around it."""
+        return await self._database.write(folders.remove, owner, folder_id)
+
+    async def bring_folder_back(self, owner: str, removed: RemovedFolder) -> None:
+        """Undo `remove_folder`, but for what was moved elsewhere since then; once more changes nothing."""
+        await self._database.write(folders.bring_back, owner, removed)
+
+    async def defaults(self, owner: str, folder_id: str) -> Defaults:
+        """Return what holds in a folder of the owner's; nothing where it is gone."""
+        return await self._database.read(folders.defaults, owner, folder_id)
 
     # The tree of messages
 

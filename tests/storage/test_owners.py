@@ -62,6 +62,12 @@ CALLS: dict[str, Call] = {
 ABOUT_MANY = {"every_id", "has_attachments", "known", "add_wholes", "delete_all"}
 """They leave out what is somebody else's; `test_whole.py` tries them."""
 
+ORDER = {
+    *("listing", "listed_ids", "arrange", "put_back"),
+    *("folders", "add_folder", "change_folder", "remove_folder", "bring_folder_back", "defaults"),
+}
+"""`test_order.py` and `test_folders.py` try them."""
+
 
 def test_every_method_with_an_owner_is_tried() -> None:
     methods = {
@@ -70,7 +76,7 @@ def test_every_method_with_an_owner_is_tried() -> None:
         if not name.startswith("_") and "owner" in inspect.signature(method).parameters
     }
     others = {"conversations", "search", "add_attachment", "begun", "trash", "erase"}  # see test_trash.py
-    assert methods == {*CALLS, *others, *ABOUT_MANY}
+    assert methods == {*CALLS, *others, *ABOUT_MANY, *ORDER}
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from typing import Literal, NamedTuple, cast
 
+from services.folders import clean_tag
 from services.messages import AttachmentPart, Part, Role, TextPart, clean_text
 
 Field = Literal["text", "title", "model"]
@@ -66,6 +67,22 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
+class Where:
+    """Where a conversation is to be."""
+
+    kind: Literal["tag", "folder", "is"]
+    value: str
+    """A tag, the name of a folder in small letters, or one of `STATES`."""
+    open: bool = False
+    """A tag or a name may go on."""
+    negated: bool = False
+
+
+STATES = ("archived", "pinned")
+"""What `is:` takes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """What is looked for: all of it must be true of a hit."""
 
@@ -74,9 +91,10 @@ class Query:
     """The first moment that counts."""
     before: datetime | None = None
     """The first moment that does not count any more."""
+    places: tuple[Where, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.terms) or self.after is not None or self.before is not None
+        return bool(self.terms) or bool(self.places) or self.after is not None or self.before is not None
 
     def of(self, *fields: Field, negated: bool = False) -> tuple[Term, ...]:
         """Return the terms of these fields."""
@@ -156,7 +174,9 @@ def _folded(word: str) -> str:
 
 
 _QUOTES = str.maketrans("“”„‟＂", '"""""')
-_TYPED = re.compile(r'(-?)(?:(title|model|before|after):)?(?:"([^"]*)("?)(\*?)|([^\s"]+)|(?<=:))', re.IGNORECASE)
+_TYPED = re.compile(
+    r'(-?)(?:(title|model|before|after|tag|folder|is):)?(?:"([^"]*)("?)(\*?)|([^\s"]+)|(?<=:))', re.IGNORECASE
+)
 _DATE = re.compile(r"(\d{4})(?:[-/.](\d{1,2})(?:[-/.](\d{1,2}))?)?", re.ASCII)
 
 
@@ -164,12 +184,13 @@ def parse(typed: str, zone: tzinfo = UTC) -> Query:
     """Return what was typed as a query. Anything is one.
 
     Words, of which the last may go on while it is being typed; "phrases"; prefix*; -not; title: and model: before a
-    word or phrase; before: and after: a year, month or day, which begins at midnight in `zone`. What is none of these
-    is a word.
+    word or phrase; before: and after: a year, month or day, which begins at midnight in `zone`; tag: a tag, folder: a
+    folder's name, is:archived and is:pinned. What is none of these is a word.
     """
     typed = normal(clean_text(typed[:MAX_QUERY]).translate(_QUOTES))
     terms: list[Term] = []
     dates: dict[str, datetime] = {}
+    places: list[Where] = []
     for found in _TYPED.finditer(typed):
         minus, name, phrase, closed, star, word = found.groups()
         last = found.end() == len(typed)
@@ -184,11 +205,29 @@ def parse(typed: str, zone: tzinfo = UTC) -> Query:
                 continue
             value, field = f"{name} {value}", "text"
         unfinished = last and not minus and not closed
+        if field in ("tag", "folder", "is"):
+            where = _where(field, value, unfinished or value.endswith("*"), bool(minus))
+            if where is not None:
+                places.append(where)
+                continue
+            value, field = f"{name} {value}", "text"
         open = bool(star) or value.endswith("*") or unfinished or field == "model"
         term = _term(value, open, cast(Field, field), bool(minus))
         if term.tokens:
             terms.append(term)
-    return Query(tuple(terms), dates.get("after"), dates.get("before"))
+    return Query(tuple(terms), dates.get("after"), dates.get("before"), tuple(places))
+
+
+def _where(kind: str, value: str, open: bool, negated: bool) -> Where | None:
+    match kind:
+        case "tag":
+            tag = clean_tag(value)
+            return Where("tag", tag, open, negated) if tag else None
+        case "folder":
+            return Where("folder", value.rstrip("*").casefold(), open, negated)
+        case _:
+            state = value.lower()
+            return Where("is", state, negated=negated) if state in STATES else None
 
 
 def _term(value: str, open: bool, field: Field, negated: bool) -> Term:

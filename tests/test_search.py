@@ -9,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.messages import AttachmentPart, ReasoningPart, TextPart
-from services.search import MAX_INDEXED, Piece, Query, Term, indexed_text, normal, parse, snippet, tokens_of, words_of
+from services.search import (
+    MAX_INDEXED,
+    Piece,
+    Query,
+    Term,
+    Where,
+    indexed_text,
+    normal,
+    parse,
+    snippet,
+    tokens_of,
+    words_of,
+)
 
 
 def words(text: str) -> list[str]:
@@ -144,3 +156,15 @@ def test_a_snippet_shows_where_a_part_of_a_run_was_found() -> None:
 
 def test_a_snippet_is_the_beginning_where_no_word_was_asked_for() -> None:
     assert snippet("Rain.", parse("model:gpt -snow").of("text")) == (Piece("Rain.", False),)
+
+
+def test_where_a_conversation_is_to_be() -> None:
+    assert parse('tag:Work -tag:"Old Stuff" folder:"Trips 2026" is:archived rain').places == (
+        Where("tag", "work"),
+        Where("tag", "old-stuff", negated=True),
+        Where("folder", "trips 2026"),
+        Where("is", "archived"),
+    )
+    assert parse("tag:wo").places == (Where("tag", "wo", open=True),)
+    assert parse("folder:Tr* x").places == (Where("folder", "tr", open=True),)
+    assert [term.tokens for term in parse("is:late tag:# x").terms] == [("is", "late"), ("tag",), ("x",)]

@@ -17,9 +17,11 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, func, insert, select, true, update
 
 from services.errors import StorageError
+from services.folders import around
 from services.messages import Part
-from services.search import Hit, Query, Term, indexed_text, normal, snippet, words_of
-from services.storage import codec, search_postgres, search_sqlite
+from services.search import Hit, Query, Term, Where, indexed_text, normal, snippet, words_of
+from services.storage import codec, folders, search_postgres, search_sqlite
+from services.storage.listing import tagged
 from services.storage.schema import conversations, messages, parts, searched
 
 TITLES = 2**60
@@ -73,14 +75,14 @@ def find(connection: Connection, owner: str, query: Query, limit: int, before: i
 
 def _title_terms(query: Query) -> Sequence[Term] | None:
     """Return what must be true of a title's own words; None when no title can be a hit."""
-    if query.of("model") or not query.of("text", "title"):
+    if query.of("model") or not (query.of("text", "title") or query.places):
         return None
     return [term for term in query.terms if term.field != "model"]
 
 
 def _message_terms(query: Query) -> Sequence[Term] | None:
     """Return what must be true of a message's own words; None when it is titles that are looked for."""
-    if query.of("title") and not query.of("text", "model"):
+    if (query.of("title") or query.places) and not query.of("text", "model"):
         return None
     return [term for term in query.terms if term.field != "title"]
 
@@ -98,6 +100,7 @@ def _find(
         .join(conversations, conversations.c.id == searched.c.conversation_id)
         .where(matching, place >= low, place < (high if before is None else min(high, before)))
         .where(conversations.c.deleted_at.is_(None), _not_indexed(conversations.c.owner) == owner)
+        .where(*(_placed(connection, owner, where) for where in query.places))
         .order_by(place.desc())
     )
     if base == 0:
@@ -120,6 +123,27 @@ def _in_titled(connection: Connection, owner: str, term: Term) -> ColumnElement[
         .where(matching, place >= TITLES // 2)
     )
     return conversations.c.id.not_in(titled) if term.negated else conversations.c.id.in_(titled)
+
+
+def _placed(connection: Connection, owner: str, where: Where) -> ColumnElement[bool]:
+    """Say that the conversation is where it is to be, or is not."""
+    there: ColumnElement[bool]
+    if where.kind == "tag":
+        theirs = select(conversations.c.id).where(conversations.c.owner == owner, tagged(where.value, open=where.open))
+        there = conversations.c.id.in_(theirs)
+    elif where.kind == "folder":
+        known = {folder.id: folder for folder in folders.every(connection, owner)}
+        named = {folder.id for folder in known.values() if _is_named(folder.name.casefold(), where)}
+        within = [id for id in known if any(outer.id in named for outer in around(known, id))]
+        there = func.coalesce(conversations.c.folder_id, "").in_(within)
+    else:
+        column = conversations.c.archived_at if where.value == "archived" else conversations.c.pinned_at
+        there = column.is_not(None)
+    return ~there if where.negated else there
+
+
+def _is_named(name: str, where: Where) -> bool:
+    return name.startswith(where.value) if where.open else name == where.value
 
 
 def _not_indexed(owner: ColumnElement[str]) -> ColumnElement[str]:

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.arranging import Archive, Move, Tag
 from services.events import RunFinished, TextDelta
-from services.messages import TextPart
+from services.folders import Folder
+from services.messages import TextPart, new_id
 from services.search import Hit, parse
 from services.storage.dialects import dialect_of
 from services.storage.migrate import migrate
@@ -281,3 +283,29 @@ async def test_an_attached_file_is_found_by_its_name(store: Store) -> None:
     new = replace(new, question=replace(new.question, parts=(TextPart("Look"), file)))
     await make.begin(store, new)
     assert await found(store, "invoice") == [new.question.id]
+
+
+async def test_where_a_conversation_is_narrows_what_is_found(store: Store) -> None:
+    work, trips = Folder(id=new_id(), name="Work"), Folder(id=new_id(), name="Trips")
+    await store.add_folder(ANN, work)
+    await store.add_folder(ANN, replace(trips, parent_id=work.id))
+    plain, filed, put_away = [await said(store, f"Why rain {n}?", "Clouds.", f"Title {n}") for n in range(3)]
+    await store.arrange(ANN, [filed.conversation.id], Move(trips.id))
+    await store.arrange(ANN, [filed.conversation.id, put_away.conversation.id], Tag(("wet",)))
+    await store.arrange(ANN, [put_away.conversation.id], Archive())
+
+    async def of(typed: str) -> set[tuple[str, bool]]:
+        return {(hit.conversation_id, hit.message_id is None) for hit in await search(store, typed)}
+
+    ids = [one.conversation.id for one in (plain, filed, put_away)]
+    assert await of("rain") == {(id, False) for id in ids}, "archived or not"
+    assert await of("tag:wet") == {(ids[1], True), (ids[2], True)}, "alone it is conversations that are looked for"
+    assert await of("tag:we") == await of("tag:wet")
+    assert await of("tag:we ") == set()
+    assert await of("rain -tag:wet") == {(ids[0], False)}
+    assert await of("tag:wet is:archived clouds") == {(ids[2], False)}
+    assert await of("-is:archived title:title") == {(ids[0], True), (ids[1], True)}
+    assert await of("folder:work") == await of("folder:TRIPS") == {(ids[1], True)}, "and what is in it"
+    assert await of("-folder:work rain") == {(ids[0], False), (ids[2], False)}
+    assert await of("folder:none") == set()
+    assert await search(store, "tag:wet", BEN) == []

@@ -78,7 +78,9 @@ class Exchange:
             return Export(file_name(title, ".json"), _TYPES["json"], self._json(owner, ids, {}))
         if len(ids) == 1:
             whole = await self._store.whole(owner, ids[0])
-            return Export(file_name(title, SUFFIXES[kind]), _TYPES[kind], _once(await self._document(whole, kind)))
+            return Export(
+                file_name(title, SUFFIXES[kind]), _TYPES[kind], _once(await self._document(owner, whole, kind))
+            )
         return Export(file_name(title, ".zip"), "application/zip", self._documents(owner, ids, kind))
 
     async def receive(self, owner: str, pieces: AsyncIterable[bytes]) -> str:
@@ -177,11 +179,15 @@ class Exchange:
             async for whole in self._wholes(owner, ids):
                 number += 1
                 name = file_name(f"{number:03} {whole.conversation.title}", SUFFIXES[kind])
-                await asyncio.to_thread(archive.writestr, name, await self._document(whole, kind))
+                await asyncio.to_thread(archive.writestr, name, await self._document(owner, whole, kind))
                 yield out.taken()
         yield out.taken()
 
-    async def _document(self, whole: Whole, kind: Kind) -> bytes:
+    async def _document(self, owner: str, whole: Whole, kind: Kind) -> bytes:
+        folder_id = whole.conversation.folder_id
+        of_folder = None if folder_id is None else (await self._store.defaults(owner, folder_id)).system_prompt
+        prompt = of_folder or self._system_prompt
+
         def made() -> str:
             match kind:
                 case "markdown":
@@ -189,7 +195,7 @@ class Exchange:
                 case "html":
                     return exporting.html_of(whole.conversation, whole.path)
                 case "notebook":
-                    return notebook_of(whole.conversation, whole.path, self._system_prompt)
+                    return notebook_of(whole.conversation, whole.path, prompt)
                 case "json":
                     raise ValueError("JSON is not made of one branch")
                 case _:

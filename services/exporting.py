@@ -82,6 +82,10 @@ def plain_of(whole: Whole) -> dict[str, Any]:
         "updated_at": _time(conversation.updated_at),
         "options": {"endpoint": conversation.options.endpoint, **_options(conversation.options)},
         "head": conversation.head_id,
+        "pinned_at": _time_or_none(conversation.pinned_at),
+        "archived_at": _time_or_none(conversation.archived_at),
+        "tags": list(conversation.tags),
+        "folder": list(whole.folder),
         "messages": [_message(message) for message in whole.messages],
     }
 
@@ -209,6 +213,10 @@ def _closed(text: str) -> str:
 
 def _time(at: datetime) -> str:
     return at.astimezone(UTC).isoformat()
+
+
+def _time_or_none(at: datetime | None) -> str | None:
+    return None if at is None else _time(at)
 
 
 def _minute(at: datetime) -> str:

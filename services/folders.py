@@ -7,9 +7,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from services.options import Options
 from services.errors import InputError, NotFoundError
 from services.messages import clean_text
+from services.options import Options
 
 NOTHING_SET = Options()
 

@@ -8,7 +8,7 @@ import re
 import struct
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from services.attachments import IMAGE_TYPES, TEXT, check_size, clean_name, medi
 from services.conversation import MAX_TITLE, Conversation, TitleSource, Whole
 from services.errors import InputError, PanelistError
 from services.exporting import SCHEMA, VERSION, entry_of
+from services.folders import MAX_DEPTH, clean_tags, folder_name
 from services.jsonfile import JsonFile, check_values, damage_told, refused
 from services.messages import MESSAGE_STATUSES, TRANSITIONS, AttachmentPart, Message, MessageStatus, Role
 from services.options import Options
@@ -275,6 +276,15 @@ class _Fields(Fields):
             raise self.damaged(name)
         return at
 
+    def time_or_none(self, name: str) -> datetime | None:
+        return None if self.text_or_none(name) is None else self.time(name)
+
+    def words(self, name: str) -> list[str]:
+        value = self._data.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+            raise self.damaged(name)
+        return [str(word) for word in value]
+
     def needed(self, name: str) -> _Fields:
         inner = self.inner(name)
         if inner is None:
@@ -308,8 +318,29 @@ def _whole(data: _Fields) -> Whole:
         options=_options(options, options),
         created_at=data.time("created_at"),
         updated_at=data.time("updated_at"),
+        pinned_at=data.time_or_none("pinned_at"),
+        archived_at=data.time_or_none("archived_at"),
+        tags=_cleaned(data, "tags", clean_tags),
     )
-    return Whole(conversation, tuple(messages.values()))
+    return Whole(conversation, tuple(messages.values()), _cleaned(data, "folder", _folder_path))
+
+
+def _cleaned(data: _Fields, name: str, clean: Callable[[list[str]], tuple[str, ...]]) -> tuple[str, ...]:
+    """Return words that are as `clean` makes them; none where an older file says nothing of them."""
+    words = data.words(name)
+    try:
+        cleaned = clean(words)
+    except InputError as error:
+        raise data.damaged(name) from error
+    if list(cleaned) != words:
+        raise data.damaged(name)
+    return cleaned
+
+
+def _folder_path(names: list[str]) -> tuple[str, ...]:
+    if len(names) > MAX_DEPTH:
+        raise InputError("Too deep.")
+    return tuple(map(folder_name, names))
 
 
 def _message(conversation_id: str, data: _Fields) -> Message:

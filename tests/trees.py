@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from services.conversation import MAX_TITLE, Conversation, TitleSource, Whole
 from services.errors import Failure, FailureKind, NextStep
 from services.exporting import ENDING, beginning, json_of
+from services.folders import MAX_DEPTH, clean_tags
 from services.importing import opened
 from services.messages import (
     MESSAGE_STATUSES,
@@ -109,8 +110,12 @@ def wholes(draw: st.DrawFn) -> Whole:
         options=draw(_options),
         created_at=draw(_times),
         updated_at=draw(_times),
+        pinned_at=draw(st.none() | _times),
+        archived_at=draw(st.none() | _times),
+        tags=clean_tags(draw(st.lists(_texts, max_size=3))),
     )
-    return Whole(conversation, tuple(messages))
+    folder = draw(st.lists(st.sampled_from(("Work", "Käse <b>", "2026")), max_size=MAX_DEPTH))
+    return Whole(conversation, tuple(messages), tuple(folder))
 
 
 def exported(conversations: Sequence[Whole]) -> str:

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, exists, insert, select, update
 
 from services.conversation import Whole
 from services.errors import Failure
+from services.folders import path_of
 from services.messages import AttachmentPart, Message, Part, derived_id
-from services.storage import attached, conversations, rows, runs, searching, tree
+from services.storage import attached, conversations, folders, rows, runs, searching, tree
 from services.storage.schema import conversations as conversations_table
 from services.storage.schema import messages, parts
 from services.usage import Usage
@@ -54,7 +55,9 @@ def read(connection: Connection, owner: str, conversation_id: str) -> Whole:
         select(messages).where(messages.c.conversation_id == conversation_id, tree.KEPT).order_by(messages.c.seq)
     )
     every = [rows.to_message(row, tuple(held.get(row.id, ()))) for row in found.all()]
-    return Whole(conversation, tuple(_settled(connection, message) for message in every))
+    known = {folder.id: folder for folder in folders.every(connection, owner)} if conversation.folder_id else {}
+    settled = tuple(_settled(connection, message) for message in every)
+    return Whole(conversation, settled, path_of(known, conversation.folder_id))
 
 
 def every_id(connection: Connection, owner: str) -> list[str]:
@@ -143,7 +146,8 @@ def _bring_back(connection: Connection, owner: str, given: str) -> str:
 def _add_one(connection: Connection, owner: str, whole: Whole) -> str:
     if _is_taken(connection, whole):
         whole = _under_other_ids(owner, whole)
-    conversation = whole.conversation
+    folder_id = folders.at_path(connection, owner, whole.folder)
+    conversation = replace(whole.conversation, folder_id=folder_id)
     head = {"head_id": conversation.head_id}
     connection.execute(insert(conversations_table).values(**rows.from_conversation(owner, conversation), **head))
     for some in _chunks(list(enumerate(whole.messages, start=1))):
@@ -185,7 +189,7 @@ def _under_other_ids(owner: str, whole: Whole) -> Whole:
         for m in whole.messages
     )
     conversation = replace(whole.conversation, id=id, head_id=None if head_id is None else ids[head_id])
-    return Whole(conversation, tuple(moved))
+    return Whole(conversation, tuple(moved), whole.folder)
 
 
 def _chunks(many: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.arranging import Delete, Move, Pin
-from services.options import Options
 from services.errors import InputError, NotFoundError
 from services.folders import (
     MAX_DEPTH,
@@ -25,6 +24,7 @@ from services.folders import (
     in_order,
 )
 from services.messages import new_id
+from services.options import Options
 from services.storage.store import Store
 from tests.storage import make
 from tests.storage.make import ANN, BEN

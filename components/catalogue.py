@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from datetime import UTC, tzinfo
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import Any, Protocol
 
 import param
 
 from components.notices import Notice, telling
+from services.arranging import Archive, Arrangement, Before, Delete, Move, Pin, Tag
 from services.catalogue import Catalogue, Imported
 from services.conversation import Conversation, Deleted
 from services.exchange import Preview
+from services.folders import Defaults, Folder, RemovedFolder
+from services.listing import Listing, View
 from services.search import Hit
 
-PAGE = 200
-"""Conversations that the list shows at first, and more each time its end is reached."""
+NOTHING = Listing((), 0, (), (), ())
 
 HITS = 20
 """Hits of a search that come at once."""
@@ -36,9 +39,9 @@ class Tab(Protocol):
 
 
 class CatalogueState(param.Parameterized):
-    """The list, search, the trash, and files with conversations."""
+    """The list and its order, search, the trash, and files with conversations."""
 
-    conversations: tuple[Conversation, ...] = param.ClassSelector(class_=tuple, default=(), doc="All, last used first.")  # type: ignore[assignment]
+    listing: Listing = param.ClassSelector(class_=Listing, default=NOTHING, doc="What of the list is in view.")  # type: ignore[assignment]
 
     def __init__(self, door: Catalogue, owner: str, tab: Tab, **params: Any) -> None:
         super().__init__(**params)
@@ -46,7 +49,26 @@ class CatalogueState(param.Parameterized):
         self._owner = owner
         self._tab = tab
         self._asked = self._listed = 0  # number of the last request for the list, and of the one that is shown
-        self._limit = PAGE
+        self.seen = View(midnight=datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0))
+        """What of the list the page shows; it says where its days begin."""
+
+    @property
+    def conversations(self) -> tuple[Conversation, ...]:
+        """The rows in view, from the top."""
+        return self.listing.conversations
+
+    async def see(self, seen: View) -> None:
+        """Show another part of the list, or another list."""
+        if seen != self.seen:
+            self.seen = seen
+            with telling(self._tab):
+                await self.refresh()
+
+    async def ids(self, first: int, count: int) -> tuple[str, ...]:
+        """Return the ids of rows of the list, in view or not, as far as they can be arranged at once."""
+        with telling(self._tab):
+            return await self._door.listed_ids(self._owner, self.seen, first, count)
+        return ()
 
     async def search(self, typed: str, *, zone: tzinfo = UTC, before: int | None = None) -> tuple[Hit, ...]:
         """Return the next hits of what was typed, `HITS` at most; `before` is the place of the last one known.
@@ -61,6 +83,9 @@ class CatalogueState(param.Parameterized):
         with telling(self._tab):
             await self._door.rename(self._owner, conversation_id, title)
             await self.refresh()
+            here = self._tab.conversation
+            if here is not None and here.id == conversation_id:
+                self._take_title(await self._door.conversation(self._owner, here.id))
 
     async def delete(self, conversation_id: str) -> None:
         """Take a conversation out of the list, with an undo in the notice."""
@@ -84,6 +109,119 @@ class CatalogueState(param.Parameterized):
             await self.refresh()
             if reopen and self._tab.conversation is None:
                 await self._tab.open(conversation_id)
+
+    async def pin(self, ids: Sequence[str], on: bool = True) -> None:
+        """Keep conversations at the top of the list, or not any more."""
+        await self._arrange(ids, Pin(on), "Pinned" if on else "Unpinned")
+
+    async def archive(self, ids: Sequence[str], on: bool = True) -> None:
+        """Put conversations away from the list, or back into it."""
+        await self._arrange(ids, Archive(on), "Archived" if on else "Took out of the archive:")
+
+    async def move(self, ids: Sequence[str], folder_id: str | None) -> None:
+        """Put conversations into a folder, or with None out of any."""
+        folder = self.folder(folder_id)
+        into = f" to “{folder.name}”" if folder else "" if folder_id else " out of the folder"
+        await self._arrange(ids, Move(folder_id), "Moved", into)
+
+    async def tag(self, ids: Sequence[str], add: Sequence[str], remove: Sequence[str] = ()) -> None:
+        """Put tags on conversations, and take tags off."""
+        await self._arrange(ids, Tag(tuple(add), tuple(remove)), "Changed the tags of")
+
+    async def delete_all(self, ids: Sequence[str]) -> None:
+        """Take conversations out of the list, with an undo in the notice."""
+        async with self._tab.looking:  # a look in between would take the open one for deleted by somebody else
+            await self._arrange(ids, Delete(), "Deleted")
+
+    async def _arrange(self, ids: Sequence[str], arrangement: Arrangement, did: str, where: str = "") -> None:
+        """Arrange conversations, with an undo in the notice for what was changed."""
+        known = {c.id: c for c in (*self.conversations, self._tab.conversation) if c is not None}
+        with telling(self._tab):
+            before = await self._door.arrange(self._owner, ids, arrangement)
+            here = self._tab.conversation
+            left = here.id if here and isinstance(arrangement, Delete) and here.id in before.ids else None
+            if left is not None:
+                await self._tab.open(None)
+            await self.refresh()
+            if not before.ids:
+                self._tab.notice = Notice("Nothing had to be changed: that is so already.")
+                return
+            one = known.get(before.ids[0]) if len(before.ids) == 1 else None
+            count = len(before.ids)
+            what = f"“{one.title}”" if one else f"{count:,} conversation{'' if count == 1 else 's'}"
+            self._tab.notice = Notice(f"{did} {what}{where}.", undo=partial(self._put_back, before, left))
+
+    async def _put_back(self, before: Before, reopen: str | None) -> None:
+        with telling(self._tab):
+            await self._door.put_back(self._owner, before)
+            await self.refresh()
+            if reopen is not None and self._tab.conversation is None:
+                await self._tab.open(reopen)
+
+    def folder(self, folder_id: str | None) -> Folder | None:
+        """Return a folder that the list knows."""
+        return next((folder for folder in self.listing.folders if folder.id == folder_id), None)
+
+    async def defaults(self, folder_id: str) -> Defaults:
+        """Return what holds in a folder; PanelistError when it cannot be read."""
+        return await self._door.defaults(self._owner, folder_id)
+
+    async def add_folder(self, name: str, parent_id: str | None = None) -> Folder | None:
+        """Make a folder and return it, with an undo in the notice; None where that is refused."""
+        made: Folder | None = None
+        with telling(self._tab):
+            made = await self._door.add_folder(self._owner, name, parent_id)
+            undo = partial(self._door.remove_folder, self._owner, made.id)
+            await self._done(f"Made the folder “{made.name}”.", undo)
+        return made
+
+    async def rename_folder(self, folder_id: str, name: str) -> None:
+        """Give a folder another name, with an undo in the notice."""
+        with telling(self._tab):
+            was = await self._door.rename_folder(self._owner, folder_id, name)
+            undo = partial(self._door.rename_folder, self._owner, folder_id, was.name)
+            await self._done(f"Renamed the folder “{was.name}”.", undo)
+
+    async def move_folder(self, folder_id: str, parent_id: str | None) -> None:
+        """Put a folder into another one, or with None at the top, with an undo in the notice."""
+        with telling(self._tab):
+            was = await self._door.move_folder(self._owner, folder_id, parent_id)
+            undo = partial(self._door.move_folder, self._owner, folder_id, was.parent_id)
+            await self._done(f"Moved the folder “{was.name}”.", undo)
+
+    async def set_defaults(self, folder_id: str, defaults: Defaults) -> None:
+        """Set what holds in a folder, with an undo in the notice."""
+        with telling(self._tab):
+            was = await self._door.set_defaults(self._owner, folder_id, defaults)
+            before = Defaults(was.options, was.system_prompt)
+            undo = partial(self._door.set_defaults, self._owner, folder_id, before)
+            await self._done(f"Changed the settings of “{was.name}”.", undo)
+
+    async def unfold(self, folder_id: str, unfolded: bool) -> None:
+        """Show what is in a folder, or hide it."""
+        with telling(self._tab):
+            await self._door.unfold(self._owner, folder_id, unfolded)
+            await self.refresh()
+
+    async def remove_folder(self, folder_id: str) -> None:
+        """Remove a folder, with an undo in the notice; what was in it moves to the one around it."""
+        with telling(self._tab):
+            removed: RemovedFolder = await self._door.remove_folder(self._owner, folder_id)
+            undo = partial(self._door.bring_folder_back, self._owner, removed)
+            held = len(removed.conversations) + len(removed.folders)
+            kept = " What was in it is still there." if held else ""
+            await self._done(f"Removed the folder “{removed.folder.name}”.{kept}", undo)
+
+    async def _done(self, said: str, undo: Callable[[], Awaitable[object]]) -> None:
+        """Show what was done with a folder, and say so."""
+
+        async def take_back() -> None:
+            with telling(self._tab):
+                await undo()
+                await self.refresh()
+
+        await self.refresh()
+        self._tab.notice = Notice(said, undo=take_back)
 
     async def trash(self) -> tuple[Deleted, ...]:
         """Return what was deleted and can be restored, the last first."""
@@ -118,22 +256,32 @@ class CatalogueState(param.Parameterized):
         with telling(self._tab):
             await self._door.undo_import(self._owner, imported)
 
-    async def show_more(self) -> None:
-        """Show older conversations in the list, as far as there are any."""
-        if len(self.conversations) >= self._limit:
-            self._limit += PAGE
-            with telling(self._tab):
-                await self.refresh()
-
     async def refresh(self) -> None:
         """Read the list anew; PanelistError when it cannot be read."""
         self._asked = asked = self._asked + 1
-        conversations = await self._door.conversations(self._owner, self._limit)
+        listing = await self._door.listing(self._owner, self.seen)
         if asked < self._listed:
             return  # a later one has overtaken it
         self._listed = asked
-        self.conversations = conversations
+        self.listing = listing
         here = self._tab.conversation
-        listed = next((c for c in conversations if here is not None and c.id == here.id), None)
-        if here is not None and listed is not None and here.title != listed.title:
-            self._tab.conversation = dataclasses.replace(here, title=listed.title, title_source=listed.title_source)
+        listed = next((c for c in listing.conversations if here is not None and c.id == here.id), None)
+        if listed is not None:
+            self._take_title(listed)
+
+    async def open_one(self) -> Conversation | None:
+        """Return the conversation that is open as it is now, whether or not the list shows it.
+
+        Raises:
+            PanelistError: it was deleted, or cannot be read.
+        """
+        here = self._tab.conversation
+        if here is None:
+            return None
+        listed = next((c for c in self.conversations if c.id == here.id), None)
+        return listed or await self._door.conversation(self._owner, here.id)
+
+    def _take_title(self, now: Conversation) -> None:
+        here = self._tab.conversation
+        if here is not None and here.id == now.id and here.title != now.title:
+            self._tab.conversation = dataclasses.replace(here, title=now.title, title_source=now.title_source)

@@ -45,9 +45,9 @@ def address_of(attachment: AttachmentPart) -> str:
     return f"{FOLDER}/{attachment.sha256}?{urlencode({'name': attachment.name})}"
 
 
-def address_of_export(kind: Kind, conversation_id: str | None) -> str:
-    """Return where the page gets a conversation, or with None all of them, as a file."""
-    return f"{EXPORTS}/{kind}" + (f"?{urlencode({'c': conversation_id})}" if conversation_id is not None else "")
+def address_of_export(kind: Kind, *conversation_ids: str) -> str:
+    """Return where the page gets conversations, or if none are named all of them, as a file."""
+    return f"{EXPORTS}/{kind}" + (f"?{urlencode([('c', id) for id in conversation_ids])}" if conversation_ids else "")
 
 
 class OwnHandler(RequestHandler):

@@ -72,6 +72,8 @@ SHORTCUTS = (
     ("Ctrl + Shift + O", "New chat"),
     ("Ctrl + K", "Search conversations"),
     ("↑ ↓, F2, Del", "In the list: go, rename, delete"),
+    ("← →", "On a folder in the list: fold, unfold"),
+    ("Ctrl + A, Space, Esc", "In the list: select all, one more, none"),
     ("?", "Show these shortcuts"),
 )
 
@@ -276,7 +278,12 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         margin=0,
     )
     conversations = ConversationList(
-        state, on_close=lambda: open_sidebar(False), on_trash=dialogs.trash, sizing_mode="stretch_both", margin=0
+        state,
+        on_close=lambda: open_sidebar(False),
+        on_trash=dialogs.trash,
+        on_download=composer.download,
+        sizing_mode="stretch_both",
+        margin=0,
     )
     dialogs.on_close = composer.focus  # in a shadow root a dialog cannot find what had the keyboard before
     for view in (composer, transcript, conversations):

@@ -28,6 +28,7 @@ from services.events import (
     RetryScheduled,
     RunFinished,
 )
+from services.folders import Folder, defaults_of
 from services.messages import Message, clean_text
 from services.options import Options
 from services.parameters import Parameter, offered
@@ -66,6 +67,9 @@ class ConversationState(param.Parameterized):
     path: tuple[Message, ...] = param.ClassSelector(class_=tuple, default=(), doc="The messages on show.")  # type: ignore[assignment]
     versions: dict[str, Versions] = param.Dict(default={}, doc="Place among siblings, for messages that have any.")  # type: ignore[assignment]
     delta: Delta | None = param.Parameter(default=None, doc="What the reply being written grew by.")  # type: ignore[assignment]
+    folder: Folder | None = param.ClassSelector(
+        class_=Folder, default=None, allow_None=True, doc="Where a new conversation begins, while none is open."
+    )  # type: ignore[assignment]
     run_id: str | None = param.String(default=None, allow_None=True, doc="The run that is writing the last answer.")  # type: ignore[assignment]
     waiting: Waiting = param.ClassSelector(class_=Waiting, default=Waiting(), doc="Messages that wait for the answer.")  # type: ignore[assignment]
     refill: Draft | None = param.Parameter(default=None, doc="What comes back into the text box.")  # type: ignore[assignment]
@@ -125,13 +129,22 @@ class ConversationState(param.Parameterized):
         """Show a conversation on the branch that holds a message, and that message."""
         await self.open(conversation_id, at=message_id)
 
-    async def open(self, conversation_id: str | None, *, at: str | None = None) -> None:
-        """Show a conversation, or a new, empty one for None; `at` a message, on whichever branch it is."""
+    async def open(self, conversation_id: str | None, *, at: str | None = None, folder_id: str | None = None) -> None:
+        """Show a conversation, or a new, empty one for None.
+
+        Args:
+            conversation_id: Which one.
+            at: A message to show of it, on whichever branch it is.
+            folder_id: Where a new one begins.
+        """
         turn = self._turn()
         if conversation_id is None:
             self._unfollow()
             self._choosing = Options()
-            self.param.update(conversation=None, path=(), versions={}, run_id=None, activity="", waiting=Waiting())
+            folder = self.catalogue.folder(folder_id)
+            self.param.update(
+                folder=folder, conversation=None, path=(), versions={}, run_id=None, activity="", waiting=Waiting()
+            )
             self._update_choice()
             return
         try:
@@ -203,6 +216,7 @@ class ConversationState(param.Parameterized):
                     attachments=attachments,
                     conversation_id=to,
                     options=self._choosing,
+                    folder_id=self.folder.id if self.folder is not None else None,
                     request_key=key,
                     now=now,
                 )
@@ -369,11 +383,20 @@ class ConversationState(param.Parameterized):
         if not label:
             self._update_choice()
             return
+        choice = self.choice_of(label)
+        if choice is not None:
+            await self._choose(choice)
+
+    def choice_of(self, label: str) -> Choice | None:
+        """Return the model of a label, or of any name typed in; None for no name."""
+        label = clean_text(label).strip()[:MAX_MODEL]
+        if not label:
+            return None
         choice = next((c for c in self.choices if label in (c.label, c.model)), None)
         if choice is None:
             endpoint = self.choice.endpoint if self.choice else self._connections.default.name
             choice = Choice(endpoint, label.removesuffix(f" · {endpoint}"))
-        await self._choose(choice)
+        return choice
 
     async def _choose(self, choice: Choice) -> None:
         await self.set_options(dataclasses.replace(self.options, endpoint=choice.endpoint, model=choice.model))
@@ -451,6 +474,7 @@ class ConversationState(param.Parameterized):
         with param.parameterized.batch_call_watchers(self):
             self.param.update(
                 conversation=opened.conversation,
+                folder=None,
                 path=path,
                 versions=opened.versions,
                 run_id=opened.run_id,
@@ -572,9 +596,7 @@ class ConversationState(param.Parameterized):
             NotFoundError: it was deleted.
         """
         here, turn = self.conversation, self._latest
-        listed = next((c for c in self.catalogue.conversations if here is not None and c.id == here.id), None)
-        if here is not None and listed is None:  # deleted, or one of the old ones that the list does not show
-            await self._chat.waiting(self._owner, here.id)
+        listed = await self.catalogue.open_one()
         if here is None or listed is None or not self.path or self._sending.locked():
             return
         unfollowed = (self.run_id is None or self._following is None) and (
@@ -593,6 +615,10 @@ class ConversationState(param.Parameterized):
 
     def _update_choice(self) -> None:
         options = self.conversation.options if self.conversation else self._choosing
+        if self.conversation is None and self.folder is not None and options.model is None:
+            known = {folder.id: folder for folder in self.catalogue.listing.folders}
+            said = defaults_of(known, self.folder.id).options
+            options = dataclasses.replace(options, endpoint=said.endpoint, model=said.model)
         default = self._connections.default
         endpoint = options.endpoint or default.name
         model = options.model or self._connections.known_default_model(endpoint)

@@ -97,6 +97,8 @@ SHELL_SX: dict[str, Any] = {
         "backgroundImage": "none",
         "borderRight": "1px solid var(--mui-palette-divider)",
     },
+    # What scrolls is the list in it, whose rows are drawn as far as they can be seen.
+    "& .sidebar.MuiDrawer-paper > .MuiBox-root": {"minHeight": 0, "overflow": "hidden"},
 }
 
 DIALOG_SX: dict[str, Any] = {

@@ -124,6 +124,23 @@ class Commands:
                 takes_away=True,
                 off=self._closed,
             ),
+            Command(name="pin", about="Keep this conversation at the top of the list", run=self._pin, off=self._closed),
+            Command(
+                name="archive",
+                about="Put this conversation away from the list, or back",
+                run=self._archive,
+                takes_away=True,
+                off=self._closed,
+            ),
+            Command(name="tag", takes="tags", about="Put tags on this conversation", run=self._tag, off=self._closed),
+            Command(
+                name="move",
+                takes="[folder]",
+                about="Put this conversation into a folder, or out of any",
+                run=self._move,
+                takes_away=True,
+                off=self._closed,
+            ),
             Command(name="trash", about="See what was deleted", run=lambda _: on_trash()),
             Command(
                 name="export",
@@ -239,11 +256,34 @@ class Commands:
         if self._state.conversation is not None:
             await self._state.catalogue.delete(self._state.conversation.id)
 
+    async def _pin(self, _: str) -> None:
+        here = await self._state.catalogue.open_one()
+        if here is not None:
+            await self._state.catalogue.pin([here.id], here.pinned_at is None)
+
+    async def _archive(self, _: str) -> None:
+        here = await self._state.catalogue.open_one()
+        if here is not None:
+            await self._state.catalogue.archive([here.id], here.archived_at is None)
+
+    async def _tag(self, tags: str) -> None:
+        if self._state.conversation is not None:
+            await self._state.catalogue.tag([self._state.conversation.id], tags.replace(",", " ").split())
+
+    async def _move(self, name: str) -> None:
+        catalogue = self._state.catalogue
+        named = [one for one in catalogue.listing.folders if one.name.casefold() == name.strip().casefold()]
+        if name and len(named) != 1:
+            why = "There are several folders of that name." if named else "There is no folder of that name."
+            self._refuse("/move", f"{why} Choose one with Move to… in the list.")
+        elif self._state.conversation is not None:
+            await catalogue.move([self._state.conversation.id], named[0].id if named else None)
+
     def _export(self, what: str) -> None:
         here = self._state.conversation
         match what.lower() or "markdown":
             case "all":
-                self._on_download(address_of_export("json", None))
+                self._on_download(address_of_export("json"))
             case "markdown" | "html" | "notebook" | "json" as kind if here is not None:
                 self._on_download(address_of_export(kind, here.id))
             case "markdown" | "html" | "notebook" | "json":

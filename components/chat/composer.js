@@ -322,7 +322,7 @@ export function render({model, el}) {
   }
   const follow = () => { if (!leaving) { moveTo(shown.conversation || NEW) } }
   // At once, so that what is typed and sent behind it belongs there, however slow the line.
-  function open(id, at) {
+  function open(id, at, folder) {
     leaving += 1
     moveTo(id || NEW)
     focusBox() // also where it was there already
@@ -331,9 +331,9 @@ export function render({model, el}) {
       if (id) { url.searchParams.set("c", id) } else { url.searchParams.delete("c") }
       history.pushState({}, "", url)
     }
-    model.send_msg({type: "open", id, ...(at && {at})})
+    model.send_msg({type: "open", id, ...(at && {at}), ...(folder && {folder})})
   }
-  const onOpen = ({detail: {id, at}}) => open(id, at)
+  const onOpen = ({detail: {id, at, folder}}) => open(id, at, folder)
   document.addEventListener("panelist:open", onOpen)
   function show(changed) {
     Object.assign(shown, changed)

@@ -45,7 +45,8 @@ STYLE = "\n".join((_HERE / f"{part}.css").read_text("utf-8") for part in ("compo
 
 def placeholder(state: ConversationState) -> str:
     """Return what the empty text box says."""
-    return f"Message {state.choice.model}" if state.choice else "Ask anything"
+    said = f"Message {state.choice.model}" if state.choice else "Ask anything"
+    return f"{said} in {state.folder.name}" if state.folder is not None else said
 
 
 def held_because(state: ConversationState) -> str:
@@ -111,7 +112,7 @@ class Composer(ScriptComponent):
         self._on_search = on_search
         self._before_send = on_send
         self._ready = False
-        state.param.watch(self._update, ["conversation", "path", "run_id", "choice", "options", "waiting"])
+        state.param.watch(self._update, ["conversation", "path", "run_id", "choice", "options", "waiting", "folder"])
         state.param.watch(self._on_refill, "refill", onlychanged=False)
         state.param.watch(self._on_left, "left", onlychanged=False)
         self.view = self._view()
@@ -191,7 +192,8 @@ class Composer(ScriptComponent):
                     if id is not None and isinstance(at, str):
                         await self._state.open_at(id, at)
                     elif id is None or here is None or here.id != id:
-                        await self._state.open(id)
+                        folder = more.get("folder")
+                        await self._state.open(id, folder_id=folder if isinstance(folder, str) else None)
                 finally:
                     self.tell({"type": "opened"})  # the text box waits for it
             case {"type": "help"}:

@@ -170,7 +170,8 @@ async def test_commands_do_what_the_buttons_do(make: Make) -> None:
 
 async def test_what_takes_something_away_is_marked(make: Make) -> None:
     box = await make()
-    assert {command["name"] for command in box.view["commands"] if command["takes_away"]} == {"/stop", "/delete"}
+    marked = {command["name"] for command in box.view["commands"] if command["takes_away"]}
+    assert marked == {"/stop", "/delete", "/archive", "/move"}
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ async def test_conversations_go_out_and_come_in(app: Runtime, browser: httpx2.As
     assert answer.text.startswith("# Why?\n\n## You, ")
     page = await browser.get(address_of_export("html", done.conversation.id))
     assert page.headers["content-disposition"].startswith("attachment; ")
-    every = await browser.get(address_of_export("json", None))
+    every = await browser.get(address_of_export("json"))
     assert every.json()["conversations"][0]["id"] == done.conversation.id
     sent = await browser.post("imports", content=every.content, headers=OURS)
     assert sent.status_code == 200

@@ -53,6 +53,17 @@ def conversation(page: Page, title: str) -> None:
     expect(page.get_by_role("article", name="You").first).to_have_text(title)
 
 
+def listed(page: Page) -> Locator:
+    """Return the rows of the list of conversations."""
+    return page.get_by_role("navigation", name="Conversations").get_by_role("link")
+
+
+def from_menu(page: Page, name: str, item: str) -> None:
+    """Choose from the menu of a row in the list."""
+    page.get_by_role("button", name=f"More for {name}", exact=True).click()
+    page.get_by_role("menuitem", name=item, exact=True).click()
+
+
 def new_chat(page: Page) -> None:
     page.get_by_role("button", name="New chat").click()
     expect(page.get_by_role("article")).to_have_count(0)

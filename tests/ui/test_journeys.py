@@ -11,7 +11,7 @@ import threading
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from tests.ui.acts import answers, ask, box, open_new, rendered, settled
+from tests.ui.acts import answers, ask, box, from_menu, open_new, rendered, settled
 from tests.ui.conftest import Server
 
 pytestmark = pytest.mark.browser
@@ -156,15 +156,13 @@ def test_conversations_open_rename_delete_undo(page: Page, own_server: Server) -
     expect(page.get_by_role("article", name="You")).to_have_text("Second question about pears")
 
     nav = page.get_by_role("navigation", name="Conversations")
-    rows.first.hover()
-    nav.get_by_role("button", name=re.compile("^Rename")).first.click()
+    from_menu(page, "Second question about pears", "Rename")
     nav.get_by_role("textbox", name="Title").fill("All about pears")
     nav.get_by_role("textbox", name="Title").press("Enter")
     expect(nav.get_by_role("link", name="All about pears")).to_be_visible()
     expect(page).to_have_title("All about pears – Panelist")
 
-    nav.get_by_role("link", name="All about pears").hover()
-    nav.get_by_role("button", name="Delete All about pears").click()
+    from_menu(page, "All about pears", "Delete")
     expect(rows).to_have_count(1)
     expect(page.get_by_role("article")).to_have_count(0)
     page.get_by_role("button", name="Undo").click()
@@ -309,13 +307,13 @@ def test_text_of_others_never_runs(page: Page, server: Server) -> None:
     settled(answers(page))
     expect(page.get_by_role("article", name="You")).to_contain_text("<script>canary=1</script>")
     nav = page.get_by_role("navigation", name="Conversations")
-    nav.get_by_role("link").first.hover()
-    nav.get_by_role("button", name=re.compile("^Rename")).first.click()
+    nav.get_by_role("button", name=re.compile("^More for")).first.click()
+    page.get_by_role("menuitem", name="Rename").click()
     nav.get_by_role("textbox", name="Title").fill(hostile[:100])
     nav.get_by_role("textbox", name="Title").press("Enter")
     expect(nav.get_by_role("link").first).to_contain_text("<img src=x")
-    nav.get_by_role("link").first.hover()
-    nav.get_by_role("button", name=re.compile("^Delete")).first.click()
+    nav.get_by_role("button", name=re.compile("^More for")).first.click()
+    page.get_by_role("menuitem", name="Delete").click()
     expect(page.get_by_role("status", name="Notices")).to_contain_text("<img src=x")
     assert page.evaluate("window.canary") == 0
     assert page.locator("article img, article script, article svg[onload]").count() == 0

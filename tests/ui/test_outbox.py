@@ -12,6 +12,7 @@ from tests.ui.acts import (
     ask,
     box,
     conversation,
+    from_menu,
     live,
     locked,
     lost,
@@ -178,8 +179,7 @@ def test_a_conversation_that_is_deleted_elsewhere(
     settled(answers(page))
     other = context.new_page()
     other.goto(far.url)
-    other.get_by_role("link", name="Deleted elsewhere").hover()
-    other.get_by_role("button", name="Delete Deleted elsewhere").click()
+    from_menu(other, "Deleted elsewhere", "Delete")
     expect(page.get_by_text("That conversation was deleted.")).to_be_visible()
     expect(page.get_by_role("article")).to_have_count(0)
     page.get_by_role("button", name="Undo").click()
@@ -191,8 +191,7 @@ def test_a_rename_keeps_the_keyboard(page: Page, far: Server, model: Model) -> N
     open_new(page, far)
     ask(page, "Call it something")
     ask(page, "and wait")
-    page.get_by_role("link", name="Call it something").hover()
-    page.get_by_role("button", name="Rename Call it something").click()
+    from_menu(page, "Call it something", "Rename")
     title = page.get_by_role("textbox", name="Title")
     expect(title).to_be_focused()
     model.write(20)
@@ -202,7 +201,7 @@ def test_a_rename_keeps_the_keyboard(page: Page, far: Server, model: Model) -> N
     expect(title).to_be_focused()
     page.keyboard.type("Named")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("button", name="Rename Named")).to_be_visible()
+    expect(page.get_by_role("link", name="Named", exact=True)).to_be_visible()
 
 
 def test_a_server_that_ends_says_so(page: Page, own_server: Server, model: Model) -> None:
@@ -248,18 +247,17 @@ def test_a_click_in_the_list_survives_a_change_of_the_list(
     open_new(other, far)
 
     def rename(title: str, to: str) -> None:
-        other.get_by_role("link", name=title).hover()
-        other.get_by_role("button", name=f"Rename {title}").click()
+        from_menu(other, title, "Rename")
         expect(other.get_by_role("textbox", name="Title")).to_be_focused()
         other.keyboard.type(to)
         other.keyboard.press("Enter")
         expect(page.get_by_role("link", name=to)).to_be_visible()
 
-    page.get_by_role("link", name="Clicked").hover()
-    page.get_by_role("button", name="Rename Clicked").hover()
+    page.get_by_role("button", name="More for Clicked").hover()
     page.mouse.down()
     rename("Changed elsewhere", "Changed once")
     page.mouse.up()
+    page.get_by_role("menuitem", name="Rename").click()
     expect(page.get_by_role("textbox", name="Title")).to_be_focused()
     rename("Changed once", "Changed twice")
     page.keyboard.type("Renamed in peace")
@@ -334,9 +332,9 @@ def test_what_a_deleted_conversation_refuses_is_not_buried_with_it(
     settled(answers(page))
     other = context.new_page()
     open_new(other, far)
-    other.get_by_role("link", name="Soon deleted").hover()
+    other.get_by_role("button", name="More for Soon deleted").click()
     line.slow(0.5)
-    other.get_by_role("button", name="Delete Soon deleted").click()
+    other.get_by_role("menuitem", name="Delete").click()
     ask(page, "a long thought")
     expect(page.get_by_role("alert").filter(has_text="was deleted")).to_be_visible()
     expect(box(page)).to_have_value("a long thought")

@@ -332,6 +332,7 @@ export function render({model, el}) {
     if (said[0] === "ids") { chosen.heard(said[1], JSON.parse(said[2])); return }
     if (said[0] === "made") { if (said[1]) { made(said[1]) }; made = () => {}; return }
     if (said[0] === "settings") {
+      if (!el.isConnected) { return } // a drawer that opens again has this made again
       const settings = JSON.parse(said[1])
       askSettings(el, settings, (name, prompt) => tell({type: "set", id: settings.id, model: name, prompt}))
       return

@@ -156,7 +156,8 @@ def test_conversations_open_rename_delete_undo(page: Page, own_server: Server) -
     expect(page.get_by_role("article", name="You")).to_have_text("Second question about pears")
 
     nav = page.get_by_role("navigation", name="Conversations")
-    from_menu(page, "Second question about pears", "Rename")
+    nav.get_by_role("button", name=re.compile("^More for")).first.click()
+    page.get_by_role("menuitem", name="Rename").click()
     nav.get_by_role("textbox", name="Title").fill("All about pears")
     nav.get_by_role("textbox", name="Title").press("Enter")
     expect(nav.get_by_role("link", name="All about pears")).to_be_visible()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -238,16 +239,29 @@ def test_tags_filter_the_list_and_the_search(page: Page, filled: Server) -> None
     expect(bar.get_by_role("button")).to_have_text(["#rain", "#two-words"])
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
-def test_axe_finds_nothing(page: Page, filled: Server, axe: Path, width: int, scheme: str) -> None:  # noqa: F811
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
-    page.set_viewport_size({"width": width, "height": 800})
+def test_on_a_phone_the_list_that_opens_again_still_answers(page: Page, filled: Server) -> None:
+    page.set_viewport_size({"width": 390, "height": 780})
     page.goto(filled.url)
     expect(box(page)).to_be_visible()
-    ask(page, "Show me every kind of Markdown")
-    settled(answers(page))
-    page.keyboard.press("Control+k")  # on a phone the list comes with it
-    expect(page.get_by_role("searchbox", name="Search conversations")).to_be_focused()
+    for name in ("Work", "Trips"):
+        ask(page, "Where is my data stored?")
+        settled(answers(page).last)
+        page.keyboard.press("Control+k")  # on a phone the list comes with it
+        expect(page.get_by_role("searchbox", name="Search conversations")).to_be_focused()
+        make_folder(page, name)
+        from_menu(page, name, "Settings")
+        expect(page.get_by_role("dialog", name=f"Settings of {name}")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog", name=f"Settings of {name}")).to_have_count(0)
+        from_menu(page, name, "New chat here")
+        expect(folder(page, name)).not_to_be_in_viewport()
+        expect(box(page)).to_have_attribute("placeholder", re.compile(f" in {name}$"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(page: Page, filled: Server, axe: Path, scheme: str) -> None:  # noqa: F811
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    open_new(page, filled)
     make_folder(page, "Work")
     from_menu(page, "Talk 2", "Tags…")
     page.get_by_role("combobox", name="Add a tag").fill("rain")

@@ -15,6 +15,7 @@ from pathlib import Path
 from bars import bars_table
 from browser import chromium
 from crowd import measure_streams, measure_tabs
+from growing import LENGTHS, LISTS, length_of, list_of, measure_opening, measure_sidebar
 from heavy import measure_heavy
 from loading import COLUMNS, measure_loading
 from playwright.sync_api import Browser
@@ -23,7 +24,7 @@ from report import Runs, crowd_table, loading_table, machine, table
 from searching import SIZES, measure_search, name_of
 from subjects import COMPARED, PANELIST, SUBJECTS, Figures, Subject, measure
 
-PARTS = ("loading", "reply", "crowd", "heavy", "search")
+PARTS = ("loading", "reply", "crowd", "heavy", "search", "sidebar", "opening")
 
 
 def main() -> None:
@@ -37,6 +38,8 @@ def main() -> None:
     loads: dict[str, list[Figures]] = {name: [] for name in COLUMNS}
     others: dict[str, list[Figures]] = {name: [] for name in COMPARED}
     searches: dict[str, list[Figures]] = {name_of(size): [] for size in SIZES}
+    lists: dict[str, list[Figures]] = {list_of(count): [] for count in LISTS}
+    openings: dict[str, list[Figures]] = {length_of(count): [] for count in LENGTHS}
     failures: list[str] = []
     with chromium() as browser, tempfile.TemporaryDirectory(prefix="panelist-bench-") as folder:
         home = Path(folder)
@@ -63,8 +66,15 @@ def main() -> None:
         for size in sizes if "search" in parts else ():
             with _noted(f"search, {name_of(size)}", failures):
                 searches[name_of(size)].append(measure_search(home, size))
+        for count in LISTS if "sidebar" in parts else ():
+            with _noted(f"sidebar, {list_of(count)}", failures):
+                lists[list_of(count)].append(measure_sidebar(browser, home / f"sidebar-{count}", count))
+        if "opening" in parts:
+            with _noted("opening", failures):
+                for name, figures in measure_opening(browser, home / "opening").items():
+                    openings[name].append(figures)
         about = machine(browser.version, load)
-    text = _text(replies, loads, others, searches, wanted, tokens, failures, about)
+    text = _text(replies, loads, others, searches, lists, openings, wanted, tokens, failures, about)
     print("\n" + text)
     options.out.write_text(text, "utf-8")
 
@@ -92,6 +102,8 @@ def _text(
     loads: Runs,
     others: Runs,
     searches: Runs,
+    lists: Runs,
+    openings: Runs,
     wanted: int,
     tokens: int,
     failures: Sequence[str],
@@ -106,7 +118,9 @@ def _text(
         f"## One reply\n\n{table(replies, pages, wanted)}\n\n"
         f"## Loading\n\n{loading_table(loads)}\n\n"
         f"## Many at once, and hard replies\n\n{crowd_table(others)}\n\n"
-        f"## Search\n\n{crowd_table(searches)}\n{failed}\n{about}\n"
+        f"## Search\n\n{crowd_table(searches)}\n\n"
+        f"## The list of conversations\n\n{crowd_table(lists)}\n\n"
+        f"## Opening a conversation\n\n{crowd_table(openings)}\n{failed}\n{about}\n"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -40,6 +41,7 @@ _LETTER = f"(?![{_UNSPACED}])[^\\W_]"
 _RUNS = re.compile(f"([{_UNSPACED}]+)|{_LETTER}(?:{_LETTER}|[{_SIGNS}])*|[{_PICTURES}]")
 _PLAIN = re.compile("[a-z0-9]+")
 _ACCENTS = re.compile("[\u0300-\u036f]")
+_GAP = re.compile(f"[^\\w{_SIGNS}{_UNSPACED}]")  # in no word of any script
 _KEPT = re.compile(f"[^\\W_]|[{_SIGNS}{_PICTURES}]")  # no space, quote or the like is ever part of a token
 
 
@@ -125,13 +127,13 @@ class Hit:
     """Where it stands among all hits; the next page begins below the last one's."""
 
 
-def tokens_of(text: str) -> Iterator[Token]:
-    """Yield what a text is found by, in its order.
+def tokens_of(text: str, start: int = 0, end: int = sys.maxsize) -> Iterator[Token]:
+    """Yield what a text, or what stands between two places of it, is found by, in its order.
 
     A run of Chinese, say, gives each pair of neighbours and its last character: so any part of it is found, by one
     character too. Everything else is found by its words. Letters are folded: neither case nor accents matter.
     """
-    for run in _RUNS.finditer(text):
+    for run in _RUNS.finditer(text, start, end):
         start, end = run.span()
         if run[1] is None:
             folded = _folded(run[0])[:_MAX_TOKEN]
@@ -167,10 +169,15 @@ def normal(text: str) -> str:
 
 @lru_cache(maxsize=10_000)  # few words make most of a text
 def _folded(word: str) -> str:
-    if word.isascii():
-        return word.lower()
-    wide = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", word).casefold())
-    return "".join(_KEPT.findall(unicodedata.normalize("NFC", _ACCENTS.sub("", wide))))
+    return word.lower() if word.isascii() else "".join(_KEPT.findall(_plain(word)))
+
+
+def _plain(text: str) -> str:
+    """Return a text without what tells its words from those that are found with them."""
+    if text.isascii():
+        return text.lower()
+    wide = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", wide))
 
 
 _QUOTES = str.maketrans("“”„‟＂", '"""""')
@@ -252,17 +259,26 @@ def _moment(value: str, zone: tzinfo) -> datetime | None:
 _BEFORE, _LENGTH = 50, 180
 """Characters of a snippet: before what was found, and all."""
 
+_PIECE = 1_000
+"""Characters in which a term is looked for at once; a phrase is not seen where it is longer."""
+
+_MOST_TAKEN_APART = 20_000
+"""Characters of a text that are taken apart for one snippet: the last words of a phrase may stand everywhere in it."""
+
 
 def snippet(text: str, terms: Sequence[Term]) -> tuple[Piece, ...]:
-    """Return the piece of a text in which the first of the terms is found, or its beginning, as one line."""
-    spans = _spans(text, [term for term in terms if not term.negated])
-    first = next(spans, None)
+    """Return the piece of a text in which the first of the terms is found, or its beginning, as one line.
+
+    It is the beginning too where they are hard to find: all of the words of a phrase everywhere, and it far below.
+    """
+    terms = [term for term in terms if not term.negated]
+    first = _first(text, terms)
     start = 0 if first is None else _word_begins(text, max(0, first[0] - _BEFORE))
     end = min(len(text), start + _LENGTH)
     pieces: list[Piece] = []
     at = start
-    for begins, ends in () if first is None else (first, *_until(spans, end)):
-        if ends > at:
+    for begins, ends in () if first is None else _spans(text, first[0], _gap(text, end), terms):
+        if at < ends and begins < end:
             pieces += [Piece(text[at : max(at, begins)], False), Piece(text[max(at, begins) : min(ends, end)], True)]
             at = min(ends, end)
     pieces.append(Piece(text[at:end], False))
@@ -279,21 +295,38 @@ def _word_begins(text: str, at: int) -> int:
     return space.end() if space else at
 
 
-def _until(spans: Iterator[tuple[int, int]], end: int) -> Iterator[tuple[int, int]]:
-    for span in spans:
-        if span[0] >= end:
-            return
-        yield span
+def _gap(text: str, at: int) -> int:
+    """Return a place at or a little after `at` that is in no word; `at` itself in a very long one."""
+    gap = _GAP.search(text, at, at + _MAX_TOKEN)
+    return gap.start() if gap else at
 
 
-def _spans(text: str, terms: Sequence[Term]) -> Iterator[tuple[int, int]]:
-    """Yield where a term is found, from the beginning on."""
-    if not terms:
-        return
+def _first(text: str, terms: Sequence[Term]) -> tuple[int, int] | None:
+    """Return where a term is found first.
+
+    Taking a text apart is slow. So only those pieces are that hold all tokens of a term, together with the one before.
+    """
+    begun, before, taken = 0, "", 0
+    start = 0
+    while terms and start < len(text) and taken < _MOST_TAKEN_APART:
+        stop = _gap(text, start + _PIECE)
+        here = _plain(text[start:stop])
+        likely = [t for t in terms if t.tokens[-1] in here and all(token in before + here for token in t.tokens)]
+        if likely:
+            found = next(_spans(text, begun, stop, likely), None)
+            if found is not None:
+                return found
+            taken += stop - begun
+        begun, before, start = start, here, stop
+    return None
+
+
+def _spans(text: str, start: int, end: int, terms: Sequence[Term]) -> Iterator[tuple[int, int]]:
+    """Yield where a term is found between two places, from the first on."""
     recent: deque[Token] = deque(maxlen=max(len(term.tokens) for term in terms))
     exact = {term.tokens[-1] for term in terms if not term.open}
     begun = tuple(term.tokens[-1] for term in terms if term.open)
-    for token in tokens_of(text):
+    for token in tokens_of(text, start, end):
         recent.append(token)
         if token.text not in exact and not token.text.startswith(begun):  # which is so for nearly all
             continue

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from types import FrameType
 
 import pytest
 from hypothesis import given
@@ -152,6 +155,51 @@ def test_a_snippet_shows_where_a_part_of_a_run_was_found() -> None:
     found = [(piece.text, piece.found) for piece in snippet("今日の天気予報", parse("天気予").terms)]
     assert found == [("今日の", False), ("天気予", True), ("報", False)]
     assert [p.text for p in snippet("明日は雨天", parse("雨").terms) if p.found] == ["雨"]
+
+
+@pytest.mark.parametrize("places", [990, 995, 1_000, 1_010, 5_000])
+@pytest.mark.parametrize("text", ["héavy, heavy   rain", "bientôt heavy rain", "天heavy rain気"])
+def test_a_phrase_is_found_wherever_it_stands(text: str, places: int) -> None:
+    filler = " é " + " rain " * (places // 6)
+    [found] = [piece.text for piece in snippet(filler + text + filler, parse('"heavy rain" ').terms) if piece.found]
+    assert found.split() == ["heavy", "rain"]
+
+
+@pytest.mark.parametrize(
+    ("filler", "typed"),
+    [
+        ("words here ", "zzzend"),
+        ("été à la mer ", "zzzend"),
+        ("天気予報", "zzzend"),
+        ("the é rain ", '"rain the zzzend"'),
+    ],
+)
+def test_a_text_is_not_taken_apart_as_far_as_what_was_found(filler: str, typed: str) -> None:
+    text = filler * (190_000 // len(filler)) + " rain the zzzend"
+    assert calls(lambda: snippet(text, parse(typed).terms)) < 10_000
+    assert any("zzzend" in piece.text for piece in snippet(text, parse(typed).terms) if piece.found)
+
+
+def test_words_that_stand_everywhere_are_not_looked_for_without_end() -> None:
+    text = "the é rain " * 17_000
+    assert calls(lambda: snippet(text, parse('"rain rain"').terms)) < 30_000
+    assert snippet(text, parse('"rain rain"').terms) == snippet(text, ())
+
+
+def calls(work: Callable[[], object]) -> int:
+    """Return how many functions of Python's are called or gone on with: what takes the time, without a clock."""
+    count = 0
+
+    def note(_frame: FrameType, event: str, _what: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
 
 
 def test_a_snippet_is_the_beginning_where_no_word_was_asked_for() -> None:

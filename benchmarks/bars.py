@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from loading import LENGTHS, STATIC, name_of
 from report import Runs, median
+from searching import KINDS, SIZES
+from searching import name_of as name_of_search
 from subjects import PANELIST, SSE, STOCK
 
 SHORT, *LONGER = map(name_of, LENGTHS)
@@ -32,10 +34,11 @@ class Bar:
         )
 
 
-def bars_table(replies: Runs, loads: Runs, others: Runs) -> str:
+def bars_table(replies: Runs, loads: Runs, others: Runs, searches: Runs) -> str:
     """Return all promises as a Markdown table."""
     lines = ["| what | promised | Panelist | limit | kept |", "| --- | --- | ---: | ---: | --- |"]
-    return "\n".join([*lines, *map(str, (*_of_loading(loads), *_of_replies(replies), *_of_others(others)))])
+    bars = (*_of_loading(loads), *_of_replies(replies), *_of_others(others), *_of_searches(searches))
+    return "\n".join([*lines, *map(str, bars)])
 
 
 def _of_loading(loads: Runs) -> Iterator[Bar]:
@@ -85,6 +88,13 @@ def _of_others(others: Runs) -> Iterator[Bar]:
     for what in ("200 KB", "bombs"):
         yield Bar(f"{what}: event-loop block, ms", "50", ours(f"{what}: event-loop block, ms"), 50)
         yield Bar(f"{what}: browser task, ms", "200", ours(f"{what}: browser task, ms"), 200)
+
+
+def _of_searches(searches: Runs) -> Iterator[Bar]:
+    for kind in KINDS:
+        name = name_of_search(SIZES[-1], kind)
+        slowest = median(searches, name, "slowest of these, ms")
+        yield Bar(f"search among {name}, first results, ms", "100", slowest, 100)
 
 
 def _times(factor: float, value: float | None) -> float | None:

@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 from bars import bars_table
@@ -21,7 +22,7 @@ from loading import COLUMNS, measure_loading
 from playwright.sync_api import Browser
 from processes import BENCH
 from report import Runs, crowd_table, loading_table, machine, table
-from searching import SIZES, measure_search, name_of
+from searching import KINDS, SIZES, measure_search, name_of
 from subjects import COMPARED, PANELIST, SUBJECTS, Figures, Subject, measure
 
 PARTS = ("loading", "reply", "crowd", "heavy", "search", "sidebar", "opening")
@@ -37,7 +38,7 @@ def main() -> None:
     replies: dict[str, list[Figures]] = {subject.name: [] for subject in chosen}
     loads: dict[str, list[Figures]] = {name: [] for name in COLUMNS}
     others: dict[str, list[Figures]] = {name: [] for name in COMPARED}
-    searches: dict[str, list[Figures]] = {name_of(size): [] for size in SIZES}
+    searches: dict[str, list[Figures]] = {name_of(*one): [] for one in product(SIZES, KINDS)}
     lists: dict[str, list[Figures]] = {list_of(count): [] for count in LISTS}
     openings: dict[str, list[Figures]] = {length_of(count): [] for count in LENGTHS}
     failures: list[str] = []
@@ -63,9 +64,9 @@ def main() -> None:
                 most = 8 if options.quick else None
                 others[PANELIST].append(measure_heavy(browser, home / "heavy", most))
         sizes = SIZES[:-1] if options.quick else SIZES
-        for size in sizes if "search" in parts else ():
-            with _noted(f"search, {name_of(size)}", failures):
-                searches[name_of(size)].append(measure_search(home, size))
+        for one in product(sizes, KINDS) if "search" in parts else ():
+            with _noted(f"search, {name_of(*one)}", failures):
+                searches[name_of(*one)].append(measure_search(home, *one))
         for count in LISTS if "sidebar" in parts else ():
             with _noted(f"sidebar, {list_of(count)}", failures):
                 lists[list_of(count)].append(measure_sidebar(browser, home / f"sidebar-{count}", count))
@@ -114,7 +115,7 @@ def _text(
     return (
         f"# Results\n\nA reply of {tokens:,} tokens; medians of {wanted} interleaved "
         f"run{'s' if wanted > 1 else ''}. What each row means: [README](README.md).\n\n"
-        f"## Promises\n\n{bars_table(replies, loads, others)}\n\n"
+        f"## Promises\n\n{bars_table(replies, loads, others, searches)}\n\n"
         f"## One reply\n\n{table(replies, pages, wanted)}\n\n"
         f"## Loading\n\n{loading_table(loads)}\n\n"
         f"## Many at once, and hard replies\n\n{crowd_table(others)}\n\n"

@@ -49,6 +49,7 @@ _REACH: dict[str, Any] = {
 _READER = (
     "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
     f"SET lock_timeout = {int(LOCK_WAIT_S * 1000)}",  # as when somebody restores a dump
+    "SET plan_cache_mode = force_custom_plan",  # how to search depends on how common the words are
 )
 
 

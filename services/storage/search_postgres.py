@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, cast
+from sqlalchemy import Select, cast, select
 from sqlalchemy.dialects.postgresql import TSQUERY
 
 from services.search import Term
@@ -27,10 +28,12 @@ def stored(tokens: Sequence[str]) -> str:
     return " ".join(places)
 
 
-def matches(terms: Sequence[Term]) -> tuple[FromClause, ColumnElement[int], ColumnElement[bool]]:
+def matches(terms: Sequence[Term]) -> Select[Any]:
     found = searched.alias()
     query = " & ".join(f"{'!' if term.negated else ''}({_phrase(term)})" for term in terms)
-    return found, found.c.place, found.c.words.op("@@", is_comparison=True)(cast(query, TSQUERY))
+    return select(found.c.place, found.c.conversation_id, found.c.message_id).where(
+        found.c.words.op("@@", is_comparison=True)(cast(query, TSQUERY))
+    )
 
 
 def _phrase(term: Term) -> str:

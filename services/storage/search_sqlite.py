@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, column, table
+from sqlalchemy import Select, column, select, table
 
 from services.search import Term
+from services.storage.schema import searched
 
 # Our tokens come apart at spaces, so the simplest tokenizer does; prefixes of up to three characters have an index of
 # their own, because a longer one fits few words. How often a word is in a text is not counted: hits come by time.
@@ -39,11 +41,16 @@ def stored(tokens: Sequence[str]) -> str:
     return " ".join(tokens)
 
 
-def matches(terms: Sequence[Term]) -> tuple[FromClause, ColumnElement[int], ColumnElement[bool]]:
+def matches(terms: Sequence[Term]) -> Select[Any]:
     index = table("searched_fts", column("rowid"), column("searched_fts")).alias()
+    found = searched.alias()
     wanted = " AND ".join(_phrase(term) for term in terms if not term.negated)
     query = " NOT ".join([f"({wanted})", *(_phrase(term) for term in terms if term.negated)])
-    return index, index.c.rowid, index.c.searched_fts.op("MATCH", is_comparison=True)(query)
+    return (
+        select(index.c.rowid.label("place"), found.c.conversation_id, found.c.message_id)
+        .join(found, found.c.place == index.c.rowid)
+        .where(index.c.searched_fts.op("MATCH", is_comparison=True)(query))
+    )
 
 
 def _phrase(term: Term) -> str:

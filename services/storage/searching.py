@@ -11,10 +11,9 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from itertools import count
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, func, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, insert, select, true, update
 
 from services.errors import StorageError
 from services.folders import around
@@ -45,8 +44,8 @@ class _Dialect(Protocol):
     def stored(self, tokens: Sequence[str]) -> str:
         """Return what the column `words` holds."""
 
-    def matches(self, terms: Sequence[Term]) -> tuple[FromClause, ColumnElement[int], ColumnElement[bool]]:
-        """Return what to select from, the place in it, and the condition that all terms are met.
+    def matches(self, terms: Sequence[Term]) -> Select[Any]:
+        """Return a query for `place`, `conversation_id` and `message_id` of what meets all terms.
 
         At least one of the terms is not negated.
         """
@@ -65,7 +64,7 @@ def find(connection: Connection, owner: str, query: Query, limit: int, before: i
     found: list[Row[Any]] = []
     for base, terms in ((TITLES, _title_terms(query)), (0, _message_terms(query))):
         if terms is not None and len(found) < limit:
-            more = _find(connection, owner, query, terms, base, before).limit(limit - len(found))
+            more = _find(connection, owner, query, terms, base, before, limit - len(found))
             found += connection.execute(more).all()
     ids = [row.message_id for row in found if row.message_id is not None]
     said = {row.id: row for row in connection.execute(_SAID.where(messages.c.id.in_(ids)))}
@@ -88,49 +87,38 @@ def _message_terms(query: Query) -> Sequence[Term] | None:
 
 
 def _find(
-    connection: Connection, owner: str, query: Query, terms: Sequence[Term], base: int, before: int | None
+    connection: Connection, owner: str, query: Query, terms: Sequence[Term], base: int, before: int | None, limit: int
 ) -> Select[Any]:
-    source, place, matching = _dialect(connection).matches([_owner_term(owner), *map(_marked, terms)])
+    matching = _dialect(connection).matches([_owner_term(owner), *map(_marked, terms)])
+    found = matching.selected_columns
     low = base + (_ticks(query.after) if query.after else -TITLES // 2)
     high = base + (_ticks(query.before) if query.before else TITLES // 2)
-    found = (
-        select(place.label("place"), searched.c.message_id, conversations.c.id, conversations.c.title)
-        .select_from(source)
-        .join(searched, searched.c.place == place)
-        .join(conversations, conversations.c.id == searched.c.conversation_id)
-        .where(matching, place >= low, place < (high if before is None else min(high, before)))
-        .where(conversations.c.deleted_at.is_(None), _not_indexed(conversations.c.owner) == owner)
-        .where(*(_placed(connection, owner, where) for where in query.places))
-        .order_by(place.desc())
-    )
+    # Asked of each that matches, and no join: else a plan may begin with all of a person's conversations, or all messages.
+    placed = (_placed(connection, owner, where) for where in query.places)
+    theirs = and_(conversations.c.owner == owner, conversations.c.deleted_at.is_(None), *placed)
+    is_theirs = select(theirs).where(conversations.c.id == found.conversation_id).scalar_subquery()
+    matching = matching.where(found.place >= low, found.place < (high if before is None else min(high, before)))
     if base == 0:
-        found = found.where(
-            searched.c.message_id.not_in(select(messages.c.id).where(messages.c.pruned_at.is_not(None)))
-        )
-        found = found.where(*(_in_titled(connection, owner, term) for term in query.terms if term.field == "title"))
-    return found
-
-
-def _in_titled(connection: Connection, owner: str, term: Term) -> ColumnElement[bool]:
-    """Say that the conversation's title has a term, or has it not."""
-    wanted = replace(term, negated=False)
-    source, place, matching = _dialect(connection).matches([_owner_term(owner), wanted])
-    title = searched.alias()
-    titled = (
-        select(title.c.conversation_id)
-        .select_from(source)
-        .join(title, title.c.place == place)
-        .where(matching, place >= TITLES // 2)
+        is_there = select(messages.c.pruned_at.is_(None)).where(messages.c.id == found.message_id)
+        matching = matching.where(is_there.scalar_subquery())
+        for term in query.of("title") + query.of("title", negated=True):
+            titled = _titled(connection, owner, replace(term, negated=False))
+            matching = matching.where(
+                found.conversation_id.not_in(titled) if term.negated else found.conversation_id.in_(titled)
+            )
+    page = matching.where(is_theirs).order_by(found.place.desc()).limit(limit).subquery()
+    return (
+        select(page.c.place, page.c.message_id, conversations.c.id, conversations.c.title)
+        .join(conversations, conversations.c.id == page.c.conversation_id)
+        .order_by(page.c.place.desc())
     )
-    return conversations.c.id.not_in(titled) if term.negated else conversations.c.id.in_(titled)
 
 
 def _placed(connection: Connection, owner: str, where: Where) -> ColumnElement[bool]:
     """Say that the conversation is where it is to be, or is not."""
     there: ColumnElement[bool]
     if where.kind == "tag":
-        theirs = select(conversations.c.id).where(conversations.c.owner == owner, tagged(where.value, open=where.open))
-        there = conversations.c.id.in_(theirs)
+        there = tagged(where.value, open=where.open)
     elif where.kind == "folder":
         known = {folder.id: folder for folder in folders.every(connection, owner)}
         named = {folder.id for folder in known.values() if _is_named(folder.name.casefold(), where)}
@@ -146,9 +134,11 @@ def _is_named(name: str, where: Where) -> bool:
     return name.startswith(where.value) if where.open else name == where.value
 
 
-def _not_indexed(owner: ColumnElement[str]) -> ColumnElement[str]:
-    """Return the owner so that no plan begins with all of a person's conversations: few of them have the words."""
-    return owner.concat("")
+def _titled(connection: Connection, owner: str, term: Term) -> Select[Any]:
+    """Return a query for the conversations whose title has a term."""
+    matching = _dialect(connection).matches([_owner_term(owner), term])
+    found = matching.selected_columns
+    return matching.where(found.place >= TITLES // 2).with_only_columns(found.conversation_id)
 
 
 def _hit(row: Row[Any], said: Row[Any] | None, held: Sequence[Part], query: Query) -> Hit:
@@ -185,7 +175,7 @@ def put_all(connection: Connection) -> None:
     A migration calls this, on a schema that may be older than the present one: no column may be named here that came
     later than the search did.
     """
-    taken: set[int] = set()
+    after: dict[int, int] = {}
     for titled in connection.execute(_TITLED).all():
         of_it = messages.c.conversation_id == titled.id
         of_parts = _PARTS.join(messages, messages.c.id == parts.c.message_id).where(of_it)
@@ -196,11 +186,19 @@ def put_all(connection: Connection) -> None:
             (None, *_of_title(titled)),
             *((row.id, *_of_message(row, held.get(row.id, ()))) for row in said),
         ):
-            free = next(place for place in count(wanted) if place not in taken)
-            taken.add(free)
+            place = _take_place(after, wanted)
             words = _dialect(connection).stored(tokens)
-            values.append({"place": free, "conversation_id": titled.id, "message_id": message_id, "words": words})
+            values.append({"place": place, "conversation_id": titled.id, "message_id": message_id, "words": words})
         connection.execute(insert(searched), values)
+
+
+def _take_place(after: dict[int, int], wanted: int) -> int:
+    """Return a place at or soon after the wanted one; `after` says of each that is taken where to look on."""
+    free = wanted
+    while free in after:
+        free = after[free]
+    after[wanted] = after[free] = free + 1  # so that what comes next at the same moment has not to go all the way
+    return free
 
 
 _TITLED: Select[Any] = select(

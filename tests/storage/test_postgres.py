@@ -6,19 +6,22 @@ import asyncio
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, insert, make_url, select, text
+from sqlalchemy import Connection, event, insert, make_url, select, text
 from sqlalchemy.exc import DBAPIError
 
 from services.errors import NotFoundError, StorageError
 from services.events import RunFinished, TextDelta, UsageReported
+from services.search import parse
+from services.storage import search_postgres, searching
 from services.storage.engine import Database
 from services.storage.engine_postgres import PostgreSQL
 from services.storage.migrate import migrate
-from services.storage.schema import conversations, dropped_parameters, metadata
+from services.storage.schema import conversations, dropped_parameters, messages, metadata, searched
 from services.storage.store import Store
 from services.usage import Usage
 from tests.storage import make
@@ -278,3 +281,45 @@ async def test_a_database_that_cannot_hold_every_text_is_refused(bare: str) -> N
             await Store.open(ascii_only.render_as_string(hide_password=False))
     finally:
         server.execute(where, f"DROP DATABASE {ascii_only.database} WITH (FORCE)")
+
+
+def _much_to_search(connection: Connection) -> None:
+    """Store a thousand conversations as far as a search sees them: "rare" is in one place, "often" in all."""
+    ids = [f"c{number}" for number in range(1_000)]
+    about = {"owner": ANN, "title": "Rain", "title_source": "user", "created_at": make.WHEN, "updated_at": make.WHEN}
+    connection.execute(insert(conversations), [{"id": id, **about} for id in ids])
+    mine = searching._owner_token(ANN)
+    words = [[mine, "often", f"w{place}", *(["rare"] if place == 7 else [])] for place in range(5_000)]
+    said = [
+        {"id": f"m{place}", "conversation_id": ids[place % 1_000], "seq": place, "role": "user", "status": "complete"}
+        for place in range(5_000)
+    ]
+    connection.execute(insert(messages), [{**one, "created_at": make.WHEN} for one in said])
+    values = [
+        {"place": i, "conversation_id": ids[i % 1_000], "message_id": f"m{i}", "words": search_postgres.stored(tokens)}
+        for i, tokens in enumerate(words)
+    ]
+    connection.execute(insert(searched), values)
+    connection.exec_driver_sql("ANALYZE")
+
+
+@pytest.mark.parametrize(
+    ("typed", "index"),
+    [("nosuchword", "ix_searched_words"), ("rare", "ix_searched_words"), ("often", "pk_searched")],
+)
+async def test_a_search_begins_with_rare_words_or_with_the_newest(store: Store, typed: str, index: str) -> None:
+    await store._database.write(_much_to_search)
+    plans: list[str] = []
+
+    @event.listens_for(store._database.readers, "before_cursor_execute")
+    def _explain(_connection: object, cursor: Any, statement: str, parameters: Any, *_: object) -> None:
+        if "@@" in statement:
+            plan = cursor.execute(f"EXPLAIN {statement}", parameters).fetchall()
+            plans.append("\n".join(line for (line,) in plan))
+
+    for _ in range(8):  # what is asked often the driver prepares, and the server may keep a plan for it
+        await store.search(ANN, parse(f"{typed} "))
+    assert len(plans) >= 8
+    for plan in plans[1::2]:  # the second of each search is for messages
+        assert index in plan
+        assert "Seq Scan" not in plan

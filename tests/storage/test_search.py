@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from services.events import RunFinished, TextDelta
 from services.folders import Folder
 from services.messages import TextPart, new_id
 from services.search import Hit, parse
+from services.storage import searching
 from services.storage.dialects import dialect_of
 from services.storage.migrate import migrate
 from services.storage.store import Store
@@ -250,6 +252,22 @@ async def test_what_was_stored_before_there_was_a_search_is_found(bare: Path | s
     assert await found(store, "unfinished") == []
     await store.interrupt_orphans()
     await store.close()
+
+
+@given(st.lists(st.integers(0, 20), max_size=60))
+def test_everything_gets_the_first_free_place_at_or_after_its_moment(moments: list[int]) -> None:
+    after: dict[int, int] = {}
+    taken: set[int] = set()
+    for moment in moments:
+        place = searching._take_place(after, moment)
+        assert place == next(free for free in itertools.count(moment) if free not in taken)
+        taken.add(place)
+
+
+def test_however_many_messages_may_have_been_imported_as_of_one_moment() -> None:
+    after: dict[int, int] = {}
+    for number in range(300_000):  # each looking on from the first would take an hour
+        assert searching._take_place(after, 7) == 7 + number
 
 
 async def _to_the_schema_before(where: Path | str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -41,6 +41,13 @@ class Paths:
             if conversation_id in self._kept:
                 self._kept.move_to_end(conversation_id)
             return self._kept.get(conversation_id)
+
+    def forget(self, conversation_ids: Iterable[str]) -> None:
+        """Keep nothing of these conversations any more."""
+        with self._lock:
+            for id in conversation_ids:
+                if (known := self._kept.pop(id, None)) is not None:
+                    self._chars -= known.chars
 
     def keep(self, path: Sequence[Message], seqs: Sequence[int]) -> None:
         """Keep all but the last message, which may still be written; `seqs` are the places of the last ones."""

@@ -82,17 +82,17 @@ def removed(connection: Connection, owner: str, conversation_id: str, limit: int
     return [Removed(rows.to_node(row), counts[row.pruned_at], row.pruned_at) for row in found]
 
 
-def erase_overdue(connection: Connection, before: datetime, limit: int) -> int:
-    """Remove some of the messages that left their tree before a moment; return how many.
+def erase_overdue(connection: Connection, before: datetime, limit: int) -> list[str]:
+    """Remove some of the messages that left their tree before a moment; return of each in which conversation it was.
 
     What follows a message left with it or before it, and came later: in this order nothing that is left follows it.
     """
     order = (messages.c.pruned_at, messages.c.seq.desc())
-    query = select(messages.c.id).where(messages.c.pruned_at < before).order_by(*order).limit(limit)
-    ids = connection.scalars(query).all()
-    if ids:
-        trash.erase_messages(connection, ids)
-    return len(ids)
+    query = select(messages.c.id, messages.c.conversation_id).where(messages.c.pruned_at < before)
+    found = connection.execute(query.order_by(*order).limit(limit)).all()
+    if found:
+        trash.erase_messages(connection, [row.id for row in found])
+    return [row.conversation_id for row in found]
 
 
 def _row(connection: Connection, conversation_id: str, message_id: str) -> Row[Any]:

@@ -93,7 +93,7 @@ def _find(
     found = matching.selected_columns
     low = base + (_ticks(query.after) if query.after else -TITLES // 2)
     high = base + (_ticks(query.before) if query.before else TITLES // 2)
-    # Asked of each that matches, and no join: else a plan may begin with all of a person's conversations, or all messages.
+    # Asked of each that matches, and no join: else a plan may begin with all of a person's conversations or messages.
     placed = (_placed(connection, owner, where) for where in query.places)
     theirs = and_(conversations.c.owner == owner, conversations.c.deleted_at.is_(None), *placed)
     is_theirs = select(theirs).where(conversations.c.id == found.conversation_id).scalar_subquery()

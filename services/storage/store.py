@@ -192,7 +192,10 @@ class Store:
         Raises:
             NotFoundError: the owner's trash does not hold it.
         """
-        await self._database.write(trash.erase_deleted, owner, conversation_id)
+        try:
+            await self._database.write(trash.erase_deleted, owner, conversation_id)
+        finally:  # also where only the word of its success was lost
+            self._paths.forget([conversation_id])
         await self._remove_files()
 
     async def empty_trash(self) -> int:
@@ -203,10 +206,12 @@ class Store:
         """
         gone, before = 0, self._now() - TRASH
         while some := await self._database.write(trash.erase_overdue, before, _ERASED_AT_ONCE):
-            gone += some
+            self._paths.forget(some)
+            gone += len(some)
         pruned = 0
         while some := await self._database.write(pruning.erase_overdue, before, _MESSAGES_AT_ONCE):
-            pruned += some
+            self._paths.forget(some)
+            pruned += len(some)
         if gone or pruned:
             await self._remove_files()
         return gone

@@ -80,9 +80,9 @@ def erase_deleted(connection: Connection, owner: str, conversation_id: str) -> N
     erase(connection, [conversation_id])
 
 
-def erase_overdue(connection: Connection, before: datetime, limit: int) -> int:
-    """Remove some of those that were deleted before a moment; return how many."""
+def erase_overdue(connection: Connection, before: datetime, limit: int) -> list[str]:
+    """Remove some of those that were deleted before a moment; return their ids."""
     ids = overdue(connection, before, limit)
     if ids:
         erase(connection, ids)
-    return len(ids)
+    return ids

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from services.conversation import TRASH, Queued
+from services.conversation import TRASH, Queued, Whole
 from services.errors import InputError, NotFoundError
-from services.messages import new_id
+from services.messages import Message, TextPart, new_id
 from services.storage.store import Store
 from tests.storage import make
 from tests.storage.make import ANN, BEN
@@ -114,3 +115,28 @@ async def test_the_trash_empties_by_itself_after_its_time(
     assert await store.empty_trash() == 1
     assert rows.count() == before
     assert [c.id for c in await store.conversations(ANN)] == [kept.conversation.id]
+
+
+@pytest.mark.parametrize("by_itself", [False, True])
+async def test_what_was_erased_is_not_shown_when_its_ids_come_again(
+    store: Store, clock: Callable[[timedelta], None], by_itself: bool
+) -> None:
+    def exchange(text: str) -> tuple[Message, ...]:
+        return (
+            replace(old.question, parts=(TextPart(f"{text}?"),)),
+            replace(old.answer, parts=(TextPart(text),), status="complete", run_id=None),
+        )
+
+    old = await finished(store, "Secret?")
+    here = old.conversation.id
+    await store.path(ANN, here)
+    await store.delete(ANN, here)
+    if by_itself:
+        clock(TRASH + timedelta(seconds=1))
+        await store.empty_trash()
+    else:
+        await store.erase(ANN, here)
+    assert (store._paths.known(here), store._paths._chars) == (None, 0)
+    new = Whole(replace(old.conversation, head_id=old.answer.id), exchange("Harmless"))
+    await store.add_wholes(ANN, lambda: [new])
+    assert [message.text for message in await store.path(ANN, here)] == ["Harmless?", "Harmless"]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from services.conversation import Whole
 from services.errors import InputError, NotFoundError, StorageError
 from services.events import RunEvent, RunFinished, TextDelta
 from services.listing import View
@@ -24,6 +25,7 @@ from services.runtime import open_runtime
 from services.settings import read_settings
 from tests.conftest import OWNER, OpenRuntime, until, whole_run
 from tests.scripted import ScriptedProvider, answer, refusal
+from tests.storage import make
 
 
 async def test_a_question_is_stored_before_anything_leaves(open_app: OpenRuntime, tmp_path: Path) -> None:
@@ -264,6 +266,32 @@ async def test_an_answer_written_by_hand_is_a_sibling_that_the_model_takes_for_i
     on = await whole_run(app.chat, await app.chat.send(OWNER, "Sure?", conversation_id=here))
     assert [m.text for m in provider.requests[1].messages] == ["What is it?", "Right \ufffd", "Sure?"]
     assert on.path[1] == mine
+
+
+async def test_an_answer_that_is_written_once_more_by_hand_comes_with_what_followed_it(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider(answer("One"), answer("Two")))
+    first = await whole_run(app.chat, await app.chat.send(OWNER, "First"))
+    here, one = first.conversation.id, first.path[1].id
+    await app.chat.edit(OWNER, here, one, "By hand")
+    on = await whole_run(app.chat, await app.chat.send(OWNER, "Second", conversation_id=here))
+    assert [m.text for m in (await app.chat.show_version(OWNER, here, one)).path] == ["First", "One"]
+    again = await app.chat.edit(OWNER, here, one, "By hand")
+    assert again.path == on.path, "nothing of it is out of sight"
+
+
+async def test_an_answer_to_nothing_is_put_right_but_not_asked_for_again(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider(answer("Sure")))
+    hello = replace(make.answer_to(make.exchange(make.conversation()).question), parent_id=None, status="complete")
+    hello = replace(hello, parts=(TextPart("Hello, I am a modle."),))
+    whole = Whole(replace(make.conversation(), id=hello.conversation_id, head_id=hello.id), (hello,))
+    await app.store.add_wholes(OWNER, lambda: [whole])
+    here = hello.conversation_id
+    right = await app.chat.edit(OWNER, here, hello.id, "Hello, I am a model.")
+    assert [m.text for m in right.path] == ["Hello, I am a model."]
+    assert right.versions[right.path[0].id].ids == (hello.id, right.path[0].id)
+    assert (await app.chat.edit(OWNER, here, hello.id, "Hello, I am a model.")).path == right.path
+    with pytest.raises(InputError, match="follows no question"):
+        await app.chat.retry(OWNER, here, hello.id)
 
 
 async def test_an_edit_that_comes_again_while_it_is_answered_is_no_second_one(open_app: OpenRuntime) -> None:

@@ -141,11 +141,12 @@ def _can(message: Message) -> list[str]:
         return [*(["copy"] if message.text else []), "edit", "answer"]
     copy = ["copy", "edit"] if message.text and message.status != "streaming" else []
     if message.status in {"complete", "truncated", "refused"}:
-        return [*copy, *(["continue"] if message.status == "truncated" else []), "regenerate", "fork"]
+        again = ["regenerate"] if message.parent_id else []  # else nothing was asked: a conversation may begin with it
+        return [*copy, *(["continue"] if message.status == "truncated" else []), *again, "fork"]
     if message.status in {"stopped", "interrupted"} and message.text:
         copy.append("continue")
     offered = any(isinstance(part, ErrorPart) and part.failure.next_step == "retry" for part in message.parts)
-    return copy if offered else [*copy, "retry"]  # never two buttons of one name
+    return copy if offered or not message.parent_id else [*copy, "retry"]  # never two buttons of one name
 
 
 def _by_hand(message: Message) -> bool:
@@ -163,7 +164,7 @@ def who_wrote(message: Message) -> str:
 def possible(message: Message) -> set[str]:
     """Return what can be done with a message, by whichever button of it."""
     can = set(_can(message))
-    return can if message.role == "user" or "regenerate" in can else can | {"retry"}
+    return can if message.role == "user" or not message.parent_id or "regenerate" in can else can | {"retry"}
 
 
 def _alert(message: Message) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -230,7 +230,9 @@ def to_run(row: Row[Any]) -> RunRecord:
 
 def from_usage(usage: Usage | None) -> Values:
     """Return the usage columns; unknown usage is NULL in all of them, never 0."""
-    return {} if usage is None else {name: min(count, _MOST) for name, count in asdict(usage).items()}
+    if usage is None:
+        return {field.name: None for field in fields(Usage)}
+    return {name: min(count, _MOST) for name, count in asdict(usage).items()}
 
 
 def to_usage(row: Row[Any]) -> Usage | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, delete, insert, select, update
+from sqlalchemy import Connection, CursorResult, Row, delete, insert, select, update
 
 from services.conversation import Conversation, Queued
 from services.errors import Failure, InputError, NotFoundError, StorageError
@@ -172,7 +172,7 @@ def finish(
             **rows.from_usage(reply.usage),
         )
     )
-    usage = _usage_of(connection, run.message_id)
+    usage = _usage_with(connection, run, bool(kept), reply.usage)
     connection.execute(
         update(messages)
         .where(messages.c.id == run.message_id)
@@ -285,11 +285,16 @@ def _add_run(
     return Begun(conversations.touch(connection, answer.conversation_id, now, head_id=answer.id), run_id, fresh=True)
 
 
-def _usage_of(connection: Connection, message_id: str) -> Usage | None:
-    """Return what all runs that wrote the message used together; unknown if it is unknown of one."""
-    found = [rows.to_usage(row) for row in connection.execute(select(runs).where(runs.c.message_id == message_id))]
-    known = [usage for usage in found if usage is not None]
-    return sum(known, start=Usage()) if known and len(known) == len(found) else None
+def _usage_with(connection: Connection, run: Row[Any], went_on: bool, used: Usage | None) -> Usage | None:
+    """Return what writing the message of a run used with what that run used; unknown if it is unknown of one of them.
+
+    What was used before is the message's own: one that was forked or imported came without its earlier runs.
+    """
+    earlier = select(runs.c.id).where(runs.c.message_id == run.message_id, runs.c.id != run.id).limit(1)
+    if not went_on and connection.scalar(earlier) is None:
+        return used
+    before = rows.to_usage(connection.execute(select(messages).where(messages.c.id == run.message_id)).one())
+    return None if before is None or used is None else before + used
 
 
 def _events(connection: Connection, run_id: str, after: int) -> list[Numbered]:

@@ -305,17 +305,17 @@ class Store:
         await self._database.write(tree.set_head, owner, conversation_id, message_id)
 
     async def add_answer(self, owner: str, answer: Message) -> str:
-        """Store an answer that a person wrote, beside those of its question, and make it the head.
+        """Store an answer that a person wrote, beside those of its question, and put it on show.
 
         Returns:
-            Its id, or that of the same answer which was there: it may come twice.
+            Its id, or that of the same answer which was there: it may come twice, and then with what followed it.
 
         Raises:
             NotFoundError: its question is not in the conversation.
             ValueError: it is not finished, or no answer.
         """
-        if answer.role != "assistant" or answer.status != "complete" or answer.parent_id is None:
-            raise ValueError(f"message {answer.id!r} is no finished answer to a question")
+        if answer.role != "assistant" or answer.status != "complete":
+            raise ValueError(f"message {answer.id!r} is no finished answer")
         return await self._database.write(tree.add_answer, owner, answer, self._now())
 
     async def outline(self, owner: str, conversation_id: str) -> Outline:

@@ -211,7 +211,7 @@ def add(connection: Connection, new: Sequence[Message]) -> None:
 
 
 def add_answer(connection: Connection, owner: str, answer: Message, now: datetime) -> str:
-    """Store an answer that no run writes, unless the same is there, and make it the head; return its id."""
+    """Store an answer that no run writes, unless the same is there, and put it on show; return its id."""
     conversations.one(connection, owner, answer.conversation_id)
     by_hand = select(messages.c.id).where(
         messages.c.conversation_id == answer.conversation_id,
@@ -224,7 +224,8 @@ def add_answer(connection: Connection, owner: str, answer: Message, now: datetim
     id = next(same, answer.id)
     if id == answer.id:
         add(connection, [answer])
-    conversations.touch(connection, answer.conversation_id, now, head_id=id)
+    head_id = newest_leaf(connection, owner, answer.conversation_id, id)  # what followed the same one is on show too
+    conversations.touch(connection, answer.conversation_id, now, head_id=head_id)
     return id
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,10 +13,10 @@ import pytest
 
 from components.chat.streaming import StreamingMarkdown
 from components.chat.transcript import WINDOW, Transcript
-from components.chat.views import BY_HAND, message_view
+from components.chat.views import BY_HAND, message_view, possible
 from components.deltas import Delta
 from components.state import ConversationState
-from services.messages import Message, TextPart
+from services.messages import Message, MessageStatus, TextPart
 from services.render import render_markdown
 from tests.components.test_state import becomes
 from tests.conftest import OWNER, OpenRuntime, whole_run
@@ -287,8 +289,6 @@ async def test_a_forged_message_does_nothing(make: Make, data: Any) -> None:
 
 
 def test_a_question_is_never_html(make: Make) -> None:
-    from datetime import UTC, datetime
-
     message = Message(
         id="m",
         conversation_id="c",
@@ -299,6 +299,24 @@ def test_a_question_is_never_html(make: Make) -> None:
         created_at=datetime.now(UTC),
     )
     assert message_view(message, None)["html"] == "&lt;img src=x onerror=alert(1)&gt;"
+
+
+@pytest.mark.parametrize("status", ["complete", "truncated", "stopped"])
+def test_what_answers_nothing_is_not_offered_to_be_answered_again(status: MessageStatus) -> None:
+    message = Message(
+        id="m",
+        conversation_id="c",
+        parent_id=None,
+        role="assistant",
+        parts=(TextPart("Hello"),),
+        status=status,
+        created_at=datetime.now(UTC),
+        model="tiny",
+    )
+    assert "edit" in message_view(message, None)["can"]
+    assert not {*message_view(message, None)["can"], *possible(message)} & {"retry", "regenerate"}
+    asked = replace(message, parent_id="q")
+    assert possible(asked) & {"retry", "regenerate"}
 
 
 async def test_an_answer_that_goes_on_keeps_its_beginning_on_the_page(make: Make) -> None:

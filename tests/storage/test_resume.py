@@ -146,6 +146,23 @@ async def test_usage_adds_up_and_is_unknown_if_any_is(store: Store) -> None:
     assert (await _answer(store, unknown)).usage is None
 
 
+async def test_usage_that_is_unknown_of_the_last_run_is_not_told_as_that_of_the_first(store: Store) -> None:
+    new = await _cut(store, TextDelta("a"), UsageReported(Usage(input=10, output=3)), status="truncated")
+    await _end(store, await _resume(store, new), TextDelta("b"))
+    assert (await _answer(store, new)).usage is None
+
+
+async def test_usage_adds_up_in_a_copy_too(store: Store) -> None:
+    first, second = Usage(input=100, output=50), Usage(input=10, output=5)
+    new = await _cut(store, TextDelta("a"), UsageReported(first), status="truncated")
+    fork = await store.fork(ANN, make.conversation("Copy"), new.conversation.id, new.answer.id)
+    copied = (await store.path(ANN, fork.id))[-1]
+    begun = await store.resume_run(ANN, fork.id, copied.id, new_id())
+    await _end(store, begun.run_id, TextDelta("b"), UsageReported(second))
+    assert (await store.path(ANN, fork.id))[-1].usage == first + second
+    assert (await _answer(store, new)).usage == first
+
+
 async def test_another_model_may_go_on(store: Store) -> None:
     new = await _cut(store, TextDelta("a"))
     options = Options(endpoint="far", model="big")

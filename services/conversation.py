@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from difflib import SequenceMatcher
+from difflib import Match, SequenceMatcher
 from itertools import zip_longest
 from typing import Literal
 
@@ -28,8 +28,12 @@ _TITLE_CHARS = 4_000
 """Characters of a question that are looked at for a title: to go through two million took 80 ms."""
 
 
-_MOST_COMPARED = 2_000_000
-"""Words before times words after of a stretch that is compared word by word: some tenths of a second."""
+_MOST_COMPARED = 400_000
+"""Characters of two texts, without the lines that both begin and end with, whose lines and words are compared: beyond
+that, taking them apart would hold up everything else."""
+
+_MOST_STEPS = 2_000_000
+"""Pairs of like lines or words that one comparison looks at: some tenths of a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,11 +287,12 @@ def compare(before: str, after: str) -> tuple[Change, ...]:
     """Return what became of a text, word by word.
 
     The stretches that are not *added* make up `before`, those that are not *removed* make up `after`. Lines are
-    compared first, and the words of those that changed, where that is not too much: Ratcliff and Obershelp's way
-    (https://docs.python.org/3/library/difflib.html) takes as long as one text times the other.
+    compared first, and the words of those that changed, in Ratcliff and Obershelp's way
+    (https://docs.python.org/3/library/difflib.html). That may take as long as one text times the other, twice over; so
+    all of it has one budget, and what is left when that is spent is compared as a whole.
     """
     found: list[Change] = []
-    for change in _by_line(before, after):
+    for change in _changes(before, after):
         if found and found[-1].kind == change.kind:
             found[-1] = Change(change.kind, found[-1].text + change.text)
         elif change.text:
@@ -295,26 +300,80 @@ def compare(before: str, after: str) -> tuple[Change, ...]:
     return tuple(found)
 
 
+class _Matcher(SequenceMatcher[str]):
+    """Looks for what two sequences have in common until a budget, which several may share, is spent."""
+
+    a: Sequence[str]
+    b2j: dict[str, list[int]]
+    """Where in the new sequence a line or word is."""
+
+    def __init__(self, old: Sequence[str], new: Sequence[str], budget: _Budget, *, autojunk: bool = False) -> None:
+        self._budget = budget
+        super().__init__(None, old, new, autojunk)
+
+    def find_longest_match(self, alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None) -> Match:
+        steps = sum(1 + len(self.b2j.get(one, ())) for one in self.a[alo:ahi])
+        if steps > self._budget.steps:
+            return Match(alo, blo, 0)
+        self._budget.steps -= steps
+        return super().find_longest_match(alo, ahi, blo, bhi)
+
+
+@dataclass(slots=True)
+class _Budget:
+    steps: int = _MOST_STEPS
+
+
+def _changes(before: str, after: str) -> Iterator[Change]:
+    head = before.rfind("\n", 0, _alike(before, after)) + 1
+    old, new = before[head:], after[head:]
+    ends = len(old) - _alike(old[::-1], new[::-1])
+    line = old.find("\n", ends) + 1
+    tail = old[line:] if line else ""
+    old, new = old[: len(old) - len(tail)], new[: len(new) - len(tail)]
+    yield Change("same", before[:head])
+    if len(old) + len(new) > _MOST_COMPARED:
+        yield from _replaced(old, new)
+    else:
+        yield from _by_line(old, new)
+    yield Change("same", tail)
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many characters both texts begin with."""
+    alike, most = 0, min(len(one), len(other))
+    while alike < most:
+        middle = (alike + most + 1) // 2
+        if one[alike:middle] == other[alike:middle]:
+            alike = middle
+        else:
+            most = middle - 1
+    return alike
+
+
 def _by_line(before: str, after: str) -> Iterator[Change]:
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
-    matcher = SequenceMatcher(None, old, new, autojunk=len(old) * len(new) > _MOST_COMPARED)
+    budget = _Budget()
+    matcher = _Matcher(old, new, budget, autojunk=len(old) * len(new) > _MOST_STEPS)
     for kind, i1, i2, j1, j2 in matcher.get_opcodes():
         was, now = "".join(old[i1:i2]), "".join(new[j1:j2])
         if kind == "equal":
             yield Change("same", was)
+        elif kind == "replace":
+            yield from _by_word(was, now, budget)
         else:
-            yield from _by_word(was, now)
+            yield from _replaced(was, now)
 
 
-def _by_word(was: str, now: str) -> Iterator[Change]:
+def _by_word(was: str, now: str, budget: _Budget) -> Iterator[Change]:
     old, new = (re.findall(r"\w+\s*|[^\w\s]\s*|\s+", text) for text in (was, now))
-    if not was or not now or len(old) * len(new) > _MOST_COMPARED:
-        yield Change("removed", was)
-        yield Change("added", now)
-        return
-    for kind, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    for kind, i1, i2, j1, j2 in _Matcher(old, new, budget).get_opcodes():
         if kind == "equal":
             yield Change("same", "".join(old[i1:i2]))
         else:
-            yield Change("removed", "".join(old[i1:i2]))
-            yield Change("added", "".join(new[j1:j2]))
+            yield from _replaced("".join(old[i1:i2]), "".join(new[j1:j2]))
+
+
+def _replaced(was: str, now: str) -> Iterator[Change]:
+    yield Change("removed", was)
+    yield Change("added", now)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from types import FrameType
 
 import pytest
 from hypothesis import given
@@ -128,3 +131,45 @@ def test_what_two_messages_were_written_with_is_compared() -> None:
 def test_links_that_run_in_a_circle_end_a_path() -> None:
     assert path_to({"a": "b", "b": "a"}, "a") == ("b", "a")
     assert path_to({"a": None}, "gone") == path_to({}, None) == ()
+
+
+def test_a_change_in_a_very_long_text_is_found_in_its_line() -> None:
+    many = "the same line\n" * 70_000
+    assert compare(f"{many}one\n{many}", f"{many}other\n{many}") == (
+        Change("same", many),
+        Change("removed", "one\n"),
+        Change("added", "other\n"),
+        Change("same", many),
+    )
+
+
+def _changed_often(order: str) -> str:
+    return "".join(f"{order * 700}\nline {number} stays\n" for number in range(30))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (_changed_often("x y "), _changed_often("y x ")),
+        ("x y z " * 200 + "one", "x z y " * 200 + "other"),
+        ("a " * 1_000_000, "b " * 1_000_000),
+        ("a\n" * 1_000_000, "b\n" * 1_000_000),
+        ("a\nb\n" * 40_000, "b\na\n" * 40_000),
+    ],
+)
+def test_no_comparison_takes_more_than_its_steps(before: str, after: str) -> None:
+    lines = 0
+
+    def count(_frame: FrameType, _event: str, _what: object) -> Callable[..., object]:
+        nonlocal lines
+        lines += 1
+        return count
+
+    sys.settrace(count)
+    try:
+        found = compare(before, after)
+    finally:
+        sys.settrace(None)
+    assert lines < 20_000_000
+    assert "".join(change.text for change in found if change.kind != "added") == before
+    assert "".join(change.text for change in found if change.kind != "removed") == after

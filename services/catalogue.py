@@ -29,6 +29,9 @@ T = TypeVar("T")
 _RUNG_EACH = 100
 """Conversations that are told one by one to have changed; of more, tabs look at everything."""
 
+IN_TRASH = 500
+"""Deleted conversations that are shown at once."""
+
 
 class Catalogue:
     """An owner's conversations. Every method takes the owner first and sees nothing of anybody else."""
@@ -200,9 +203,9 @@ class Catalogue:
         await self._intents.through(self._changed(owner, conversation_id, self._store.restore(owner, conversation_id)))
 
     async def trash(self, owner: str) -> tuple[Deleted, ...]:
-        """Return what the owner deleted, the last first; what is older than `TRASH` is erased before."""
+        """Return the last `IN_TRASH` of what the owner deleted; what is older than `TRASH` is erased before."""
         await self._store.empty_trash()
-        return tuple(await self._store.trash(owner))
+        return tuple(await self._store.trash(owner, limit=IN_TRASH))
 
     async def erase(self, owner: str, conversation_id: str) -> None:
         """Remove a deleted conversation for good.

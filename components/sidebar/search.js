@@ -146,6 +146,11 @@ function search({model, nav, open}) {
     heard([kind, which, found, full]) {
       if (which !== number) { return } // a later one is on its way
       if (kind === "refused") {
+        if (growing) { // what is there is as good as before, and can be asked to go on again
+          growing = 0
+          show(found)
+          return
+        }
         more = false
         hits = []
         list.replaceChildren()

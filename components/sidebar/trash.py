@@ -11,6 +11,7 @@ from panel.models.esm import DataEvent
 from components.dialogs import dialog
 from components.scripts import ScriptComponent, joined
 from components.state import ConversationState
+from services.catalogue import IN_TRASH
 
 _HERE = Path(__file__).parent
 
@@ -44,7 +45,7 @@ class Trash(ScriptComponent):
             }
             for one in await self._state.catalogue.trash()
         ]
-        self.tell({"type": "rows", "rows": rows})
+        self.tell({"type": "rows", "rows": rows, "full": len(rows) >= IN_TRASH})
 
     async def _on_message(self, event: DataEvent) -> None:
         match event.data:

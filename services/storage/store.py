@@ -182,7 +182,7 @@ class Store:
         """Bring a deleted conversation back; one that is not deleted stays as it is."""
         await self._database.write(conversations.restore, owner, conversation_id)
 
-    async def trash(self, owner: str, *, limit: int = 500) -> list[Deleted]:
+    async def trash(self, owner: str, *, limit: int = 100) -> list[Deleted]:
         """Return the conversations that the owner deleted, the last first."""
         return await self._database.read(trash.deleted, owner, limit)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -110,6 +113,35 @@ def test_hostile_hits_are_text(page: Page, server: Server) -> None:
     field(page).fill("\"'<img src=x> OR * -")
     expect(results(page).get_by_role("status")).not_to_be_empty()
     expect(page).not_to_have_title("pwned")
+
+
+def test_hits_stay_when_more_of_them_cannot_be_had(page: Page, own_server: Server) -> None:
+    own_server.start()
+    open_new(page, own_server)
+    ask(page, "Tell me of pangolins")
+    settled(answers(page))
+    with closing(sqlite3.connect(own_server.folder / "data" / "panelist.db")) as database:
+        for number in range(1, 31):
+            database.execute(
+                "insert into searched select place + ?, conversation_id, message_id, words from searched "
+                "where message_id is not null order by place limit 1",
+                [number * 10],
+            )
+        database.commit()
+        field(page).fill("pangolins")
+        expect(hits(page)).to_have_count(20)
+        database.execute("alter table searched rename to elsewhere")
+        database.commit()
+        more = results(page).get_by_role("button", name="Show more")
+        more.click()
+        said = results(page).get_by_role("status")
+        expect(said).not_to_have_text("20 or more results")
+        expect(hits(page)).to_have_count(20)
+        database.execute("alter table elsewhere rename to searched")
+        database.commit()
+    more.click()
+    expect(said).to_have_text("33 results")
+    expect(hits(page)).to_have_count(33)
 
 
 def test_on_a_phone_the_sidebar_comes_for_the_search_and_goes_for_the_hit(page: Page, server: Server) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -36,10 +38,18 @@ def test_a_deleted_conversation_is_restored_or_erased(page: Page, own_server: Se
     rows.first.get_by_role("button", name="Restore").click()
     expect(rows).to_have_count(1)
     erase = rows.get_by_role("button", name="for good")
-    erase.click()
-    expect(erase).to_have_text("Click again: there is no way back")
+    place = erase.bounding_box()
+    erase.dblclick()
+    expect(erase).to_have_text("Click again: for good")
+    expect(erase).to_have_accessible_name(re.compile("^Click again: for good. Delete .+; there is no way back$"))
+    said = dialog.get_by_role("status").filter(
+        has_text=re.compile("^Click again to delete “.+” for good. There is no way")
+    )
+    expect(said).to_be_attached()
+    assert erase.bounding_box() == place, "it does not move away under the second click"
     expect(rows).to_have_count(1)
+    page.wait_for_function("from => performance.now() > from + 600", arg=page.evaluate("performance.now()"))
     erase.click()
-    expect(dialog.get_by_text("The trash is empty.")).to_be_visible()
+    expect(dialog.get_by_text("The trash is empty.")).to_be_focused()
     page.keyboard.press("Escape")
     expect(links).to_have_count(1)

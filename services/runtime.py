@@ -14,6 +14,7 @@ from pathlib import Path
 from services.chat import ChatService
 from services.connect import Connections
 from services.endpoints import Endpoint
+from services.errors import StorageError
 from services.keys import KeyRing
 from services.logs import set_up_logging
 from services.loop import Deadlines
@@ -29,6 +30,7 @@ from services.trouble import StorageTrouble
 
 log = logging.getLogger(__name__)
 
+_TRASH_S = 24 * 60 * 60.0
 _CLOSE_S = 4.0
 _TELL_S = 0.1
 """After everything is stored: the pages get what was told them last."""
@@ -70,8 +72,15 @@ def make_provider(
     return OpenAIProvider(key_of, transport_for=transport_for, tail_timeout_s=min(5.0, stall_s / 2), pace=pace)
 
 
-async def open_runtime(settings: Settings, *, provider: Provider | None = None) -> Runtime:
+async def open_runtime(
+    settings: Settings, *, provider: Provider | None = None, trash_every_s: float = _TRASH_S
+) -> Runtime:
     """Open the database, mend what a crash left behind, and wire the doors.
+
+    Args:
+        settings: What the environment says.
+        provider: What answers; all endpoints unless given.
+        trash_every_s: Seconds after which the trash is looked into again for what has been there for its time.
 
     Raises:
         StorageError: the database cannot be used; its text says why and what to do.
@@ -81,7 +90,9 @@ async def open_runtime(settings: Settings, *, provider: Provider | None = None) 
     try:
         pace = Pace()
         provider = provider or make_provider(keys.key_of, stall_s=settings.stall_s, pace=pace)
-        return await _wire(settings, store, keys, provider, pace)
+        runtime = await _wire(settings, store, keys, provider, pace)
+        runtime.runs.background(_empty_trash(store, trash_every_s), "empty the trash")
+        return runtime
     except BaseException:
         await store.close()  # and its lock with it, or the next attempt would find the database in use
         raise
@@ -92,7 +103,7 @@ async def _wire(
 ) -> Runtime:
     await store.interrupt_orphans()
     await store.remove_orphans()
-    await store.empty_trash()
+    await store.empty_trash()  # here too: a server may be started more often than it looks again
     deadlines = Deadlines(first_token_s=settings.first_token_s, stall_s=settings.stall_s, run_s=settings.run_s)
     trouble = StorageTrouble(store.check)
     store.on_failure(trouble.suspect)
@@ -101,6 +112,16 @@ async def _wire(
     await connections.load()
     chat = ChatService(settings, store, runs, connections, provider, trouble, pace)
     return Runtime(settings, store, runs, connections, chat, provider, trouble)
+
+
+async def _empty_trash(store: Store, every_s: float) -> None:
+    """Erase what has been in the trash for its time, again and again."""
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            await store.empty_trash()
+        except StorageError as error:  # which the banner tells of, too
+            log.error("the trash could not be emptied; that is tried again in %s s: %s", every_s, error)
 
 
 class _Process:

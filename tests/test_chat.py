@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from services.conversation import Whole
+from services.conversation import TRASH, Whole
 from services.errors import InputError, NotFoundError, StorageError
 from services.events import RunEvent, RunFinished, TextDelta
 from services.listing import View
@@ -230,6 +230,26 @@ async def test_who_wrote_goes_on_with_the_options_of_now(open_app: OpenRuntime) 
     assert (whole.path[1].text, whole.path[1].model) == ("Half and half", "model-z")
     request = provider.requests[-1]
     assert (request.model, request.options.max_output_tokens, request.options.temperature) == ("model-z", 50, None)
+
+
+async def test_the_trash_empties_while_the_server_runs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    environ = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "PANELIST_TITLES": "off"}
+    settings = read_settings(environ, tmp_path)
+    app = await open_runtime(settings, provider=ScriptedProvider(answer("One")), trash_every_s=0.01)
+    here = (await whole_run(app.chat, await app.chat.send(OWNER, "First"))).conversation.id
+    await app.chat.catalogue.delete(OWNER, here)
+    assert await app.store.trash(OWNER)
+    app.store._now = lambda: datetime.now(UTC) + TRASH
+
+    async def is_empty() -> bool:
+        return await app.store.trash(OWNER) == []
+
+    with closing(sqlite3.connect(tmp_path / "data" / "panelist.db", isolation_level=None)) as other:
+        other.execute("create trigger kept before delete on conversations begin select raise(abort, 'not now'); end")
+        await until(lambda: "could not be emptied" in "".join(caplog.messages))
+        other.execute("drop trigger kept")
+    await until(is_empty)
+    await app.close()
 
 
 async def test_an_edited_question_is_a_sibling_and_the_old_branch_stays(open_app: OpenRuntime) -> None:

@@ -12,7 +12,12 @@ export function render({model, el}) {
   el.replaceChildren(about, element("div", {class: "sides"}, ...sides.map(({node}) => node)))
   const ask = () => model.send_msg({type: "places", places: sides.map(({choose}) => Number(choose.value))})
 
-  listen(model, ({count, places, by, changes}) => {
+  listen(model, ({type, count, places, by, changes}) => {
+    if (type !== "compared") { // what is on show is of other versions
+      about.textContent = type === "wait" ? "Comparing…" : "These versions could not be read. Choose others, or open this once more."
+      for (const {by, text} of sides) { by.textContent = ""; text.replaceChildren() }
+      return
+    }
     const kinds = [["removed", "del"], ["added", "ins"]]
     sides.forEach((side, at) => {
       side.choose.replaceChildren(...Array.from({length: count}, (_, place) => element("option", {value: place, selected: place === places[at] ? "" : false}, `Version ${place + 1}`)))

@@ -45,9 +45,12 @@ class Comparison(ScriptComponent):
         ids, places = self._versions.ids, self._places
         if not ids:
             return
+        self.tell({"type": "wait"})
         shown = [await self._state.message(ids[place]) for place in places]
         one, other = shown
         if one is None or other is None:
+            if places == self._places:
+                self.tell({"type": "unread"})
             return
         changes = await asyncio.to_thread(compare, one.text, other.text)
         if places == self._places:  # no other pair was chosen meanwhile

@@ -1,0 +1,39 @@
+"""What the dialog that compares is told, without a browser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components.chat.comparing import Comparison
+from components.state import ConversationState
+from services.conversation import Versions
+from tests.conftest import OWNER, OpenRuntime, whole_run
+from tests.scripted import ScriptedProvider, answer
+
+
+class Dialog(Comparison):
+    """Keeps what the page would be told."""
+
+    def __init__(self, state: ConversationState) -> None:
+        self.told: list[dict[str, Any]] = []
+        super().__init__(state)
+
+    def tell(self, message: dict[str, Any]) -> None:
+        self.told.append(message)
+
+
+async def test_no_earlier_comparison_stays_on_show_while_another_is_made_or_where_none_can_be(
+    open_app: OpenRuntime,
+) -> None:
+    app = await open_app(ScriptedProvider(answer("One"), answer("Two")))
+    first = await whole_run(app.chat, await app.chat.send(OWNER, "Which?"))
+    here = first.conversation.id
+    second = await whole_run(app.chat, await app.chat.retry(OWNER, here, first.path[1].id))
+    state = ConversationState(app.chat, app.connections, OWNER)
+    await state.open(here)
+    dialog = Dialog(state)
+    await dialog.open(second.versions[second.path[1].id])
+    assert [message["type"] for message in dialog.told] == ["wait", "compared"]
+    await dialog.open(Versions(1, (first.path[1].id, "nothing of ours")))
+    assert [message["type"] for message in dialog.told[2:]] == ["wait", "unread"]
+    state.close()

@@ -283,16 +283,24 @@ class Change:
     text: str
 
 
-def compare(before: str, after: str) -> tuple[Change, ...]:
+@dataclass(slots=True)
+class Budget:
+    """How many pairs of like lines or words may still be looked at."""
+
+    steps: int = _MOST_STEPS
+
+
+def compare(before: str, after: str, budget: Budget | None = None) -> tuple[Change, ...]:
     """Return what became of a text, word by word.
 
     The stretches that are not *added* make up `before`, those that are not *removed* make up `after`. Lines are
     compared first, and the words of those that changed, in Ratcliff and Obershelp's way
     (https://docs.python.org/3/library/difflib.html). That may take as long as one text times the other, twice over; so
-    all of it has one budget, and what is left when that is spent is compared as a whole.
+    all of it has one budget, which several comparisons may share, and what is left when that is spent is compared as a
+    whole.
     """
     found: list[Change] = []
-    for change in _changes(before, after):
+    for change in _changes(before, after, budget or Budget()):
         if found and found[-1].kind == change.kind:
             found[-1] = Change(change.kind, found[-1].text + change.text)
         elif change.text:
@@ -307,7 +315,7 @@ class _Matcher(SequenceMatcher[str]):
     b2j: dict[str, list[int]]
     """Where in the new sequence a line or word is."""
 
-    def __init__(self, old: Sequence[str], new: Sequence[str], budget: _Budget, *, autojunk: bool = False) -> None:
+    def __init__(self, old: Sequence[str], new: Sequence[str], budget: Budget, *, autojunk: bool = False) -> None:
         self._budget = budget
         super().__init__(None, old, new, autojunk)
 
@@ -319,12 +327,7 @@ class _Matcher(SequenceMatcher[str]):
         return super().find_longest_match(alo, ahi, blo, bhi)
 
 
-@dataclass(slots=True)
-class _Budget:
-    steps: int = _MOST_STEPS
-
-
-def _changes(before: str, after: str) -> Iterator[Change]:
+def _changes(before: str, after: str, budget: Budget) -> Iterator[Change]:
     head = before.rfind("\n", 0, _alike(before, after)) + 1
     old, new = before[head:], after[head:]
     ends = len(old) - _alike(old[::-1], new[::-1])
@@ -335,7 +338,7 @@ def _changes(before: str, after: str) -> Iterator[Change]:
     if len(old) + len(new) > _MOST_COMPARED:
         yield from _replaced(old, new)
     else:
-        yield from _by_line(old, new)
+        yield from _by_line(old, new, budget)
     yield Change("same", tail)
 
 
@@ -351,9 +354,8 @@ def _alike(one: str, other: str) -> int:
     return alike
 
 
-def _by_line(before: str, after: str) -> Iterator[Change]:
+def _by_line(before: str, after: str, budget: Budget) -> Iterator[Change]:
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
-    budget = _Budget()
     matcher = _Matcher(old, new, budget, autojunk=len(old) * len(new) > _MOST_STEPS)
     for kind, i1, i2, j1, j2 in matcher.get_opcodes():
         was, now = "".join(old[i1:i2]), "".join(new[j1:j2])
@@ -365,7 +367,7 @@ def _by_line(before: str, after: str) -> Iterator[Change]:
             yield from _replaced(was, now)
 
 
-def _by_word(was: str, now: str, budget: _Budget) -> Iterator[Change]:
+def _by_word(was: str, now: str, budget: Budget) -> Iterator[Change]:
     old, new = (re.findall(r"\w+\s*|[^\w\s]\s*|\s+", text) for text in (was, now))
     for kind, i1, i2, j1, j2 in _Matcher(old, new, budget).get_opcodes():
         if kind == "equal":

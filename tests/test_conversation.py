@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.conversation import (
+    Budget,
     Change,
     Difference,
     Versions,
@@ -141,6 +142,14 @@ def test_a_change_in_a_very_long_text_is_found_in_its_line() -> None:
         Change("added", "other\n"),
         Change("same", many),
     )
+
+
+def test_comparisons_that_share_a_budget_take_no_more_than_that_together() -> None:
+    budget = Budget(50)
+    kinds = [[change.kind for change in compare(f"a b {n}", f"a c {n}", budget)] for n in range(20)]
+    assert kinds[0] == ["same", "removed", "added", "same"]
+    assert kinds[-1] == ["removed", "added"]
+    assert budget.steps >= 0
 
 
 def _changed_often(order: str) -> str:

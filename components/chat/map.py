@@ -14,13 +14,15 @@ from components.chat.views import who_wrote
 from components.dialogs import dialog
 from components.scripts import ScriptComponent, joined
 from components.state import ConversationState
-from services.conversation import Branches, Node, Outline, Removed, compare, differences
+from services.conversation import Branches, Budget, Node, Outline, Removed, compare, differences
 from services.messages import Message
 
 _HERE = Path(__file__).parent
 
 PORTION = 500
 """Messages that are sent at once: others write to their pages meanwhile."""
+_MOST_STEPS = 10_000_000
+"""Pairs of words that a comparison of two branches looks at: about a second."""
 
 
 class ConversationMap(ScriptComponent):
@@ -114,7 +116,8 @@ class ConversationMap(ScriptComponent):
         if branches is None:
             self.tell({"type": "compared", "ids": [one, other], "steps": None})
             return
-        steps = await asyncio.to_thread(lambda: [_step(pair) for pair in branches.pairs])
+        budget = Budget(_MOST_STEPS)
+        steps = await asyncio.to_thread(lambda: [_step(pair, budget) for pair in branches.pairs])
         self.tell({"type": "compared", "ids": [one, other], "steps": steps, **_about(branches)})
 
 
@@ -157,10 +160,10 @@ def _removed(one: Removed) -> dict[str, Any]:
     return {"id": one.node.id, "text": one.node.beginning, "count": one.count, "until": until}
 
 
-def _step(pair: tuple[Message | None, Message | None]) -> dict[str, Any]:
+def _step(pair: tuple[Message | None, Message | None], budget: Budget) -> dict[str, Any]:
     """Return a message of each branch, what became of the words, and what else differs."""
     one, other = pair
-    changes = compare(one.text if one else "", other.text if other else "")
+    changes = compare(one.text if one else "", other.text if other else "", budget)
     return {
         "by": [None if message is None else who_wrote(message) for message in pair],
         "statuses": [None if message is None else message.status for message in pair],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
@@ -26,7 +27,8 @@ class Tab(Protocol):
 class BranchingState:
     """Intents are plain verbs; each does nothing while no conversation is open."""
 
-    def __init__(self, door: Branching, owner: str, tab: Tab) -> None:
+    def __init__(self, door: Callable[[], Branching], owner: str, tab: Tab) -> None:
+        """Take what returns the door to the open conversation."""
         self._door = door
         self._owner = owner
         self._tab = tab
@@ -39,14 +41,14 @@ class BranchingState:
         """Return all messages of the open conversation; None where there is none, or it cannot be read."""
         if self._here is not None:
             with telling(self._tab):
-                return await self._door.map(self._owner, self._here)
+                return await self._door().map(self._owner, self._here)
         return None
 
     async def branches(self, one: str, other: str) -> Branches | None:
         """Return two branches from where they part; None where they cannot be read."""
         if self._here is not None:
             with telling(self._tab):
-                return await self._door.branches(self._owner, self._here, one, other)
+                return await self._door().branches(self._owner, self._here, one, other)
         return None
 
     async def go(self, message_id: str) -> None:
@@ -59,7 +61,7 @@ class BranchingState:
         if self._here is None:
             return
         with telling(self._tab):
-            pruned = await self._door.prune(self._owner, self._here, message_id)
+            pruned = await self._door().prune(self._owner, self._here, message_id)
             if not pruned.count:  # a double click
                 return
             await self._reopen(pruned.conversation_id)
@@ -70,7 +72,7 @@ class BranchingState:
         """Return what was taken out of the open conversation and can be brought back, the last first."""
         if self._here is not None:
             with telling(self._tab):
-                return await self._door.removed(self._owner, self._here)
+                return await self._door().removed(self._owner, self._here)
         return []
 
     async def restore(self, message_id: str) -> None:
@@ -80,7 +82,7 @@ class BranchingState:
 
     async def _unprune(self, pruned: Pruned) -> None:
         with telling(self._tab):
-            await self._door.unprune(self._owner, pruned)
+            await self._door().unprune(self._owner, pruned)
             await self._reopen(pruned.conversation_id)
 
     async def pick(self, message_id: str) -> None:
@@ -89,13 +91,13 @@ class BranchingState:
         if here is None:
             return
         with telling(self._tab):
-            copy = await self._door.pick(self._owner, here, message_id)
+            copy = await self._door().pick(self._owner, here, message_id)
             await self._reopen(here)
             self._tab.notice = Notice("Copied to the end of this branch.", undo=partial(self._unpick, here, copy))
 
     async def _unpick(self, conversation_id: str, copy: str) -> None:
         with telling(self._tab):
-            await self._door.prune(self._owner, conversation_id, copy)
+            await self._door().prune(self._owner, conversation_id, copy)
             await self._reopen(conversation_id)
 
     async def _reopen(self, conversation_id: str) -> None:

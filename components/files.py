@@ -18,11 +18,13 @@ from tornado.web import Application, HTTPError, RequestHandler, stream_request_b
 from components import session
 from services.attachments import IMAGE_TYPES, clean_name
 from services.chat import ChatService
+from services.conversation import is_temporary
 from services.errors import InputError, NotFoundError, PanelistError
 from services.exporting import SUFFIXES, Kind
 from services.importing import MAX_FILE
 from services.messages import AttachmentPart
 from services.runtime import Runtime, opened_runtime
+from services.temporary import Temporary
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +81,13 @@ class OwnHandler(RequestHandler):
         return runtime.chat
 
     @property
+    def temporary(self) -> Temporary:
+        """The temporary chats, once `chat` has looked who asks."""
+        runtime = self._runtime()
+        assert runtime is not None
+        return runtime.temporary
+
+    @property
     def wire(self) -> HTTP1Connection:
         """What the request came by."""
         return cast(HTTP1Connection, self.request.connection)
@@ -95,7 +104,8 @@ class AttachmentHandler(OwnHandler):
     async def get(self, sha256: str) -> None:
         chat = self.chat()
         try:
-            media_type, data = await chat.attachment(session.owner(), sha256)
+            temporary = await self.temporary.attachment(session.owner(), sha256)
+            media_type, data = temporary or await chat.attachment(session.owner(), sha256)
         except NotFoundError as error:
             raise HTTPError(404) from error
         except PanelistError as error:
@@ -106,7 +116,8 @@ class AttachmentHandler(OwnHandler):
             keep=not image or "download" in self.request.query_arguments,
         )
         self.set_header("Content-Type", media_type if image else "text/plain; charset=utf-8")
-        self.set_header("Cache-Control", "private, max-age=31536000, immutable")
+        # What is temporary is in no browser's cache either, which is on a disk.
+        self.set_header("Cache-Control", "no-store" if temporary else "private, max-age=31536000, immutable")
         self.set_header("Etag", f'"{sha256}"')
         await self.finish(data)
 
@@ -118,6 +129,8 @@ class ExportHandler(OwnHandler):
         chat = self.chat()
         ids = self.get_query_arguments("c") or None
         try:
+            if ids and is_temporary(ids[0]):
+                chat = await self.temporary.holding(session.owner(), ids[0])
             export = await chat.catalogue.export(session.owner(), ids, cast(Kind, kind))
         except NotFoundError as error:
             raise HTTPError(404) from error

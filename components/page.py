@@ -70,6 +70,7 @@ SHORTCUTS = (
     ("Alt + M", "Show the map of the conversation"),
     ("Arrows, Enter, Del, +, -, 0", "In the map: go along the branches, go there, remove, zoom, see all"),
     ("Ctrl + Shift + O", "New chat"),
+    ("Ctrl + Shift + L", "Temporary chat"),
     ("Ctrl + K", "Search conversations"),
     ("↑ ↓, F2, Del", "In the list: go, rename, delete"),
     ("← →", "On a folder in the list: fold, unfold"),
@@ -128,7 +129,7 @@ def build_page(app_dir: Path) -> Page:
     async def fill() -> None:
         try:
             runtime = await _patiently(page, app_dir)
-            state = ConversationState(runtime.chat, runtime.connections, session.owner())
+            state = ConversationState(runtime.chat, runtime.connections, session.owner(), runtime.temporary)
             pn.state.on_session_destroyed(lambda _: state.close())
             await state.start(session.asked_for())
             _fill(page, runtime, state)
@@ -228,7 +229,7 @@ def _follow_theme(
 
 
 def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
-    collecting.process.is_busy = lambda: runtime.chat.busy
+    collecting.process.is_busy = lambda: runtime.busy
     picker = ModelPicker(state)
     dialogs = _Dialogs(page, runtime, state)
 
@@ -318,6 +319,7 @@ def _help() -> pmui.Dialog:
         "td:first-child{padding-right:28px}kbd{font:13px var(--panelist-mono);padding:3px 8px;border-radius:6px;"
         "border:1px solid var(--mui-palette-divider)}table:focus-visible{outline:2px solid "
         "var(--mui-palette-primary-main)}</style>"
+        # Focusable, so that a dialog that is higher than the window can be scrolled without a mouse.
         f'<table tabindex="0" aria-label="Keyboard shortcuts">{rows}</table>'
     )
     return dialog("Keyboard shortcuts", table)

@@ -59,7 +59,7 @@ class Preload(Handler):
             visitor, runtime = session.visitor(), opened_runtime()
             if visitor is None or not session.is_local(visitor) or runtime is None:
                 return
-            state = ConversationState(runtime.chat, runtime.connections, session.owner())
+            state = ConversationState(runtime.chat, runtime.connections, session.owner(), runtime.temporary)
             state.prepare = prepare_window
             id = str(session_context.id)
 

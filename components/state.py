@@ -19,9 +19,10 @@ from components.branching import BranchingState
 from components.catalogue import CatalogueState
 from components.deltas import Delta, delta_of, portions
 from components.notices import Notice, telling
+from components.temporary import BLANK, TemporaryTab
 from services.chat import ChatService, Opened, Waiting
 from services.connect import Connections
-from services.conversation import Conversation, Draft, Queued, Versions
+from services.conversation import Conversation, Draft, Queued, Versions, is_temporary
 from services.errors import InputError, ModelError, NotFoundError, PanelistError
 from services.events import (
     Numbered,
@@ -32,6 +33,7 @@ from services.folders import Folder, defaults_of
 from services.messages import Message, clean_text
 from services.options import Options
 from services.parameters import Parameter, offered
+from services.temporary import Temporary
 from services.uploads import Piece, Progress
 
 log = logging.getLogger(__name__)
@@ -78,18 +80,28 @@ class ConversationState(param.Parameterized):
     choices: tuple[Choice, ...] = param.ClassSelector(class_=tuple, default=(), doc="Models that the picker offers.")  # type: ignore[assignment]
     choice: Choice | None = param.Parameter(default=None, doc="The model that answers next.")  # type: ignore[assignment]
     options: Options = param.ClassSelector(class_=Options, default=Options(), doc="Of the next question.")  # type: ignore[assignment]
+    temporary: bool = param.Boolean(default=False, doc="Whether the open chat is one that is never stored.")  # type: ignore[assignment]
+    kept: tuple[str, str] | None = param.Parameter(default=None, doc="Such a chat that is stored now: its ids.")  # type: ignore[assignment]
     notice: Notice | None = param.Parameter(default=None, doc="The last word to the person.")  # type: ignore[assignment]
     trouble: str | None = param.String(default=None, allow_None=True, doc="What is wrong with storage.")  # type: ignore[assignment]
     ending: bool = param.Boolean(default=False, doc="Whether the server is about to end.")  # type: ignore[assignment]
     first_run: bool = param.Boolean(default=False, doc="Whether there is nothing but the demo endpoint.")  # type: ignore[assignment]
 
-    def __init__(self, chat: ChatService, connections: Connections, owner: str, **params: Any) -> None:
+    def __init__(
+        self,
+        chat: ChatService,
+        connections: Connections,
+        owner: str,
+        temporary: Temporary | None = None,
+        **params: Any,
+    ) -> None:
         super().__init__(**params)
-        self._chat = chat
+        self._stored = chat
+        self._aside = TemporaryTab(temporary, owner)
         self._connections = connections
         self._owner = owner
         self.catalogue = CatalogueState(chat.catalogue, owner, self)
-        self.branching = BranchingState(chat.branching, owner, self)
+        self.branching = BranchingState(lambda: self._chat.branching, owner, self)
         self._following: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[object]] = set()
         self._choosing = Options()
@@ -104,21 +116,34 @@ class ConversationState(param.Parameterized):
 
     async def start(self, conversation_id: str | None = None) -> None:
         """Show the list and a conversation, and keep both current until `close`."""
-        self._spawn(self._listen(self._chat.changes.listen(self._owner, lambda: self._chat.pace.aside_s)))
+        self._spawn(self._listen(self._stored.changes.listen(self._owner, lambda: self._stored.pace.aside_s)))
         self._spawn(self.refresh_models())
-        self.trouble = self._chat.trouble
+        self.trouble = self._stored.trouble
 
         async def list_all() -> None:
             with telling(self):
                 await self.catalogue.refresh()
 
-        await asyncio.gather(list_all(), self.open(conversation_id))
+        # A temporary chat is never begun by an address: until its scripts are there, a page keeps what is typed.
+        await asyncio.gather(list_all(), self.open(None if conversation_id == BLANK else conversation_id))
 
     def close(self) -> None:
         """End everything that belongs to the tab. Runs go on: they belong to the process."""
         self._closed = True
         for task in (*self._tasks, *([self._following] if self._following else [])):
             task.cancel()
+        self._aside.close()
+
+    @property
+    def _chat(self) -> ChatService:
+        """The door to the open conversation."""
+        return (self._aside.shown if self.temporary else None) or self._stored
+
+    async def _door(self, conversation_id: str | None) -> ChatService:
+        """Return the door to a conversation; `BLANK` is a temporary one that has not begun."""
+        if conversation_id is None or not is_temporary(conversation_id):
+            return self._stored
+        return await (self._aside.door() if conversation_id == BLANK else self._aside.holding(conversation_id))
 
     @property
     def known_questions(self) -> tuple[tuple[str, str], ...]:
@@ -130,28 +155,39 @@ class ConversationState(param.Parameterized):
         await self.open(conversation_id, at=message_id)
 
     async def open(self, conversation_id: str | None, *, at: str | None = None, folder_id: str | None = None) -> None:
-        """Show a conversation, or a new, empty one for None.
+        """Show a conversation, or a new, empty one for None or `BLANK`.
 
         Args:
             conversation_id: Which one.
             at: A message to show of it, on whichever branch it is.
             folder_id: Where a new one begins.
         """
+        if conversation_id == BLANK and self.temporary and self.conversation is None:
+            return
         turn = self._turn()
-        if conversation_id is None:
+        if conversation_id is None or conversation_id == BLANK:
             self._unfollow()
             self._choosing = Options()
             folder = self.catalogue.folder(folder_id)
+            self._leave_temporary()
             self.param.update(
-                folder=folder, conversation=None, path=(), versions={}, run_id=None, activity="", waiting=Waiting()
+                folder=folder,
+                conversation=None,
+                path=(),
+                versions={},
+                run_id=None,
+                activity="",
+                waiting=Waiting(),
+                temporary=conversation_id is not None,
             )
             self._update_choice()
             return
         try:
+            chat = await self._door(conversation_id)
             if at is None:
-                opened = await self._chat.open(self._owner, conversation_id)
+                opened = await chat.open(self._owner, conversation_id)
             else:
-                opened = await self._chat.open_at(self._owner, conversation_id, at)
+                opened = await chat.open_at(self._owner, conversation_id, at)
         except InputError as error:  # it is on a branch that cannot be shown at the moment
             if turn == self._latest:
                 await self.open(conversation_id)
@@ -195,7 +231,8 @@ class ConversationState(param.Parameterized):
             key: The browser's word for this request; the same one sent again stores nothing.
             attachments: Hash and name of each file that goes with it.
             now: Stop the reply that is being written instead of waiting for it.
-            to: The conversation that was on the page when it was sent, which may lag behind; None begins a new one.
+            to: The conversation that was on the page when it was sent, which may lag behind; None begins a new one, and
+                `BLANK` a temporary one.
             show: Whether the person is still there: one new chat looks like the next.
             on_stored: Told the conversation as soon as the message is stored, before it is shown.
 
@@ -206,15 +243,18 @@ class ConversationState(param.Parameterized):
             PanelistError: it was not stored, and why; the text is the sender's to keep.
         """
         async with self._sending:
-            here = self.conversation.id if self.conversation else None
+            here = self.conversation.id if self.conversation else BLANK if self.temporary else None
             to = here if to == "here" else to
+            if to == BLANK and not self.temporary:
+                raise InputError("The temporary chat was left before this was sent. Open it and send it again.")
             turn = self._turn() if show and to == here else None
             try:
-                opened = await self._chat.send(
+                chat = await self._door(to)
+                opened = await chat.send(
                     self._owner,
                     text,
                     attachments=attachments,
-                    conversation_id=to,
+                    conversation_id=None if to == BLANK else to,
                     options=self._choosing,
                     folder_id=self.folder.id if self.folder is not None else None,
                     request_key=key,
@@ -261,13 +301,13 @@ class ConversationState(param.Parameterized):
     async def _refill(self, queued: Queued) -> None:
         self.refill = Draft(queued.text, queued.attachments)
 
-    async def attach(self, piece: Piece) -> Progress:
-        """Take a piece of a file for a message to come.
+    async def attach(self, piece: Piece, to: str | None = None) -> Progress:
+        """Take a piece of a file for a message to come; `to` as for `send`.
 
         Raises:
             PanelistError: the file is refused, or cannot be kept at the moment.
         """
-        return await self._chat.attach(self._owner, piece)
+        return await (await self._door(to)).attach(self._owner, piece)
 
     def stop(self) -> None:
         """End the reply being written; what came is kept."""
@@ -301,6 +341,9 @@ class ConversationState(param.Parameterized):
         """Go on in a new conversation that begins like this one up to an answer; an undo in the notice comes back."""
         if self.conversation is None or self._forking:  # a double click is one fork
             return
+        if self.temporary:
+            self.notice = Notice("A temporary chat cannot be forked. Keep it first.", "error")
+            return
         turn, here = self._turn(), self.conversation.id
         self._forking = True
         try:
@@ -317,10 +360,10 @@ class ConversationState(param.Parameterized):
         """Go back from a fork, and delete it unless something was said in it."""
         with telling(self):
             async with self.looking:  # a look in between would take it for deleted by somebody else
-                now = await self._chat.open(self._owner, forked.id)
+                now = await self._stored.open(self._owner, forked.id)
                 untouched = now.conversation.head_id == forked.head_id and not now.waiting.messages
                 if untouched:
-                    await self._chat.catalogue.delete(self._owner, forked.id)
+                    await self._stored.catalogue.delete(self._owner, forked.id)
                 if self.conversation is not None and self.conversation.id == forked.id:
                     await self.open(back_to)
                 if untouched:
@@ -446,6 +489,32 @@ class ConversationState(param.Parameterized):
         names = [endpoint.name for endpoint in self._connections.endpoints()]
         await asyncio.gather(*map(ask, names))
 
+    async def keep(self) -> None:
+        """Make the temporary chat on show an ordinary conversation."""
+        if self.conversation is None or not self.temporary:
+            return
+        here = self.conversation.id
+        with telling(self):
+            async with self._sending:  # what is sent behind it goes to what it has become
+                kept = await self._aside.keep()
+                self._unfollow()
+                self.kept = here, kept
+                await self.open(kept)
+            self.notice = Notice("This chat is kept. It is in the list from now on.")
+            await self.catalogue.refresh()
+
+    def _leave_temporary(self) -> None:
+        """Let a temporary chat that was on show go, and say how to come back to it."""
+        if not self.temporary or self.conversation is None:
+            return  # one in which nothing was said keeps the files of its draft
+        self._aside.leave()
+
+        async def come_back() -> None:
+            with telling(self):
+                await self.open(await self._aside.come_back())
+
+        self.notice = Notice("The temporary chat is closed.", undo=come_back)
+
     # What follows keeps the parameters true; no view calls it.
 
     def _turn(self) -> int:
@@ -471,8 +540,12 @@ class ConversationState(param.Parameterized):
         if not opened.whole:  # what could not be read back is on the page already
             before = itertools.takewhile(lambda message: message.parent_id != path[0].parent_id, self.path)
             path = (*before, *path)
+        temporary = is_temporary(opened.conversation.id)
+        if not temporary:
+            self._leave_temporary()
         with param.parameterized.batch_call_watchers(self):
             self.param.update(
+                temporary=temporary,
                 conversation=opened.conversation,
                 folder=None,
                 path=path,
@@ -496,16 +569,17 @@ class ConversationState(param.Parameterized):
 
     async def _follow(self, conversation_id: str, run_id: str, message_id: str) -> None:
         """Show a run as it goes on, then its end as storage has it."""
+        chat = self._chat
         try:
             now = asyncio.get_running_loop().time
             await self.drain()
-            async for batch in self._chat.follow(self._owner, run_id):
+            async for batch in chat.follow(self._owner, run_id):
                 began = now()
                 # Only text comes fast enough to be gathered; the rest is shown at once.
                 if await self._apply(message_id, batch) and not isinstance(batch[-1].event, RunFinished):
-                    await self._chat.pace.rest(began)
+                    await chat.pace.rest(began)
             await self.drain(final=True)
-            opened = await self._chat.open(self._owner, conversation_id)
+            opened = await chat.open(self._owner, conversation_id)
         except NotFoundError:
             await self._leave(conversation_id)
         except Exception as error:  # the last wall: a page that waits for an end that nobody shows would be dead
@@ -522,6 +596,8 @@ class ConversationState(param.Parameterized):
 
     async def _leave(self, conversation_id: str) -> None:
         """Go from a conversation that was deleted elsewhere."""
+        if is_temporary(conversation_id):  # which nobody can delete: it is on its way out, or its server is
+            return
         if self.conversation is not None and self.conversation.id == conversation_id:
             await self.open(None)
             self.left = conversation_id
@@ -575,7 +651,7 @@ class ConversationState(param.Parameterized):
         """
         async with self.looking:
             self._looked = self._latest
-            self.trouble, self.ending = self._chat.trouble, self._chat.ending
+            self.trouble, self.ending = self._stored.trouble, self._stored.ending
             with telling(self):
                 await self.catalogue.refresh()
                 if self._unread is not None and self.trouble is None:
@@ -596,7 +672,10 @@ class ConversationState(param.Parameterized):
             NotFoundError: it was deleted.
         """
         here, turn = self.conversation, self._latest
-        listed = await self.catalogue.open_one()
+        if here is not None and is_temporary(here.id):
+            listed: Conversation | None = await self._chat.conversation(self._owner, here.id)
+        else:
+            listed = await self.catalogue.open_one()
         if here is None or listed is None or not self.path or self._sending.locked():
             return
         unfollowed = (self.run_id is None or self._following is None) and (

@@ -253,11 +253,13 @@ def _subject(question: Message) -> str:
     return Draft(question.text, question.attachments).subject
 
 
-def new_conversation(question: Draft, options: Options, folder_id: str | None = None) -> Conversation:
-    """Return an empty conversation with a title made from its first question."""
+def new_conversation(
+    question: Draft, options: Options, folder_id: str | None = None, *, prefix: str = ""
+) -> Conversation:
+    """Return an empty conversation with a title made from its first question; its id begins with `prefix`."""
     now = datetime.now(UTC)
     return Conversation(
-        id=new_id(),
+        id=f"{prefix}{new_id()}",
         title=title_from(question.subject),
         title_source="question",
         head_id=None,

@@ -75,15 +75,20 @@ class ChatService:
         provider: Provider,
         trouble: StorageTrouble,
         pace: Pace | None = None,
+        *,
+        changes: Changes | None = None,
+        prefix: str = "",
     ) -> None:
+        """Wire the door; `changes` are told to those who listen to them, ids of conversations begin with `prefix`."""
         self.pace = pace or Pace()
         """Of whoever follows runs."""
+        self._prefix = prefix
         self._store = store
         self._trouble = trouble
         self._runs = runs
         self._intents = Intents()
         self._uploads = Uploads(store)
-        self.changes = Changes()
+        self.changes = changes or Changes()
         self.catalogue = Catalogue(store, runs, Exchange(store, settings.system_prompt), self._intents, self.changes)
         """The owner's conversations as a whole."""
         self.branching = Branching(store, self._intents, self.changes)
@@ -128,6 +133,14 @@ class ChatService:
             live is not None and last is not None and (live.spec.message_id, "streaming") == (last.id, last.status)
         )
         return self._opened(shown, live.spec.id if live is not None and writing else None)
+
+    async def conversation(self, owner: str, conversation_id: str) -> Conversation:
+        """Return a conversation without its messages.
+
+        Raises:
+            NotFoundError: there is none of that id for this owner.
+        """
+        return await self._store.conversation(owner, conversation_id)
 
     async def open_at(self, owner: str, conversation_id: str, message_id: str) -> Opened:
         """Return a conversation as `open` does, on a branch that holds a message; it is the one on show from then on.
@@ -195,7 +208,7 @@ class ChatService:
             if folder_id is not None and (options.endpoint, options.model) == (None, None):
                 said = (await self.catalogue.defaults(owner, folder_id)).options
                 options = replace(options, endpoint=said.endpoint, model=said.model)
-            conversation = new_conversation(draft, options, folder_id)
+            conversation = new_conversation(draft, options, folder_id, prefix=self._prefix)
             here = Snapshot(conversation, (), {}, ())
             return await self._intents.through(self._ask(owner, here, draft, request_key))
         return await self._intents.through(self._send(owner, draft, conversation_id, request_key, now))
@@ -422,7 +435,15 @@ class ChatService:
                 raise InputError("A conversation can be forked behind an answer. Choose one.")
             now = datetime.now(UTC)
             title = f"{old.title[: MAX_TITLE - len(_FORK)]}{_FORK}"
-            new = replace(old, id=new_id(), title=title, head_id=None, created_at=now, updated_at=now, pinned_at=None)
+            new = replace(
+                old,
+                id=f"{self._prefix}{new_id()}",
+                title=title,
+                head_id=None,
+                created_at=now,
+                updated_at=now,
+                pinned_at=None,
+            )
             forked = await self._store.fork(owner, new, conversation_id, message_id)
         self.changes.ring(owner, forked.id)
         return await self.open(owner, forked.id)

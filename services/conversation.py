@@ -21,6 +21,9 @@ TitleSource = Literal["question", "model", "user"]
 MAX_TITLE = 120
 """Characters of a title; longer ones are cut when they are set."""
 
+TEMPORARY = "temporary:"
+"""How the id of a conversation begins that is never stored; no id that is stored has a colon."""
+
 TRASH = timedelta(days=30)
 """For which a deleted conversation can be restored."""
 
@@ -262,6 +265,11 @@ def differences(one: Message, other: Message) -> tuple[Difference, ...]:
     before, after = sides
     found = (Difference(option, before.get(option), after.get(option)) for option in {**before, **after})
     return tuple(each for each in found if each.before != each.after)
+
+
+def is_temporary(conversation_id: str) -> bool:
+    """Whether a conversation of that id is one that is never stored."""
+    return conversation_id.startswith(TEMPORARY)
 
 
 def title_from(question: str) -> str:

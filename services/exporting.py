@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from services.attachments import size_words
-from services.conversation import Conversation, Whole
+from services.conversation import TEMPORARY, Conversation, Whole
 from services.messages import ErrorPart, Message, MessageStatus, Part
 from services.options import Options
 from services.parameters import plain
@@ -75,7 +75,7 @@ def plain_of(whole: Whole) -> dict[str, Any]:
     """Return everything that is kept of a conversation, as JSON has it."""
     conversation = whole.conversation
     return {
-        "id": conversation.id,
+        "id": conversation.id.removeprefix(TEMPORARY),
         "title": conversation.title,
         "title_source": conversation.title_source,
         "created_at": _time(conversation.created_at),

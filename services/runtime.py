@@ -8,11 +8,13 @@ import logging
 import os
 import signal
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from services.changes import Changes
 from services.chat import ChatService
 from services.connect import Connections
+from services.conversation import TEMPORARY
 from services.endpoints import Endpoint
 from services.errors import StorageError
 from services.keys import KeyRing
@@ -26,6 +28,7 @@ from services.runner import RunManager
 from services.settings import Settings, read_settings
 from services.storage.backup import backup, restore
 from services.storage.store import Store
+from services.temporary import Temporary, Wired
 from services.trouble import StorageTrouble
 
 log = logging.getLogger(__name__)
@@ -45,12 +48,19 @@ class Runtime:
     runs: RunManager
     connections: Connections
     chat: ChatService
+    temporary: Temporary
     provider: Provider
     trouble: StorageTrouble
+
+    @property
+    def busy(self) -> bool:
+        """Whether any answer is being written at the moment, whoever's."""
+        return self.chat.busy or self.temporary.busy
 
     async def close(self) -> None:
         """Tell the pages, end what is running, store it, and close every connection."""
         self.chat.end()
+        await self.temporary.close()
         await self.runs.close()
         await self.trouble.close()
         await self.provider.aclose()
@@ -105,13 +115,22 @@ async def _wire(
     await store.remove_orphans()
     await store.empty_trash()  # here too: a server may be started more often than it looks again
     deadlines = Deadlines(first_token_s=settings.first_token_s, stall_s=settings.stall_s, run_s=settings.run_s)
-    trouble = StorageTrouble(store.check)
-    store.on_failure(trouble.suspect)
-    runs = RunManager(store, provider, deadlines, settings.tries, trouble)
     connections = Connections(settings, keys, provider, store)
     await connections.load()
-    chat = ChatService(settings, store, runs, connections, provider, trouble, pace)
-    return Runtime(settings, store, runs, connections, chat, provider, trouble)
+    pace = pace or Pace()
+
+    def wire(store: Store, settings: Settings, changes: Changes, prefix: str = "") -> Wired:
+        trouble = StorageTrouble(store.check)
+        store.on_failure(trouble.suspect)
+        runs = RunManager(store, provider, deadlines, settings.tries, trouble)
+        chat = ChatService(settings, store, runs, connections, provider, trouble, pace, changes=changes, prefix=prefix)
+        return Wired(chat, runs, trouble)
+
+    changes = Changes()
+    quiet = replace(settings, titles=False)  # a title would be one more request, for a list that it is not in
+    temporary = Temporary(store, lambda memory: wire(memory, quiet, changes, TEMPORARY))
+    kept = wire(store, settings, changes)
+    return Runtime(settings, store, kept.runs, connections, kept.chat, temporary, provider, kept.trouble)
 
 
 async def _empty_trash(store: Store, every_s: float) -> None:

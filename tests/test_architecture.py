@@ -24,7 +24,7 @@ LEVELS = {
         ["runner", "trouble", "loop", "retries", "context", "titles", "export", "structured", "render", "uploads"], 2
     ),
     **dict.fromkeys(["exporting", "notebook", "importing", "jsonfile", "chatgpt", "exchange"], 2),
-    **dict.fromkeys(["chat", "catalogue", "branching", "queueing", "answering", "batch", "connect"], 3),
+    **dict.fromkeys(["chat", "catalogue", "branching", "queueing", "answering", "batch", "connect", "temporary"], 3),
     "runtime": 4,
 }
 FOREIGN_TO_SERVICES = {"panel", "bokeh", "param", "panel_material_ui", "components", "app", "cli"}

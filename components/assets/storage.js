@@ -15,3 +15,7 @@ const put = (storage, name, text) => {
 const read = (storage, name) => {
   try { return storage.getItem(name) || "" } catch { return "" }
 }
+
+// Nothing of a temporary chat is kept here; its name says that it is one (services/conversation.py).
+const TEMPORARY = "temporary:"
+const isTemporary = (chat) => String(chat).startsWith(TEMPORARY)

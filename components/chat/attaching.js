@@ -93,6 +93,7 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
     Object.assign(entry, changes)
     for (const [where, entries] of chats) { if (entries.includes(entry)) { set(where, entries) } }
   }
+  const chatOf = (entry) => [...chats].find(([, entries]) => entries.includes(entry))?.[0]
   const find = (uid) => [...chats.values()].flat().find((entry) => entry.uid === uid)
   function forget(uid) {
     const own = bytes.get(uid)
@@ -110,8 +111,7 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
     pump()
   }
   function keptIn(entry) { // what all tabs keep for the chat of an entry, as it is now
-    const [where] = [...chats].find(([, entries]) => entries.includes(entry)) || []
-    try { return JSON.parse(drafts.shared(where) || "[]") } catch { return [] }
+    try { return JSON.parse(drafts.shared(chatOf(entry)) || "[]") } catch { return [] }
   }
   async function recall(entry) { // after a reload
     const blob = await blobs.get(entry.uid)
@@ -153,7 +153,7 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
       const entry = {uid: `${Date.now().toString(36)}-${randomKey()}`, name, size: file.size, kind: file.type, pasted: pasted || undefined, error}
       entries.push(entry)
       bytes.set(entry.uid, {blob: file, received: 0})
-      if (!error) { blobs.keep(entry.uid, file) }
+      if (!error && !isTemporary(where)) { blobs.keep(entry.uid, file) }
     }
     set(where, entries)
     list.lastElementChild?.scrollIntoView({block: "nearest"})
@@ -178,7 +178,7 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
       const data = await base64(blob.slice(received, received + piece))
       if (current !== entry) { return }
       asked = {offset: received, at: performance.now()}
-      model.send_msg({type: "piece", id: entry.uid, name: entry.name, size: entry.size, offset: received, data})
+      model.send_msg({type: "piece", chat: addressOf(chatOf(entry)), id: entry.uid, name: entry.name, size: entry.size, offset: received, data})
     } catch { // a folder, or a file that changed since
       fail(entry, {text: `“${entry.name}” cannot be read, or was changed meanwhile. Remove it and attach it again.`})
     }

@@ -36,11 +36,18 @@ def as_named(files: object) -> list[tuple[str, str]]:
 async def take(state: ConversationState, data: object) -> dict[str, Any] | None:
     """Take a piece and return the answer to the page; None where it was none."""
     match data:
-        case {"id": str(id), "name": str(name), "size": int(size), "offset": int(offset), "data": str(text)}:
+        case {
+            "id": str(id),
+            "name": str(name),
+            "size": int(size),
+            "offset": int(offset),
+            "data": str(text),
+            "chat": str() | None as chat,
+        }:
             answer: dict[str, Any] = {"id": id, "offset": offset}
             try:
                 piece = Piece(id=id, name=name, size=size, offset=offset, data=_bytes_of(text))
-                progress = await state.attach(piece)
+                progress = await state.attach(piece, chat)
             except PanelistError as error:
                 return {"type": "unattached", **answer, "text": str(error), "again": not isinstance(error, InputError)}
             if progress.attachment is None:

@@ -103,7 +103,11 @@ class Commands:
                 name="fork",
                 about="Go on in a new chat with the same beginning",
                 run=self._fork,
-                off=lambda: self._cannot({"fork"}, "The last answer is not finished."),
+                off=lambda: (
+                    "A temporary chat cannot be forked. Keep it first."
+                    if state.temporary
+                    else self._cannot({"fork"}, "The last answer is not finished.")
+                ),
             ),
             Command(
                 name="copy",
@@ -115,14 +119,18 @@ class Commands:
             ),
             Command(name="outline", about="Show the questions and headings", off=self._no_outline),
             Command(
-                name="rename", takes="title", about="Give this conversation a title", run=self._rename, off=self._closed
+                name="rename",
+                takes="title",
+                about="Give this conversation a title",
+                run=self._rename,
+                off=self._unlisted,
             ),
             Command(
                 name="delete",
                 about="Delete this conversation (with undo)",
                 run=self._delete,
                 takes_away=True,
-                off=self._closed,
+                off=self._unlisted,
             ),
             Command(name="pin", about="Keep this conversation at the top of the list", run=self._pin, off=self._closed),
             Command(
@@ -142,6 +150,10 @@ class Commands:
                 off=self._closed,
             ),
             Command(name="trash", about="See what was deleted", run=lambda _: on_trash()),
+            Command(name="temporary", about="Begin a chat that is never saved"),
+            Command(
+                name="keep", about="Keep this temporary chat", run=lambda _: state.keep(), off=self._nothing_to_keep
+            ),
             Command(
                 name="export",
                 takes="[markdown, html, notebook, json or all]",
@@ -210,6 +222,14 @@ class Commands:
         """The question that the conversation ends with, such as a copied one."""
         path = self._state.path
         return path[-1] if path and path[-1].role == "user" else None
+
+    def _unlisted(self) -> str:
+        if self._state.temporary:
+            return "A temporary chat is not in the list. Keep it first, or leave it with /new."
+        return self._closed()
+
+    def _nothing_to_keep(self) -> str:
+        return self._closed() if self._state.temporary else "This chat is no temporary one."
 
     def _closed(self) -> str:
         return "" if self._state.conversation else NOTHING_OPEN

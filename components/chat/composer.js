@@ -11,7 +11,8 @@ let shown = null // what came last, also for a view that is made again; the mode
 export function render({model, el}) {
   const host = el.getRootNode().host
   shown ||= JSON.parse(model.shown)
-  const box = element("textarea", {"aria-label": "Message", rows: "1", enterkeyhint: "send"})
+  // Browsers write down what a field without autocomplete="off" holds, to bring it back after a restart.
+  const box = element("textarea", {"aria-label": "Message", rows: "1", enterkeyhint: "send", autocomplete: "off"})
   const refusal = element("p", {class: "refusal", role: "alert", hidden: ""})
   const send = element("button", {type: "submit", class: "send", "aria-label": "Send", title: "Send (Enter)"}, icon("send"))
   const stop = element("button", {type: "button", class: "stop", "aria-label": "Stop", title: "Stop (Esc)"}, icon("stop"))
@@ -24,13 +25,12 @@ export function render({model, el}) {
   const options = element("button", {type: "button", class: "attach options", onclick: () => model.send_msg({type: "options"})}, icon("sliders"))
   const frame = element("div", {class: "frame"}, files.choose, options, box, stop, send)
   const said = element("p", {class: "unseen", role: "status"})
-  const form = element("form", {class: "form"}, queue, outgoing, refusal, files.section, frame, said, ...files.extras)
+  const temporary = temporaryMark({keep: () => model.send_msg({type: "keep"})})
+  const form = element("form", {class: "form"}, temporary.mark, queue, outgoing, refusal, files.section, frame, said, ...files.extras)
   el.replaceChildren(form)
 
   // --- drafts and outbox: kept.js -------------------------------------------------------------------------------
   const drafts = makeDrafts()
-  const NEW = "new"
-  const isNew = (chat) => chat === NEW || chat.startsWith("new:")
   let here = shown.conversation || NEW // the chat whose draft is in the text box
   let touched = false // a page in which nothing was typed must not wipe out what another one keeps
   let later = 0
@@ -42,6 +42,8 @@ export function render({model, el}) {
   }
   const leave = () => { if (touched) { keep() } }
   window.addEventListener("pagehide", leave)
+  const warn = (event) => { if (isTemporary(here) && (!isNew(here) || box.value.trim())) { event.preventDefault() } }
+  window.addEventListener("beforeunload", warn)
   const joined = (before, after) => !before ? after : after.trim() ? `${before}\n\n${after}` : before
   function giveBack(chat, text, given) {
     files.giveBack(chat, given)
@@ -60,6 +62,7 @@ export function render({model, el}) {
     drafts.keep(chat, "")
     if (chat === here) {
       here = to
+      temporary.update(here)
       keep()
     } else if (text) {
       giveBack(to, text)
@@ -69,7 +72,7 @@ export function render({model, el}) {
   const isLost = () => "panelistLost" in document.documentElement.dataset
   const outbox = makeOutbox({
     transmit: ({key, text, now, chat, files}) => model.send_msg({
-      type: "send", key, text, now, files: files ?? [], conversation: isNew(chat) ? null : chat, elsewhere: chat !== here,
+      type: "send", key, text, now, files: files ?? [], conversation: addressOf(chat), elsewhere: chat !== here,
     }),
     giveBack,
     isLost,
@@ -112,6 +115,7 @@ export function render({model, el}) {
       touched = true
       keep() // before the page goes elsewhere
       if (name === "/new") { open(null) }
+      else if (name === "/temporary") { open(BLANK) }
       else if (where === "page") { document.dispatchEvent(new CustomEvent("panelist:command", {detail: name})) }
       else { model.send_msg({type: "command", name, argument, conversation: isNew(here) ? null : here}) }
     },
@@ -232,7 +236,7 @@ export function render({model, el}) {
       refuse("The connection is lost. Your message is kept here; send it when the connection is back.")
       return false
     }
-    if (here === NEW) { rename(NEW, `new:${randomKey()}`) } // what is sent behind it belongs to the same chat
+    if (here === blankOf(here)) { rename(here, `${here}:${randomKey()}`) } // what is sent behind it belongs to the same chat
     outbox.add(here, text, now, files.take())
     refuse("")
     setTimeout(showOutbox, SEEN_MS + 20)
@@ -242,7 +246,7 @@ export function render({model, el}) {
     const message = outbox.drop(key)
     if (message && isNew(message.chat)) {
       // A reload in this moment would come back to an empty page: its address does not name the conversation yet.
-      if (message.chat === here) { put(OWN, "panelist.begun", JSON.stringify({id: conversation, at: Date.now()})) }
+      if (message.chat === here && !isTemporary(here)) { put(OWN, "panelist.begun", JSON.stringify({id: conversation, at: Date.now()})) }
       rename(message.chat, conversation)
     }
     outbox.pump()
@@ -254,7 +258,12 @@ export function render({model, el}) {
     if (!message) { return }
     if (gone) { // its conversation was deleted: the text is for wherever one is now, as another request
       outbox.drop(key)
-      if (message.chat === here) { moveTo(NEW) } // as the server is about to: what is said here stays
+      if (isTemporary(message.chat) && message.chat !== here) { // which was left: nothing of it goes anywhere else
+        outbox.pump()
+        refuse(text)
+        return
+      }
+      if (message.chat === here) { moveTo(blankOf(here)) } // as the server is about to: what is said here stays
       box.value = box.value.trim() ? joined(box.value, message.text) : message.text
       files.giveBack(here, message.files)
       touched = true
@@ -262,7 +271,7 @@ export function render({model, el}) {
       outbox.pump()
       refuse(text)
     } else {
-      if (isNew(message.chat)) { rename(message.chat, NEW) }
+      if (isNew(message.chat)) { rename(message.chat, blankOf(message.chat)) }
       outbox.refuse(key, text)
       showRefusal()
     }
@@ -307,7 +316,7 @@ export function render({model, el}) {
   let leaving = 0 // times for another chat; until the server has come along, the page is ahead of it
   const focusBox = () => { if (matchMedia("(hover: hover)").matches) { box.focus() } } // a phone would show its keyboard
   function moveTo(chat) {
-    if (here === chat || (chat === NEW && isNew(here) && !leaving)) { return }
+    if (here === chat || (isNew(here) && chat === blankOf(here) && !leaving)) { return }
     clearTimeout(later)
     leave()
     here = chat
@@ -316,6 +325,7 @@ export function render({model, el}) {
     touched = false
     refuse("")
     files.show()
+    temporary.update(here)
     update()
     showOutbox()
     focusBox()
@@ -328,7 +338,7 @@ export function render({model, el}) {
     focusBox() // also where it was there already
     if (isLost()) { // the page may come back by a reload
       const url = new URL(location.href)
-      if (id) { url.searchParams.set("c", id) } else { url.searchParams.delete("c") }
+      if (id && !isTemporary(id)) { url.searchParams.set("c", id) } else { url.searchParams.delete("c") }
       history.pushState({}, "", url)
     }
     model.send_msg({type: "open", id, ...(at && {at}), ...(folder && {folder})})
@@ -373,6 +383,8 @@ export function render({model, el}) {
         taken.set(msg.taken, msg)
         model.send_msg({type: "taken", id: msg.taken}) // only now: it is never nowhere
       }
+    } else if (msg.type === "kept") { // it is stored from now on, and so is its draft
+      rename(msg.from, msg.to)
     } else if (msg.type === "left") { // it was deleted in another tab; its draft goes with the person
       const text = drafts.get(msg.id)
       drafts.keep(msg.id, "")
@@ -404,6 +416,9 @@ export function render({model, el}) {
     } else if (event.key.toLowerCase() === "o" && event.shiftKey && (event.ctrlKey || event.metaKey)) {
       event.preventDefault()
       open(null)
+    } else if (event.key.toLowerCase() === "l" && event.shiftKey && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault()
+      open(BLANK)
     } else if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey) {
       event.preventDefault()
       // A closed sidebar hears nothing, or is not there at all: then it looks at this when it comes.
@@ -427,6 +442,7 @@ export function render({model, el}) {
     preview.leave()
     document.removeEventListener("keydown", keys)
     window.removeEventListener("pagehide", leave)
+    window.removeEventListener("beforeunload", warn)
     document.removeEventListener("panelist:open", onOpen)
     document.removeEventListener("panelist:lost", lostLine)
     document.removeEventListener("panelist:found", foundLine)
@@ -461,6 +477,7 @@ export function render({model, el}) {
   }
   showQueue()
   files.show()
+  temporary.update(here)
   setTimeout(() => model.send_msg({type: "ready"})) // Bokeh would send this component's entire state along
   requestAnimationFrame(() => { fit(); if (!first) { focusBox() } })
   if (first) { // what was typed, or sent, before this page was live

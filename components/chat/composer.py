@@ -18,6 +18,7 @@ from components.chat.commands import Commands, CommandView
 from components.chat.views import said_in
 from components.scripts import ScriptComponent, joined
 from components.state import ConversationState
+from components.temporary import BLANK
 from services.chat import MAX_TEXT
 from services.conversation import Draft
 from services.errors import NotFoundError, PanelistError
@@ -65,7 +66,7 @@ class ComposerView(TypedDict):
     """What the text box shows beside its text."""
 
     conversation: str | None
-    """Whose draft is shown."""
+    """Whose draft is shown; None that of a new chat, and `BLANK` of a temporary one."""
     writing: bool
     """Whether a reply is being written."""
     placeholder: str
@@ -87,8 +88,11 @@ class Composer(ScriptComponent):
     shown: str = param.String(default="{}", doc="JSON of a `ComposerView`, as the page begins.")  # type: ignore[assignment]
     dark: bool = param.Boolean(default=False)  # type: ignore[assignment]
 
-    _esm = joined(_HERE, "kept", "attaching", "recalling", "commands", "previewing", "screen", "composer")
-    _stylesheets = [STYLE, *((_HERE / f"{part}.css").read_text("utf-8") for part in ("commands", "previewing"))]  # noqa: RUF012 - Panel's own class attribute
+    _esm = joined(_HERE, "kept", "attaching", "recalling", "commands", "previewing", "screen", "temporary", "composer")
+    _stylesheets = [  # noqa: RUF012 - Panel's own class attribute
+        STYLE,
+        *((_HERE / f"{part}.css").read_text("utf-8") for part in ("commands", "previewing", "temporary")),
+    ]
     _constants: ClassVar[dict[str, Any]] = {"limits": LIMITS, "most": MAX_TEXT, "most_previewed": PREVIEW_CHARS}
 
     def __init__(
@@ -112,9 +116,11 @@ class Composer(ScriptComponent):
         self._on_search = on_search
         self._before_send = on_send
         self._ready = False
-        state.param.watch(self._update, ["conversation", "path", "run_id", "choice", "options", "waiting", "folder"])
+        told = ["conversation", "path", "run_id", "choice", "options", "waiting", "folder", "temporary"]
+        state.param.watch(self._update, told)
         state.param.watch(self._on_refill, "refill", onlychanged=False)
         state.param.watch(self._on_left, "left", onlychanged=False)
+        state.param.watch(self._on_kept, "kept", onlychanged=False)
         self.view = self._view()
         self._update()
 
@@ -124,6 +130,9 @@ class Composer(ScriptComponent):
 
     def _on_left(self, event: param.parameterized.Event) -> None:
         self.tell({"type": "left", "id": event.new})
+
+    def _on_kept(self, event: param.parameterized.Event) -> None:
+        self.tell({"type": "kept", "from": event.new[0], "to": event.new[1]})
 
     def focus(self) -> None:
         """Put the keyboard into the text box."""
@@ -144,7 +153,7 @@ class Composer(ScriptComponent):
     def _view(self) -> ComposerView:
         state = self._state
         return ComposerView(
-            conversation=state.conversation.id if state.conversation else None,
+            conversation=state.conversation.id if state.conversation else BLANK if state.temporary else None,
             writing=state.run_id is not None,
             queue=[
                 {"id": queued.id, "text": queued.text[:PREVIEW], "files": said_in("", queued.attachments)[:PREVIEW]}
@@ -196,6 +205,8 @@ class Composer(ScriptComponent):
                         await self._state.open(id, folder_id=folder if isinstance(folder, str) else None)
                 finally:
                     self.tell({"type": "opened"})  # the text box waits for it
+            case {"type": "keep"}:
+                await self._state.keep()
             case {"type": "help"}:
                 self._on_help()
             case {"type": "options"}:

@@ -3,8 +3,9 @@
 const LONG_EDIT = 20_000 // characters up to which the height and the direction follow the text
 const KEEP_MS = 200
 
-function editing({frame, isLost, source, send, notice}) {
+function editing({frame, isLost, isTemporary, source, send, notice}) {
   const kept = (id) => `panelist.edit.${id}` // of this tab, also after a reload
+  const unkept = new Map() // id -> what was typed in a temporary chat, which only this page has
   const editors = new Map() // id -> {box, close, refused, keep}
   const opening = new Set()
   const keepAll = () => { for (const {keep} of editors.values()) { keep() } }
@@ -16,7 +17,7 @@ function editing({frame, isLost, source, send, notice}) {
     if (opening.has(id)) { return }
     opening.add(id)
     try {
-      const text = read(OWN, kept(id)) || await source(id)
+      const text = unkept.get(id) || read(OWN, kept(id)) || await source(id)
       if (entry.node.isConnected) { show(entry, text, true) }
     } catch {
       notice("The text could not be fetched. Try again.")
@@ -36,7 +37,7 @@ function editing({frame, isLost, source, send, notice}) {
     let timer = 0
     const keep = () => {
       clearTimeout(timer)
-      put(OWN, kept(id), box.value)
+      if (isTemporary()) { unkept.set(id, box.value) } else { put(OWN, kept(id), box.value) }
     }
     const fit = () => {
       const most = Math.max(120, frame.clientHeight * 0.6)
@@ -109,7 +110,8 @@ function editing({frame, isLost, source, send, notice}) {
     open,
     // What was being edited when the page went.
     resume(entry) {
-      const text = !editors.has(entry.view.id) && read(OWN, kept(entry.view.id))
+      const {id} = entry.view
+      const text = !editors.has(id) && (unkept.get(id) || read(OWN, kept(id)))
       if (text && !entry.seen) { show(entry, text, false) }
       entry.seen = true
     },
@@ -120,6 +122,7 @@ function editing({frame, isLost, source, send, notice}) {
       } else {
         editors.get(id)?.close()
         put(OWN, kept(id), "")
+        unkept.delete(id)
       }
     },
     // A message that is not on the page any more, or all of them. What was typed is there when the message is.

@@ -3,8 +3,15 @@
 const MOST_KEPT = 200_000 // characters of a draft that are kept for all visits; a longer one only for this tab's
 const LEFT_MS = 60_000 // after which the outbox of a tab is another one's, where nobody can say whether it lives
 
+const NEW = "new"
+const BLANK = `${TEMPORARY}${NEW}`
+const isNew = (chat) => /^(temporary:)?new(:|$)/.test(chat)
+const blankOf = (chat) => isTemporary(chat) ? BLANK : NEW
+// A chat as the server knows it.
+const addressOf = (chat) => !isNew(chat) ? chat : isTemporary(chat) ? BLANK : null
+
 // Texts, or what is kept as one, by chat: the id of a conversation, "new", or "new:" and a key for one whose first
-// message is on its way.
+// message is on its way. What begins with "temporary:" is kept by the page alone.
 // This tab's own text comes first; the shared one is that of the tab which wrote last, for the next visit. What cannot
 // be stored lives as long as the page.
 function makeDrafts(prefix = "panelist.draft.") {
@@ -15,6 +22,7 @@ function makeDrafts(prefix = "panelist.draft.") {
     keep(chat, text) {
       const name = nameOf(chat)
       texts.set(name, text)
+      if (isTemporary(chat)) { return }
       put(OWN, name, text)
       if (text && text.length <= MOST_KEPT) {
         if (put(SHARED, name, text)) { seen.set(name, text) }
@@ -24,6 +32,7 @@ function makeDrafts(prefix = "panelist.draft.") {
     },
     get(chat) {
       const name = nameOf(chat)
+      if (isTemporary(chat)) { return texts.get(name) || "" }
       const own = texts.get(name) || read(OWN, name)
       if (own) {
         if (!seen.has(name)) { seen.set(name, own) }
@@ -71,6 +80,7 @@ function makeOutbox({transmit, giveBack, isLost, onSlow}) {
   const nameOf = ({key}) => OUT + key
   function keep(message, changes = {}) {
     Object.assign(message, changes)
+    if (isTemporary(message.chat)) { return } // it lives as long as the page
     message.kept = [SHARED, OWN].find((storage) => put(storage, nameOf(message), JSON.stringify({...message, kept: undefined})))
   }
   function drop(key) {

@@ -79,6 +79,7 @@ function keptPlace(conversation) {
 }
 
 function keepPlace(conversation, place) {
+  if (isTemporary(conversation)) { return }
   for (const storage of [OWN, SHARED]) {
     const places = placesIn(storage)
     delete places[conversation] // the last one used stands last

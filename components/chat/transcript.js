@@ -33,7 +33,7 @@ export function render({model, el, view}) {
   below.append(pin, map, contents.open)
 
   const edits = editing({
-    frame, isLost: () => lost, source: markdown, send: (msg) => model.send_msg(msg),
+    frame, isLost: () => lost, isTemporary: () => isTemporary(shown), source: markdown, send: (msg) => model.send_msg(msg),
     notice: (text) => handlers.notice({text, kind: "error"}),
   })
 

@@ -102,7 +102,7 @@ class Transcript(ScriptComponent):
         self._reply: StreamingMarkdown | None = None
         self._paint: Iterator[list[Any]] = iter(())  # that which is under way, in steps
         self._earlier = ""
-        state.param.watch(self._on_path, ["path", "versions", "first_run"])
+        state.param.watch(self._on_path, ["path", "versions", "first_run", "temporary"])
         state.param.watch(self._on_address, "conversation")
         state.param.watch(self._on_delta, "delta", onlychanged=False)
         state.param.watch(lambda event: self._tell({"type": "activity", "text": event.new}), "activity")
@@ -165,7 +165,7 @@ class Transcript(ScriptComponent):
                 "more": self._first > 0,
                 "questions": sum(message.role == "user" for message in state.path),
                 "mine": any(message.status == "streaming" for message in added),
-                "empty": empty_view(state.first_run) if not window else None,
+                "empty": empty_view(state.first_run, temporary=state.temporary) if not window else None,
             }
         )
         if self._reply is not None and self._earlier:
@@ -219,7 +219,7 @@ class Transcript(ScriptComponent):
                 await asyncio.to_thread(answer_html, reply.text)
 
     def _on_address(self, *_: object, **more: int) -> None:
-        here = self._state.conversation
+        here = None if self._state.temporary else self._state.conversation  # the browser keeps addresses and titles
         self._tell({"type": "address", "id": here.id if here else None, "title": here.title if here else None, **more})
 
     def _on_choices(self, *_: object) -> None:

@@ -57,10 +57,11 @@ class Empty(TypedDict):
     chips: tuple[str, ...]
 
 
-def empty_view(demo: bool) -> Empty:
+def empty_view(demo: bool, *, temporary: bool = False) -> Empty:
     """Return what a new conversation shows; on the demo endpoint what that is, and what to ask it."""
     banner = "You are on the demo endpoint: prepared text, not an AI. Connect a model to get real answers."
-    return {"title": "What would you like to know?", "banner": banner if demo else None, "chips": CHIPS if demo else ()}
+    title = "Temporary chat" if temporary else "What would you like to know?"
+    return {"title": title, "banner": banner if demo else None, "chips": CHIPS if demo else ()}
 
 
 @lru_cache(maxsize=1024)

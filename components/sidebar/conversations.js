@@ -9,6 +9,7 @@ export function render({model, el}) {
   const tell = (msg) => model.send_msg(msg)
   const list = element("div", {class: "rows"})
   const fresh = element("button", {type: "button", class: "new", onclick: () => open(null)}, icon("plus"), "New chat")
+  const aside = button("Temporary chat", "ghost", () => open("temporary:new"), {class: "aside", title: "Temporary chat: never saved (Ctrl + Shift + L)"})
   const folder = button("New folder", "addfolder", () => askName(el, "New folder", (name) => makeFolder(name)))
   const tagBar = element("div", {class: "tags", role: "group", "aria-label": "Tags", hidden: ""})
   const filter = element("div", {class: "filter", hidden: ""})
@@ -17,7 +18,7 @@ export function render({model, el}) {
   const feet = element("div", {class: "feet"}, foot("Archive", "archive", () => look({archived: true})), foot("Trash", "bin", () => tell({type: "trash"})))
   const seek = search({model, nav, open: (id, at) => open(id, at)})
   const chosen = selecting({ask: tell, changed: () => { feet.hidden = chosen.on; draw() }, act: (what, ids) => arrange(what, ids)})
-  el.replaceChildren(element("div", {class: "sidebar"}, seek.box, element("div", {class: "begin"}, fresh, folder), tagBar, filter, nav, seek.results, chosen.bar, feet))
+  el.replaceChildren(element("div", {class: "sidebar"}, seek.box, element("div", {class: "begin"}, fresh, aside, folder), tagBar, filter, nav, seek.results, chosen.bar, feet))
   rows ||= {items: {...EMPTY, ...JSON.parse(model.items)}, current: model.current, begins: null}
   let {items, current, begins} = rows
   let space = geometryOf(items.sections, touch)

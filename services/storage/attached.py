@@ -40,6 +40,12 @@ def named(connection: Connection, owner: str, wanted: Sequence[Named]) -> list[A
     return [AttachmentPart(sha256, name, rows[sha256].media_type, rows[sha256].size) for sha256, name in wanted]
 
 
+def every(connection: Connection, owner: str) -> list[AttachmentPart]:
+    """Return all that an owner has, without names."""
+    mine = select(attachments).where(attachments.c.owner == owner).order_by(attachments.c.created_at)
+    return [AttachmentPart(row.sha256, "", row.media_type, row.size) for row in connection.execute(mine)]
+
+
 def mark_sent(connection: Connection, owner: str, sent: Sequence[AttachmentPart], now: datetime) -> None:
     """Keep attachments for good, for the message that names them.
 

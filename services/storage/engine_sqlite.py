@@ -84,8 +84,8 @@ class SQLite:
             self._lock.release()
 
     def migrator(self) -> Engine:
-        engine = create_engine(self._url, poolclass=NullPool, **_OPTIONS)
-        _set_up(engine, _MIGRATOR, BUSY_TIMEOUT_MS, begin="BEGIN IMMEDIATE")
+        engine = create_engine(self._url, poolclass=NullPool, **OPTIONS)
+        set_up(engine, _MIGRATOR, BUSY_TIMEOUT_MS, begin="BEGIN IMMEDIATE")
         return engine
 
     def broken_links(self, connection: Connection) -> int:
@@ -113,8 +113,8 @@ class SQLite:
         return False
 
     def _engine(self, size: int, pragmas: dict[str, str], *, begin: str) -> Engine:
-        engine = create_engine(self._url, pool_size=size, max_overflow=0, **_OPTIONS)
-        _set_up(engine, pragmas, self._busy_timeout_ms, begin=begin)
+        engine = create_engine(self._url, pool_size=size, max_overflow=0, **OPTIONS)
+        set_up(engine, pragmas, self._busy_timeout_ms, begin=begin)
         return engine
 
     @property
@@ -180,10 +180,12 @@ def rights_told(path: Path) -> Iterator[None]:
 
 # Parameters hold what people wrote: hidden, they stay out of tracebacks and logs.
 # isolation_level None turns off the driver's own, legacy BEGIN; ours comes from the "begin" event.
-_OPTIONS: dict[str, Any] = {"hide_parameters": True, "connect_args": {"isolation_level": None}}
+OPTIONS: dict[str, Any] = {"hide_parameters": True, "connect_args": {"isolation_level": None}}
 
 
-def _set_up(engine: Engine, pragmas: dict[str, str], busy_timeout_ms: int, *, begin: str) -> None:
+def set_up(engine: Engine, pragmas: dict[str, str], busy_timeout_ms: int, *, begin: str) -> None:
+    """Have every connection of an engine begin with these pragmas, and every transaction with this statement."""
+
     @event.listens_for(engine, "connect")
     def _on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()

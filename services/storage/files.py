@@ -9,11 +9,13 @@ import hashlib
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
 from services.errors import NotFoundError, StorageError
+from services.messages import new_id
 from services.storage.dialects import dialect_of
 from services.storage.engine_sqlite import SQLite, rights_told
 
@@ -133,6 +135,63 @@ class Files:
             with suppress(OSError):  # gone meanwhile, or not ours to remove
                 if file.stat().st_mtime < before:
                     file.unlink()
+
+
+class MemoryFiles(Files):
+    """The same, nowhere but in this process's memory. What looks like a path is only a word."""
+
+    def __init__(self, most: int) -> None:
+        """Take the bytes that they may come to together."""
+        super().__init__(None)
+        self._most = most
+        self._kept: dict[str, bytes] = {}
+        self._uploads: dict[Path, bytearray] = {}
+        self._turn = threading.Lock()
+
+    def has(self, sha256: str) -> bool:
+        return sha256 in self._kept
+
+    def read(self, sha256: str) -> bytes:
+        try:
+            return self._kept[sha256]
+        except KeyError as error:
+            raise _missing() from error
+
+    def add(self, data: bytes) -> str:
+        sha256 = hashlib.sha256(data).hexdigest()
+        with self._turn:
+            self._check(0 if sha256 in self._kept else len(data))
+            self._kept[sha256] = data
+        return sha256
+
+    def remove(self, hashes: Collection[str]) -> None:
+        for sha256 in hashes:
+            self._kept.pop(sha256, None)
+
+    def begin_upload(self) -> Path:
+        upload = Path(new_id())
+        self._uploads[upload] = bytearray()
+        return upload
+
+    def write_upload(self, upload: Path, offset: int, data: bytes) -> None:
+        with self._turn:
+            self._check(len(data))
+            self._uploads[upload][offset : offset + len(data)] = data
+
+    def read_upload(self, upload: Path) -> bytes:
+        return bytes(self._uploads[upload])
+
+    def end_upload(self, upload: Path) -> None:
+        self._uploads.pop(upload, None)
+
+    def remove_uploads(self, before: float) -> None:
+        """Do nothing: what is left behind ends with the process."""
+
+    def _check(self, more: int) -> None:
+        if more + sum(map(len, (*self._kept.values(), *self._uploads.values()))) > self._most:
+            raise StorageError(
+                f"A temporary chat takes {self._most // 1_000_000} MB of files at most. Keep it, or begin a new chat."
+            )
 
 
 def sync(folder: Path) -> None:

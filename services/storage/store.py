@@ -49,7 +49,8 @@ from services.storage.attached import Named
 from services.storage.backup import backup
 from services.storage.dialects import dialect_of
 from services.storage.engine import Database, Dialect, insert_new
-from services.storage.files import Files
+from services.storage.engine_memory import Memory
+from services.storage.files import Files, MemoryFiles
 from services.storage.migrate import migrate
 from services.storage.paths import Paths
 from services.storage.rows import Begun, RunRecord, Snapshot
@@ -96,10 +97,11 @@ class Store:
         dialect: Dialect,
         now: Callable[[], datetime],
         attachments: Path | None = None,
+        files: Files | None = None,
     ) -> None:
         self._where = where
         self._attachments = attachments
-        self._files = Files.of(where, attachments)
+        self._files = files or Files.of(where, attachments)
         self._keeping = asyncio.Lock()
         self._database = database
         self._dialect = dialect
@@ -121,14 +123,18 @@ class Store:
             StorageError: it cannot be used; whatever is there was left as it is.
         """
         dialect = dialect_of(where)
-        await asyncio.to_thread(dialect.prepare)
-        try:
-            await asyncio.to_thread(migrate, dialect)
-            database = await Database.open(dialect)
-        except BaseException:
-            dialect.release()
-            raise
-        return cls(where, database, dialect, now or _utc_now, attachments)
+        return cls(where, await _opened(dialect), dialect, now or _utc_now, attachments)
+
+    @classmethod
+    async def in_memory(cls, *, most: int, most_files: int) -> Store:
+        """Open an empty database that nothing of is ever written to a disk, and that `close` ends.
+
+        Args:
+            most: The bytes that the database may come to.
+            most_files: And the attached files.
+        """
+        dialect = Memory(most)
+        return cls(dialect.name, await _opened(dialect), dialect, _utc_now, files=MemoryFiles(most_files))
 
     async def close(self) -> None:
         """Finish what was begun, close the database, let another server have it."""
@@ -475,6 +481,10 @@ class Store:
         [found] = await self.attachments(owner, [(sha256, "The attached file")])
         return found, await asyncio.to_thread(self._files.read, sha256)
 
+    async def every_attachment(self, owner: str) -> list[AttachmentPart]:
+        """Return all attachments of the owner's, sent or not, without their names."""
+        return await self._database.read(attached.every, owner)
+
     async def remove_orphans(self) -> int:
         """Remove files that were never sent, once they are a week old, and those of which all messages were erased.
 
@@ -642,6 +652,16 @@ class Store:
     async def dropped_parameters(self) -> dict[str, frozenset[str]]:
         """Return the parameters to leave out, by endpoint."""
         return await self._database.read(_dropped_parameters)
+
+
+async def _opened(dialect: Dialect) -> Database:
+    await asyncio.to_thread(dialect.prepare)
+    try:
+        await asyncio.to_thread(migrate, dialect)
+        return await Database.open(dialect)
+    except BaseException:
+        dialect.release()
+        raise
 
 
 def _snapshot(connection: Connection, owner: str, conversation_id: str, paths: Paths) -> Snapshot:

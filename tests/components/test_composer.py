@@ -104,7 +104,7 @@ async def test_a_command_that_cannot_be_done_says_why(make: Make) -> None:
     assert box.reasons["/retry"] == box.reasons["/continue"] == WRITING
     gate.set()
     await becomes(box._state, lambda: box._state.run_id is None)
-    assert box.reasons.keys() == {"/stop", "/outline"}
+    assert box.reasons.keys() == {"/stop", "/outline", "/keep"}
     await box.runs("/continue")
     await becomes(box._state, lambda: box._state.path[1].text == "Half an answer.")
     assert "/continue" in box.reasons
@@ -294,7 +294,7 @@ async def test_a_preview_that_fails_says_so(make: Make, monkeypatch: pytest.Monk
 
 async def test_a_piece_that_is_garbled_is_answered_and_may_come_again(make: Make) -> None:
     box = await make()
-    piece = {"type": "piece", "id": "u", "name": "a.txt", "size": 3, "offset": 0}
+    piece = {"type": "piece", "chat": None, "id": "u", "name": "a.txt", "size": 3, "offset": 0}
     for garbled in ("é", "\ud800", "YQ", "a b=", "\0"):
         await box.says(**piece, data=garbled)
         told = box.told[-1]
@@ -308,7 +308,7 @@ async def test_a_waiting_message_of_nothing_but_files_has_no_text_to_recall(make
     gate = asyncio.Event()
     box = await make([gate, *answer("One")], answer("Two"))
     await box._state.send("First")
-    await box.says(type="piece", id="u", name="a.txt", size=3, offset=0, data="YWJj")
+    await box.says(type="piece", chat=None, id="u", name="a.txt", size=3, offset=0, data="YWJj")
     file = box.told[-1]["file"]
     await box._state.send("", attachments=[(file["id"], "a.txt")])
     [waiting] = box.view["queue"]

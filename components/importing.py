@@ -60,7 +60,7 @@ class ImportView(Viewer):
         )
         most = size_words(MAX_FILE)
         about = (
-            f"A .json or .zip that Panelist or ChatGPT exported, of at most {most}. "
+            f"A .json or .zip that Panelist, ChatGPT, Open WebUI or LibreChat exported, of at most {most}. "
             "You see what is in it before anything is imported."
         )
         self.dialog = dialog(

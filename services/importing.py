@@ -15,13 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TypeVar, cast, get_args
 
-from services import chatgpt
+from services import chatgpt, librechat, openwebui
 from services.attachments import IMAGE_TYPES, TEXT, check_size, clean_name, media_type_of
 from services.conversation import MAX_TITLE, Conversation, TitleSource, Whole
 from services.errors import InputError, PanelistError
 from services.exporting import SCHEMA, VERSION, entry_of
 from services.folders import MAX_DEPTH, clean_tags, folder_name
-from services.jsonfile import JsonFile, check_values, damage_told, refused
+from services.foreign import unknown
+from services.jsonfile import MAX_VALUE, JsonFile, check_values, damage_told, refused
 from services.messages import MESSAGE_STATUSES, TRANSITIONS, AttachmentPart, Message, MessageStatus, Role
 from services.options import Options
 from services.parameters import from_plain
@@ -44,6 +45,7 @@ _FINAL = tuple(status for status in MESSAGE_STATUSES if not TRANSITIONS[status])
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _HASH = re.compile("[0-9a-f]{64}")
 _CONVERSATIONS = re.compile(r"conversations(-\d+)?\.json")
+_OTHERS = (("ChatGPT", chatgpt), ("Open WebUI", openwebui), ("LibreChat", librechat))
 _YEARS = range(1970, 2200)
 _MAX_WORD = 500
 """Characters of the name of a model or an endpoint."""
@@ -203,23 +205,37 @@ def _conversations(file: JsonFile) -> Iterator[Found]:
             yield from _ours(file)
         case "[":
             for number, item in enumerate(file.items(), start=1):
-                yield Found("ChatGPT", *chatgpt.read(item, number))
+                yield _of_others(item, number)
         case _:
             raise refused("it is no list of conversations that Panelist knows")
     file.end()
 
 
 def _ours(file: JsonFile) -> Iterator[Found]:
+    """Yield what Panelist wrote, or the one conversation that another program did."""
     said: dict[str, object] = {}
     for name in file.names():
         if name != "conversations":
             said[name] = file.value()
+            if file.read > MAX_VALUE:
+                raise refused(f"one conversation in it has more than {MAX_VALUE // 1_000_000} MB")
             continue
         _check_schema(said)
         for number, item in enumerate(file.items(), start=1):
             check_values(item)
             yield Found("Panelist", _whole(_Fields(f"conversation {number}", _object(item, number))), Counter())
-    _check_schema(said)
+    if any(module.is_ours(said) for _, module in _OTHERS):
+        yield _of_others(said, 1)
+    else:
+        _check_schema(said)
+
+
+def _of_others(item: object, number: int) -> Found:
+    """Return a conversation that another program wrote, told by its shape."""
+    for program, module in _OTHERS:
+        if module.is_ours(item):
+            return Found(program, *module.read(item, number))
+    raise unknown(number)
 
 
 def _check_schema(said: dict[str, object]) -> None:

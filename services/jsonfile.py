@@ -52,6 +52,11 @@ class JsonFile:
         self._read = 0
         self._decoder = json.JSONDecoder(parse_constant=_no_constant)
 
+    @property
+    def read(self) -> int:
+        """Characters that were read so far."""
+        return self._read
+
     def peek(self) -> str:
         """Return the next character that counts; empty at the end."""
         while True:

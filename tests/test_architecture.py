@@ -23,7 +23,10 @@ LEVELS = {
     **dict.fromkeys(
         ["runner", "trouble", "loop", "retries", "context", "titles", "export", "structured", "render", "uploads"], 2
     ),
-    **dict.fromkeys(["exporting", "notebook", "importing", "jsonfile", "chatgpt", "exchange"], 2),
+    **dict.fromkeys(
+        ["exporting", "notebook", "importing", "jsonfile", "foreign", "chatgpt", "openwebui", "librechat", "exchange"],
+        2,
+    ),
     **dict.fromkeys(["chat", "catalogue", "branching", "queueing", "answering", "batch", "connect", "temporary"], 3),
     "runtime": 4,
 }

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from services import chatgpt
 from services.conversation import Whole
 from services.errors import InputError
+from services.foreign import NO_PICTURE
 from services.importing import opened
 from services.messages import clean_text
 from tests.conftest import OWNER, OpenRuntime, whole_run
@@ -78,17 +79,17 @@ def test_the_tree_comes_over_without_what_was_between() -> None:
         ("assistant", "Clouds."),
         ("user", "Why does it rain?"),
         ("assistant", "Because of clouds."),
-        ("user", chatgpt.NO_PICTURE),
+        ("user", NO_PICTURE),
         ("assistant", "Drops."),
         ("user", "Where is my parent?"),
     ]
     asked = by_text["Why does it rain?"]
     assert [by_text[text].parent_id for text in ("Because of clouds.", "Drops.")] == [asked.id, asked.id]
     assert [by_text[text].parent_id for text in ("Why rain?", "Why does it rain?", "Where is my parent?")] == [None] * 3
-    assert [message.text for message in whole.path] == ["Why does it rain?", "Because of clouds.", chatgpt.NO_PICTURE]
+    assert [message.text for message in whole.path] == ["Why does it rain?", "Because of clouds.", NO_PICTURE]
     assert left_out == {"picture": 2, "tool message": 2, "thought": 1, "instruction": 1}
     assert (by_text["Clouds."].status, by_text["Drops."].model, asked.model) == ("truncated", "gpt-4o", None)
-    assert by_text[chatgpt.NO_PICTURE].created_at == by_text["Drops."].created_at, "as the one before it"
+    assert by_text[NO_PICTURE].created_at == by_text["Drops."].created_at, "as the one before it"
     assert (whole.conversation.title, whole.conversation.updated_at.timestamp()) == ("Rain now", WHEN + 60)
     assert chatgpt.read(rain(), 7)[0] == whole, "the same ids each time"
 
@@ -104,7 +105,7 @@ def test_what_is_missing_is_made_up_for() -> None:
 
 @pytest.mark.parametrize("item", [1, None, [], {}, {"mapping": []}, {"chat": {"history": {}}}])
 def test_what_is_no_conversation_is_refused(item: object) -> None:
-    with pytest.raises(InputError, match="conversation 3 is not as ChatGPT or Panelist writes it"):
+    with pytest.raises(InputError, match="conversation 3 is not as Panelist, ChatGPT, Open WebUI or LibreChat"):
         chatgpt.read(item, 3)
 
 

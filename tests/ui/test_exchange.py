@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.test_others import chat
 from tests.ui.acts import answers, ask, body, box, open_new, settled
 from tests.ui.conftest import Server
 
@@ -91,3 +93,25 @@ def test_all_of_it_comes_over_to_an_empty_panelist(
     page.get_by_label("File to import").set_input_files(file)
     expect(dialog.get_by_role("status", name="Preview")).to_contain_text("here already")
     expect(dialog.get_by_role("button", name="Import", exact=True)).to_be_disabled()
+
+
+def test_open_webuis_chats_come_in_by_the_dialog(page: Page, server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "chat-export-1700000000.json"
+    file.write_text(json.dumps([chat()]))
+    open_new(page, server)
+    ask(page, "/import")
+    dialog = page.get_by_role("dialog")
+    page.get_by_label("File to import").set_input_files(file)
+    preview = dialog.get_by_role("status", name="Preview")
+    expect(preview).to_contain_text("Sums (7 messages)")
+    expect(preview).to_contain_text("Cannot come along: ")
+    expect(preview).to_contain_text("2 tool messages")
+    dialog.get_by_role("button", name="Import", exact=True).click()
+    expect(page.get_by_role("status", name="Notices")).to_contain_text("Imported 1 conversation.")
+    listed(page, "Sums").click()
+    settled(answers(page).last, "interrupted")
+    thought = answers(page).first.locator("details.reasoning")
+    expect(thought.locator("summary")).to_have_text("Thought for 7 s")
+    answers(page).first.get_by_role("button", name="Next version").click()
+    expect(answers(page).first).to_contain_text("255")
+    expect(answers(page).first).to_contain_text("deepseek-r1")

@@ -78,9 +78,16 @@ function sortBy(head, say) {
   say(order ? `Sorted by ${name}, ${order}.` : "In the order as written.")
 }
 
+// What a spreadsheet would take for a formula, and run (https://owasp.org/www-community/attacks/CSV_Injection), becomes a
+// text by an apostrophe before it. A number is one whatever its sign.
+const FORMULA = /^\s*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]/
+const HARMLESS = /^(?:-|[+-]?\d+(?:[.,]\d+)*\s?%?)$/
+const defused = (text) => FORMULA.test(text) && !HARMLESS.test(text) ? `'${text}` : text
+
 // RFC 4180.
 function csvOf(rows) {
-  const field = (text) => /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+  const quoted = (text) => /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+  const field = (text) => quoted(defused(text))
   return rows.map((row) => [...row.cells].map((cell) => field(words(cell))).join(",")).join("\r\n") + "\r\n"
 }
 

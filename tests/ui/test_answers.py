@@ -16,7 +16,7 @@ from tests.faults.wires import CHAT
 from tests.providers.sockets import chunk
 from tests.ui.acts import answers, ask, live, open_new, rendered, settled
 from tests.ui.aside import Aside
-from tests.ui.conftest import LONG_FORM, Server
+from tests.ui.conftest import LONG_FORM, ROOT, Server
 
 pytestmark = pytest.mark.browser
 
@@ -261,7 +261,7 @@ def test_tables_sort_and_go_away_in_the_order_shown(page: Page, writing: Server,
 
     assert copies(answer, "Copy as CSV") == (
         "Name,Price,Share,Change,Where,Note\r\n"
-        'Zucchini,"$1,234.50",4 %,10,"""c""",=1+1\r\n'
+        'Zucchini,"$1,234.50",4 %,10,"""c""",\'=1+1\r\n'
         '"Tea, green",$3,12 %,−3.5,b | c,$x^2$\r\n'
         "Äpfel,$20,100 %,n/a,a,x|y\r\n"
     )
@@ -272,6 +272,14 @@ def test_tables_sort_and_go_away_in_the_order_shown(page: Page, writing: Server,
         "| Tea, green | $3 | 12 % | −3.5 | **b** \\| c | $x^2$ |\n"
         "| Äpfel | $20 | 100 % | n/a | a | `x\\|y` |\n"
     )
+
+
+def test_no_cell_of_a_csv_is_a_formula(page: Page) -> None:
+    script = (ROOT / "components" / "chat" / "tables.js").read_text("utf-8")
+    formulas = ["=1+1", "+SUM(A1)", "-2+3", "@A1", "\t=1", "\r=1", " =1", "＝1+1", "＠A1", "-1+cmd|' /C calc'!A0", "=5"]
+    plain = ["", "-", "-5", "+3.5", "-1,234.50", "-12 %", "1=1", "a", "− 5", "a@b.c", "x\n=1"]
+    told = page.evaluate(f"(texts) => {{ {script}; return texts.map(defused) }}", [*formulas, *plain])
+    assert told == [*(f"'{text}" for text in formulas), *plain]
 
 
 @LONG_FORM

@@ -10,10 +10,12 @@ from difflib import Match, SequenceMatcher
 from itertools import zip_longest
 from typing import Literal
 
-from services.errors import InputError
+from services.errors import Failure, InputError
+from services.events import FinishReason
 from services.messages import AttachmentPart, Message, MessageStatus, Role
 from services.options import Options
 from services.parameters import told
+from services.usage import Usage
 
 TitleSource = Literal["question", "model", "user"]
 """Who wrote a conversation's title. What a person wrote is never overwritten."""
@@ -71,24 +73,6 @@ class Deleted:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
-    """A conversation with all its branches: what goes out and comes in as one."""
-
-    conversation: Conversation
-    messages: tuple[Message, ...]
-    """In order of creation, so a parent comes before its children and the eldest sibling first."""
-    folder: tuple[str, ...] = ()
-    """Names of the folder that it is in and of those around that, the outermost first."""
-
-    @property
-    def path(self) -> tuple[Message, ...]:
-        """The messages on show, from the root to the head."""
-        by_id = {message.id: message for message in self.messages}
-        parents = {message.id: message.parent_id for message in self.messages}
-        return tuple(by_id[id] for id in path_to(parents, self.conversation.head_id))
-
-
-@dataclass(frozen=True, slots=True)
 class Draft:
     """What a person wants to say: a text, which may be empty beside attachments."""
 
@@ -109,6 +93,66 @@ class Queued:
     text: str
     created_at: datetime
     attachments: tuple[AttachmentPart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """What is kept of a run beside its answer: who answered, how it ended, how long it took."""
+
+    id: str
+    conversation_id: str
+    message_id: str
+    status: MessageStatus
+    endpoint: str | None
+    model: str | None
+    started_at: datetime
+    finished_at: datetime | None
+    first_token_s: float | None
+    """Seconds until the first text; None if none came."""
+    total_s: float | None
+    """None also for a run that Panelist did not see end."""
+    finish_reason: FinishReason | None
+    response_id: str | None
+    request_id: str | None
+    usage: Usage | None
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A conversation with all its branches: what goes out and comes in as one."""
+
+    conversation: Conversation
+    messages: tuple[Message, ...]
+    """In order of creation, so a parent comes before its children and the eldest sibling first."""
+    runs: tuple[RunRecord, ...] = ()
+    """Those that wrote its answers, in the order in which they began."""
+    queue: tuple[Queued, ...] = ()
+    """The messages that wait, the next one first."""
+    folder: tuple[str, ...] = ()
+    """Names of the folder that it is in and of those around that, the outermost first."""
+
+    @property
+    def attachments(self) -> tuple[AttachmentPart, ...]:
+        """All files of its messages, those that wait among them."""
+        held = [*(message.attachments for message in self.messages), *(queued.attachments for queued in self.queue)]
+        return tuple(part for some in held for part in some)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of all that is in it."""
+        return (
+            *(message.id for message in self.messages),
+            *(run.id for run in self.runs),
+            *(queued.id for queued in self.queue),
+        )
+
+    @property
+    def path(self) -> tuple[Message, ...]:
+        """The messages on show, from the root to the head."""
+        by_id = {message.id: message for message in self.messages}
+        parents = {message.id: message.parent_id for message in self.messages}
+        return tuple(by_id[id] for id in path_to(parents, self.conversation.head_id))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import assert_never
+from weakref import WeakValueDictionary
 
 from services import exporting
 from services.conversation import Whole
@@ -63,6 +64,7 @@ class Exchange:
         self._store = store
         self._system_prompt = system_prompt
         self._received: dict[str, dict[str, Path]] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def export(self, owner: str, conversation_ids: Sequence[str] | None, kind: Kind) -> Export:
         """Return conversations as a file; see `ChatService.export`."""
@@ -123,6 +125,11 @@ class Exchange:
 
     async def import_(self, owner: str, word: str) -> Imported:
         """Store what a file holds."""
+        # One at a time: two of one file would not see each other's conversations before they are there.
+        async with self._turns.setdefault(owner, asyncio.Lock()):
+            return await self._import(owner, word)
+
+    async def _import(self, owner: str, word: str) -> Imported:
         path = self._path(owner, word)
         contents = await asyncio.to_thread(_contents, path)
         kept: list[AttachmentPart] = []
@@ -148,7 +155,7 @@ class Exchange:
         yield exporting.beginning().encode()
         first = True
         async for whole in self._wholes(owner, ids):
-            attachments.update({part.sha256: part for message in whole.messages for part in message.attachments})
+            attachments.update({part.sha256: part for part in whole.attachments})
             yield (await asyncio.to_thread(exporting.json_of, whole, first=first)).encode()
             first = False
         yield exporting.ENDING.encode()

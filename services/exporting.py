@@ -7,17 +7,19 @@ import hashlib
 import json
 import re
 import unicodedata
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from services.attachments import size_words
-from services.conversation import TEMPORARY, Conversation, Whole
+from services.conversation import TEMPORARY, Conversation, Queued, RunRecord, Whole
 from services.messages import ErrorPart, Message, MessageStatus, Part
 from services.options import Options
 from services.parameters import plain
 from services.render import MARKDOWN_CSS, escape, render_markdown
-from services.storage.codec import part_to_json
+from services.storage.codec import failure_to_json, part_to_json
+from services.usage import Usage
 
 Kind = Literal["json", "markdown", "html", "notebook"]
 """What a conversation can be exported as."""
@@ -87,6 +89,8 @@ def plain_of(whole: Whole) -> dict[str, Any]:
         "tags": list(conversation.tags),
         "folder": list(whole.folder),
         "messages": [_message(message) for message in whole.messages],
+        "runs": [_run(run) for run in whole.runs],
+        "queue": [_queued(queued) for queued in whole.queue],
     }
 
 
@@ -141,8 +145,39 @@ def file_name(title: str, suffix: str) -> str:
     return ("-".join(plain.split())[:60].strip("-") or "conversation") + suffix
 
 
+def _run(run: RunRecord) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "message": run.message_id,
+        "status": run.status,
+        "endpoint": run.endpoint,
+        "model": run.model,
+        "started_at": _time(run.started_at),
+        "finished_at": None if run.finished_at is None else _time(run.finished_at),
+        "first_token_s": run.first_token_s,
+        "total_s": run.total_s,
+        "finish_reason": run.finish_reason,
+        "response_id": run.response_id,
+        "request_id": run.request_id,
+        "usage": _usage(run.usage),
+        "failure": None if run.failure is None else json.loads(failure_to_json(run.failure)),
+    }
+
+
+def _queued(queued: Queued) -> dict[str, Any]:
+    return {
+        "id": queued.id,
+        "created_at": _time(queued.created_at),
+        "text": queued.text,
+        "attachments": [json.loads(part_to_json(part)) for part in queued.attachments],
+    }
+
+
+def _usage(usage: Usage | None) -> dict[str, int] | None:
+    return None if usage is None else asdict(usage)
+
+
 def _message(message: Message) -> dict[str, Any]:
-    usage = message.usage
     return {
         "id": message.id,
         "parent": message.parent_id,
@@ -152,14 +187,8 @@ def _message(message: Message) -> dict[str, Any]:
         "endpoint": message.endpoint,
         "model": message.model,
         "options": None if message.options is None else _options(message.options),
-        "usage": None
-        if usage is None
-        else {
-            "input": usage.input,
-            "cached_input": usage.cached_input,
-            "output": usage.output,
-            "reasoning": usage.reasoning,
-        },
+        "usage": _usage(message.usage),
+        "run": message.run_id,
         "parts": [_part(part) for part in message.parts],
         **({} if message.picked_from is None else {"picked_from": message.picked_from}),
     }

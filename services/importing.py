@@ -8,17 +8,18 @@ import re
 import struct
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TypeVar, cast, get_args
+from typing import IO, Self, TypeVar, cast, get_args
 
 from services import chatgpt, librechat, openwebui
 from services.attachments import IMAGE_TYPES, TEXT, check_size, clean_name, media_type_of
-from services.conversation import MAX_TITLE, Conversation, TitleSource, Whole
+from services.conversation import MAX_TITLE, Conversation, Queued, RunRecord, TitleSource, Whole
 from services.errors import InputError, PanelistError
+from services.events import FinishReason
 from services.exporting import SCHEMA, VERSION, entry_of
 from services.folders import MAX_DEPTH, clean_tags, folder_name
 from services.foreign import unknown
@@ -26,7 +27,8 @@ from services.jsonfile import MAX_VALUE, JsonFile, check_values, damage_told, re
 from services.messages import MESSAGE_STATUSES, TRANSITIONS, AttachmentPart, Message, MessageStatus, Role
 from services.options import Options
 from services.parameters import from_plain
-from services.storage.codec import Fields, part_from
+from services.storage.codec import Fields, attachment_from, failure_from, part_from
+from services.storage.queue import MAX_QUEUED
 from services.usage import Usage
 
 MAX_FILE = 500_000_000
@@ -102,7 +104,7 @@ class ImportFile:
             if whole is None:
                 continue
             contents.listed.append(Listed(whole.conversation.id, whole.conversation.title, len(whole.messages)))
-            for part in (part for message in whole.messages for part in message.attachments):
+            for part in whole.attachments:
                 if entry_of(part.sha256) in self._entries:
                     contents.attachments.setdefault(part.sha256, part)
                 else:
@@ -196,7 +198,7 @@ def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
 def _ids(whole: Whole | None) -> Iterator[str]:
     if whole is not None:
         yield whole.conversation.id
-        yield from (message.id for message in whole.messages)
+        yield from whole.ids
 
 
 def _conversations(file: JsonFile) -> Iterator[Found]:
@@ -301,6 +303,13 @@ class _Fields(Fields):
             raise self.damaged(name)
         return [str(word) for word in value]
 
+    def some(self, name: str, what: str) -> list[Self]:
+        """Return the objects of a list that files from before there was one do not have."""
+        found = self.each(name) if name in self._data else []
+        for one in found:
+            one.what = what
+        return found
+
     def needed(self, name: str) -> _Fields:
         inner = self.inner(name)
         if inner is None:
@@ -338,7 +347,14 @@ def _whole(data: _Fields) -> Whole:
         archived_at=data.time_or_none("archived_at"),
         tags=_cleaned(data, "tags", clean_tags),
     )
-    return Whole(conversation, tuple(messages.values()), _cleaned(data, "folder", _folder_path))
+    runs = tuple(_run(id, given, messages) for given in data.some("runs", data.what))
+    queue = tuple(_queued(given) for given in data.some("queue", data.what))
+    if len(queue) > MAX_QUEUED:
+        raise data.damaged("queue")
+    wrote = {run.id for run in runs}
+    if any(message.run_id is not None and message.run_id not in wrote for message in messages.values()):
+        raise data.damaged("run")
+    return Whole(conversation, tuple(messages.values()), runs, queue, _cleaned(data, "folder", _folder_path))
 
 
 def _cleaned(data: _Fields, name: str, clean: Callable[[list[str]], tuple[str, ...]]) -> tuple[str, ...]:
@@ -359,6 +375,40 @@ def _folder_path(names: list[str]) -> tuple[str, ...]:
     return tuple(map(folder_name, names))
 
 
+def _run(conversation_id: str, data: _Fields, messages: Mapping[str, Message]) -> RunRecord:
+    failure = data.inner("failure")
+    reason = data.text_or_none("finish_reason")
+    message = messages.get(data.id("message"))
+    if message is None or message.role != "assistant":
+        raise data.damaged("message")
+    return RunRecord(
+        id=data.id("id"),
+        conversation_id=conversation_id,
+        message_id=message.id,
+        status=cast(MessageStatus, data.word("status", _FINAL)),
+        endpoint=data.name_or_none("endpoint"),
+        model=data.name_or_none("model"),
+        started_at=data.time("started_at"),
+        finished_at=None if data.text_or_none("finished_at") is None else data.time("finished_at"),
+        first_token_s=data.seconds_or_none("first_token_s"),
+        total_s=data.seconds_or_none("total_s"),
+        finish_reason=None
+        if reason is None
+        else cast(FinishReason, data.word("finish_reason", get_args(FinishReason))),
+        response_id=data.name_or_none("response_id"),
+        request_id=data.name_or_none("request_id"),
+        usage=_usage(data.inner("usage")),
+        failure=None if failure is None else failure_from(failure),
+    )
+
+
+def _queued(data: _Fields) -> Queued:
+    parts = tuple(map(attachment_from, data.each("attachments")))
+    for part in parts:
+        _check_attachment(data, part)
+    return Queued(id=data.id("id"), text=data.text("text"), created_at=data.time("created_at"), attachments=parts)
+
+
 def _message(conversation_id: str, data: _Fields) -> Message:
     parts = [part_from(given.text("kind"), given.needed("data")) for given in data.each("parts")]
     for part in parts:
@@ -377,6 +427,7 @@ def _message(conversation_id: str, data: _Fields) -> Message:
         options=None if (options := data.inner("options")) is None else _options(options, data),
         usage=_usage(data.inner("usage")),
         picked_from=None if data.text_or_none("picked_from") is None else data.id("picked_from"),
+        run_id=data.text_or_none("run"),
     )
 
 

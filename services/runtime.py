@@ -111,6 +111,7 @@ async def open_runtime(
 async def _wire(
     settings: Settings, store: Store, keys: KeyRing, provider: Provider, pace: Pace | None = None
 ) -> Runtime:
+    await store.remove_staged()
     await store.interrupt_orphans()
     await store.remove_orphans()
     await store.empty_trash()  # here too: a server may be started more often than it looks again

@@ -61,7 +61,7 @@ class Room:
         if self.chat.writing(self.owner, here) is not None or await self._store.queue(self.owner, here):
             raise InputError("An answer is still being written, or messages wait. Keep the chat when they are through.")
         whole = await self._store.whole(self.owner, here)
-        sent = {part.sha256: part for message in whole.messages for part in message.attachments}
+        sent = {part.sha256: part for part in whole.attachments}
         for part in await self._store.every_attachment(self.owner):  # those of the draft, too
             data = await self._store.attachment_bytes(self.owner, part.sha256)
             await stored.add_attachment(self.owner, part.name, part.media_type, data)
@@ -150,5 +150,6 @@ class Temporary:
 
 def _moved(whole: Whole) -> Whole:
     id = whole.conversation.id.removeprefix(TEMPORARY)
-    messages = tuple(replace(message, conversation_id=id, run_id=None) for message in whole.messages)
-    return Whole(replace(whole.conversation, id=id), messages)
+    messages = tuple(replace(message, conversation_id=id) for message in whole.messages)
+    runs = tuple(replace(run, conversation_id=id) for run in whole.runs)
+    return Whole(replace(whole.conversation, id=id), messages, runs)

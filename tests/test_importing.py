@@ -45,6 +45,10 @@ def same_message(file: dict[str, Any]) -> None:
     file["conversations"].append(other)
 
 
+def waits(number: int) -> dict[str, Any]:
+    return {"id": f"q{number}", "text": "x", "created_at": "2026-01-01T00:00:00+00:00", "attachments": []}
+
+
 NUMBER = {"kind": "reasoning", "data": {"text": "", "seconds": -1}}
 FILE = {"sha256": "../../etc/passwd", "name": "a", "media_type": "text/plain", "size": 1}
 WRONG: dict[str, tuple[Spoil, str]] = {
@@ -82,6 +86,12 @@ WRONG: dict[str, tuple[Spoil, str]] = {
     "a time without a zone": (lambda f: of(f).update(updated_at="2026-01-01T00:00:00"), "“updated_at”"),
     "the end of time": (lambda f: of(f).update(updated_at="9999-12-31T23:59:59+00:00"), "“updated_at”"),
     "beyond time": (lambda f: of(f).update(updated_at="0001-01-01T00:00:00+14:00"), "“updated_at”"),
+    "a run of nothing": (lambda f: of(f).update(runs=[{"id": "r", "message": "01ABC"}]), "“message”"),
+    "a run of a question": (lambda f: of(f).update(runs=[{"id": "r", "message": message(f)["id"]}]), "“message”"),
+    "a run that is not there": (lambda f: message(f, 1).update(run="01ABC"), "“run”"),
+    "runs that are none": (lambda f: of(f).update(runs={}), "“runs”"),
+    "what waits without a text": (lambda f: of(f).update(queue=[{"id": "q", "attachments": []}]), "“text”"),
+    "more than can wait": (lambda f: of(f).update(queue=[waits(n) for n in range(21)]), "“queue”"),
     "NUL": (lambda f: message(f)["parts"][0]["data"].update(text="a\0b"), "NUL"),
     "half an emoji": (lambda f: message(f)["parts"][0]["data"].update(text="\ud83e"), "half of an emoji"),
     "NUL in a name": (lambda f: of(f).update({"\0": 1}), "NUL"),

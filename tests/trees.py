@@ -12,8 +12,9 @@ from typing import get_args
 
 from hypothesis import strategies as st
 
-from services.conversation import MAX_TITLE, Conversation, TitleSource, Whole
+from services.conversation import MAX_TITLE, Conversation, Queued, RunRecord, TitleSource, Whole
 from services.errors import Failure, FailureKind, NextStep
+from services.events import FinishReason
 from services.exporting import ENDING, beginning, json_of
 from services.folders import MAX_DEPTH, clean_tags
 from services.importing import opened
@@ -41,6 +42,7 @@ _texts = st.text(st.characters(exclude_categories=()), max_size=30).map(clean_te
 _counts = st.integers(0, 2**53)
 _times = st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 _names = st.none() | _texts
+_usages = st.none() | st.builds(Usage, input=_counts, cached_input=_counts, output=_counts, reasoning=_counts)
 _failures = st.builds(
     Failure,
     kind=st.sampled_from(get_args(FailureKind)),
@@ -77,6 +79,27 @@ _options = st.builds(
 _FINAL = [status for status in MESSAGE_STATUSES if not TRANSITIONS[status]]
 
 
+def _runs(conversation_id: str, message_id: str) -> st.SearchStrategy[RunRecord]:
+    return st.builds(
+        RunRecord,
+        id=st.builds(new_id),
+        conversation_id=st.just(conversation_id),
+        message_id=st.just(message_id),
+        status=st.sampled_from(_FINAL),
+        endpoint=_names,
+        model=_names,
+        started_at=_times,
+        finished_at=st.none() | _times,
+        first_token_s=st.none() | st.floats(0, 1e6),
+        total_s=st.none() | st.floats(0, 1e6),
+        finish_reason=st.none() | st.sampled_from(get_args(FinishReason)),
+        response_id=_names,
+        request_id=_names,
+        usage=_usages,
+        failure=st.none() | _failures,
+    )
+
+
 @st.composite
 def wholes(draw: st.DrawFn) -> Whole:
     """Any tree of up to ten messages, roots that are siblings among them."""
@@ -96,9 +119,7 @@ def wholes(draw: st.DrawFn) -> Whole:
             endpoint=endpoint,
             model=draw(_names),
             options=draw(st.none() | _options.map(lambda given, at=endpoint: replace(given, endpoint=at))),
-            usage=draw(
-                st.none() | st.builds(Usage, input=_counts, cached_input=_counts, output=_counts, reasoning=_counts)
-            ),
+            usage=draw(_usages),
             picked_from=draw(st.none() | st.sampled_from([m.id for m in messages])) if messages else None,
         )
         messages.append(one)
@@ -114,8 +135,22 @@ def wholes(draw: st.DrawFn) -> Whole:
         archived_at=draw(st.none() | _times),
         tags=clean_tags(draw(st.lists(_texts, max_size=3))),
     )
+    answers = [message for message in messages if message.role == "assistant"]
+    runs = [draw(_runs(id, message.id)) for message in answers for _ in range(draw(st.integers(0, 2)))]
+    runs.sort(key=lambda run: (run.started_at, run.id))
+    by_message = {run.message_id: run.id for run in runs}
+    wrote = tuple(replace(message, run_id=by_message.get(message.id)) for message in messages)
+    queue = [
+        Queued(
+            id=new_id(),
+            text=draw(_texts),
+            created_at=draw(_times),
+            attachments=draw(st.sampled_from(((), (NOTE_PART,)))),
+        )
+        for _ in range(draw(st.integers(0, 3)))
+    ]
     folder = draw(st.lists(st.sampled_from(("Work", "Käse <b>", "2026")), max_size=MAX_DEPTH))
-    return Whole(conversation, tuple(messages), tuple(folder))
+    return Whole(conversation, wrote, tuple(runs), tuple(queue), tuple(folder))
 
 
 def exported(conversations: Sequence[Whole]) -> str:

@@ -82,9 +82,9 @@ def part_from(kind: str, data: Fields) -> Part:
         case "tool_call":
             return ToolCallPart(data.text("id"), data.text("name"), data.text("arguments"))
         case "error":
-            return ErrorPart(_failure(data))
+            return ErrorPart(failure_from(data))
         case "attachment":
-            return _attachment(data)
+            return attachment_from(data)
         case _:
             raise data.unknown(f"a message part of the kind {kind!r}")
 
@@ -105,7 +105,7 @@ def attachments_to_json(attachments: Sequence[AttachmentPart]) -> str | None:
 
 def attachments_from_json(text: str | None) -> tuple[AttachmentPart, ...]:
     """Return the attachments that `attachments_to_json` wrote; StorageError if they cannot be read."""
-    return () if text is None else tuple(map(_attachment, Fields("waiting message", text).each("attachments")))
+    return () if text is None else tuple(map(attachment_from, Fields("waiting message", text).each("attachments")))
 
 
 def event_to_json(event: RunEvent) -> str:
@@ -172,11 +172,11 @@ def event_from_json(kind: str, text: str) -> RunEvent:  # noqa: PLR0912 - a case
             failure = data.inner("failure")
             if failure is None:
                 raise data.damaged("failure")
-            return RetryScheduled(data.count("attempt"), data.count("of"), data.seconds("at"), _failure(failure))
+            return RetryScheduled(data.count("attempt"), data.count("of"), data.seconds("at"), failure_from(failure))
         case "run_finished":
             inner = data.inner("failure")
             status = cast(MessageStatus, data.word("status", MESSAGE_STATUSES))
-            return RunFinished(status, None if inner is None else _failure(inner))
+            return RunFinished(status, None if inner is None else failure_from(inner))
         case _:
             raise data.unknown(f"a run event of the kind {kind!r}")
 
@@ -206,7 +206,7 @@ def failure_to_json(failure: Failure) -> str:
 
 def failure_from_json(text: str) -> Failure:
     """Return the failure that `failure_to_json` wrote; StorageError if it cannot be read."""
-    return _failure(Fields("failure", text))
+    return failure_from(Fields("failure", text))
 
 
 def _reasoning_to_json(reasoning: ReasoningPart | ReasoningDelta, seconds: float | None = None) -> str:
@@ -221,7 +221,8 @@ def _attachment_plain(part: AttachmentPart) -> dict[str, Json]:
     return {"sha256": part.sha256, "name": part.name, "media_type": part.media_type, "size": part.size}
 
 
-def _attachment(data: Fields) -> AttachmentPart:
+def attachment_from(data: Fields) -> AttachmentPart:
+    """Return the attachment that the fields hold; what they raise if it cannot be read."""
     return AttachmentPart(data.text("sha256"), data.text("name"), data.text("media_type"), data.count("size"))
 
 
@@ -234,7 +235,8 @@ def _plain(failure: Failure) -> dict[str, Json]:
     return {name: value for name, value in asdict(failure).items() if value is not None}
 
 
-def _failure(data: Fields) -> Failure:
+def failure_from(data: Fields) -> Failure:
+    """Return the failure that the fields hold; what they raise if it cannot be read."""
     return Failure(
         kind=cast(FailureKind, data.word("kind", get_args(FailureKind))),
         message=data.text("message"),

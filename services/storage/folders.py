@@ -17,6 +17,7 @@ from services.folders import (
     check_place,
     defaults_of,
     no_folder,
+    path_of,
 )
 from services.messages import new_id
 from services.storage import rows
@@ -112,6 +113,18 @@ def at_path(connection: Connection, owner: str, names: Sequence[str]) -> str | N
             there.append(found)
         inside = found.id
     return inside
+
+
+def take_away(connection: Connection, owner: str) -> dict[str, tuple[str, ...]]:
+    """Remove all folders of an owner; return the path of names of each."""
+    there = {folder.id: folder for folder in every(connection, owner)}
+    connection.execute(delete(folders).where(folders.c.owner == owner))
+    return {id: path_of(there, id) for id in there}
+
+
+def erase_of(connection: Connection, owners: str) -> None:
+    """Remove all folders of the owners whose name begins so."""
+    connection.execute(delete(folders).where(folders.c.owner.startswith(owners, autoescape=True)))
 
 
 def _owned(owner: str, folder_id: str) -> ColumnElement[bool]:

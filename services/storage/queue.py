@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -51,17 +52,13 @@ def add(connection: Connection, owner: str, conversation_id: str, message: Queue
     ).one()
     if count >= MAX_QUEUED:
         raise InputError(f"{count} messages are waiting already. Wait for the answer, or remove one of them.")
-    connection.execute(
-        insert(queued).values(
-            id=message.id,
-            conversation_id=conversation_id,
-            seq=(last or 0) + 1,
-            text=message.text,
-            request_key=request_key,
-            created_at=message.created_at,
-            attachments=codec.attachments_to_json(message.attachments),
-        )
-    )
+    _insert(connection, conversation_id, message, (last or 0) + 1, request_key)
+
+
+def put(connection: Connection, conversation_id: str, messages: Sequence[Queued]) -> None:
+    """Put messages into a conversation in which none waited yet."""
+    for seq, message in enumerate(messages, start=1):
+        _insert(connection, conversation_id, message, seq, None)
 
 
 def take(connection: Connection, owner: str, conversation_id: str, queued_id: str) -> str | None:
@@ -82,6 +79,20 @@ def remove(connection: Connection, owner: str, conversation_id: str, queued_id: 
     if key is not None:
         add(connection, owner, conversation_id, Queued(id=queued_id, text="", created_at=now), key)
         connection.execute(update(queued).where(queued.c.id == queued_id).values(removed_at=now))
+
+
+def _insert(connection: Connection, conversation_id: str, message: Queued, seq: int, request_key: str | None) -> None:
+    connection.execute(
+        insert(queued).values(
+            id=message.id,
+            conversation_id=conversation_id,
+            seq=seq,
+            text=message.text,
+            request_key=request_key,
+            created_at=message.created_at,
+            attachments=codec.attachments_to_json(message.attachments),
+        )
+    )
 
 
 def conversation_of(connection: Connection, owner: str, request_key: str) -> str | None:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
 
-from services.conversation import BEGINNING, MAX_TITLE, Conversation, Node, Queued, Versions
-from services.errors import Failure
-from services.events import FinishReason, Numbered
+from services.conversation import BEGINNING, MAX_TITLE, Conversation, Node, Queued, RunRecord, Versions
+from services.events import Numbered
 from services.folders import Folder
-from services.messages import Message, MessageStatus, Part, clean_text
+from services.messages import Message, Part, clean_text
 from services.options import Options
 from services.storage import codec
 from services.usage import Usage
@@ -23,29 +21,6 @@ _MOST = 2**63 - 1
 
 Values = dict[str, Any]
 """Column names and what goes into them. Stays inside this room."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRecord:
-    """What is kept of a run beside its answer: who answered, how it ended, how long it took."""
-
-    id: str
-    conversation_id: str
-    message_id: str
-    status: MessageStatus
-    endpoint: str | None
-    model: str | None
-    started_at: datetime
-    finished_at: datetime | None
-    first_token_s: float | None
-    """Seconds until the first text; None if none came."""
-    total_s: float | None
-    """None also for a run that Panelist did not see end."""
-    finish_reason: FinishReason | None
-    response_id: str | None
-    request_id: str | None
-    usage: Usage | None
-    failure: Failure | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +201,26 @@ def to_run(row: Row[Any]) -> RunRecord:
         usage=to_usage(row),
         failure=None if row.failure is None else codec.failure_from_json(row.failure),
     )
+
+
+def from_run(run: RunRecord) -> Values:
+    return {
+        "id": run.id,
+        "conversation_id": run.conversation_id,
+        "message_id": run.message_id,
+        "status": run.status,
+        "endpoint": run.endpoint,
+        "model": run.model,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "first_token_s": run.first_token_s,
+        "total_s": run.total_s,
+        "finish_reason": run.finish_reason,
+        "response_id": run.response_id,
+        "request_id": run.request_id,
+        **from_usage(run.usage),
+        "failure": None if run.failure is None else codec.failure_to_json(run.failure),
+    }
 
 
 def from_usage(usage: Usage | None) -> Values:

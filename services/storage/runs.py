@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Row, delete, insert, select, update
 
-from services.conversation import Conversation, Queued
+from services.conversation import Conversation, Queued, RunRecord
 from services.errors import Failure, InputError, NotFoundError, StorageError
 from services.events import Numbered, Reply, RunFinished
 from services.messages import RESUMABLE, Message, Part, ReasoningPart, TextPart, moved
@@ -215,7 +215,7 @@ def events(connection: Connection, owner: str, run_id: str, after: int) -> list[
     return _events(connection, run_id, after)
 
 
-def one(connection: Connection, owner: str, run_id: str) -> rows.RunRecord:
+def one(connection: Connection, owner: str, run_id: str) -> RunRecord:
     row = (
         connection.execute(
             select(runs)

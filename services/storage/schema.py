@@ -70,6 +70,15 @@ def _usage() -> list[Column[int]]:
     return [Column(name, count) for name in ("input", "cached_input", "output", "reasoning")]
 
 
+STAGED = "\x1fimport/"
+"""How the owner of a conversation begins that is still coming in; nobody is called so. Word and owner follow."""
+
+
+def owner_of(owner: str) -> str:
+    """Return whose a conversation is, or will be once it has come in."""
+    return owner.removeprefix(STAGED).partition("/")[2] if owner.startswith(STAGED) else owner
+
+
 metadata = MetaData(
     naming_convention={  # names, so that a later migration can take hold of each constraint
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",

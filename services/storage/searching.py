@@ -21,7 +21,7 @@ from services.messages import Part
 from services.search import Hit, Query, Term, Where, indexed_text, normal, snippet, words_of
 from services.storage import codec, folders, search_postgres, search_sqlite
 from services.storage.listing import tagged
-from services.storage.schema import conversations, messages, parts, searched
+from services.storage.schema import conversations, messages, owner_of, parts, searched
 
 TITLES = 2**60
 """Titles have their places from here on, so that they come before all messages."""
@@ -254,7 +254,7 @@ def _words(text: str) -> list[str]:
 
 
 def _owner_token(owner: str) -> str:
-    return _OWNER + sha256(owner.encode()).hexdigest()[:40]
+    return _OWNER + sha256(owner_of(owner).encode()).hexdigest()[:40]
 
 
 def _owner_term(owner: str) -> Term:

@@ -20,6 +20,7 @@ from services.conversation import (
     Pruned,
     Queued,
     Removed,
+    RunRecord,
     TitleSource,
     Versions,
     Whole,
@@ -28,7 +29,7 @@ from services.errors import InputError, StorageError
 from services.events import Numbered, Reply
 from services.folders import Defaults, Folder, RemovedFolder
 from services.listing import Listing, View
-from services.messages import AttachmentPart, Message
+from services.messages import AttachmentPart, Message, new_id
 from services.options import Options
 from services.search import Hit, Query
 from services.storage import (
@@ -53,7 +54,7 @@ from services.storage.engine_memory import Memory
 from services.storage.files import Files, MemoryFiles
 from services.storage.migrate import migrate
 from services.storage.paths import Paths
-from services.storage.rows import Begun, RunRecord, Snapshot
+from services.storage.rows import Begun, Snapshot
 from services.storage.schema import conversations as conversations_table
 from services.storage.schema import dropped_parameters
 from services.storage.whole import Imported, Known
@@ -397,12 +398,47 @@ class Store:
     ) -> Imported:
         """Store conversations, all or none; those that the owner has stay as they are, deleted ones are brought back.
 
+        They come in by small transactions, between which others write, and nobody sees any of them before the last.
+
         Args:
             owner: Whose they are then.
-            wholes: Yields them; called once more if the database was away for a moment. What it raises ends it all.
+            wholes: Yields them, in a thread. What it raises ends it all.
             attachments: Those of them whose bytes the owner has, to be kept for good.
         """
-        return await self._database.write(whole.add, owner, wholes, attachments, self._now())
+        word = new_id()
+        coming = iter(wholes())
+        added: list[str] = []
+        deleted: list[str] = []
+        skipped = 0
+        some: list[whole.Piece] = []
+        try:
+            while (one := await asyncio.to_thread(next, coming, None)) is not None:
+                match await self._database.read(whole.found, owner, one):
+                    case "here":
+                        skipped += 1
+                    case "deleted":
+                        deleted.append(one.conversation.id)
+                    case Whole() as free:
+                        added.append(free.conversation.id)
+                        for piece in whole.pieces(free):
+                            if some and sum(other.weight for other in some) + piece.weight > whole.AT_ONCE:
+                                await self._database.write(whole.stage, owner, word, some)
+                                some = []
+                            some.append(piece)
+            await self._database.write(whole.stage, owner, word, some)
+            restored = await self._database.write(whole.publish, owner, word, deleted, attachments, self._now())
+        except BaseException:
+            await asyncio.shield(self._erase_staged(word))
+            raise
+        return Imported(tuple(added), restored, skipped)
+
+    async def _erase_staged(self, word: str = "") -> None:
+        while await self._database.write(whole.erase_staged, word, _ERASED_AT_ONCE):
+            pass
+
+    async def remove_staged(self) -> None:
+        """Remove what an import left behind that was cut short; for the start, before any can begin."""
+        await self._erase_staged()
 
     async def delete_all(self, owner: str, conversation_ids: Sequence[str]) -> None:
         """Hide conversations like `delete`, all at once; ids of others do nothing."""

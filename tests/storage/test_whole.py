@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from services.conversation import Whole
 from services.errors import InputError
 from services.events import TextDelta
 from services.messages import TextPart, derived_id
+from services.search import parse
+from services.storage.schema import STAGED
 from services.storage.store import Store
 from tests.storage import make
 from tests.storage.make import ANN, BEN, Rows
@@ -117,6 +120,63 @@ async def test_many_messages_and_taking_all_back(store: Store) -> None:
     assert set(await store.every_id(ANN)) == {id, whole.conversation.id}
     await store.delete_all(ANN, added.added)
     assert await store.every_id(ANN) == [whole.conversation.id]
+
+
+def _copies(whole: Whole, count: int) -> Iterator[Whole]:
+    for number in range(count):
+        id = f"copy-{number}"
+        messages = tuple(
+            replace(
+                m, id=f"{id}-{m.id}", conversation_id=id, parent_id=m.parent_id and f"{id}-{m.parent_id}", run_id=None
+            )
+            for m in whole.messages
+        )
+        yield Whole(replace(whole.conversation, id=id, head_id=messages[-1].id), messages)
+
+
+async def test_others_write_while_many_come_in_and_nobody_sees_half_of_them(store: Store) -> None:
+    whole = await _branched(store)
+    mine = {whole.conversation.id}
+    between: list[set[str]] = []
+    loop = asyncio.get_running_loop()
+
+    async def look() -> None:
+        fresh = await make.asked(store)  # which would wait for the end, were it all one transaction
+        mine.add(fresh.conversation.id)
+        assert await store.trash(ANN) == []
+        assert await store.search(ANN, parse("clouds")) == hits
+        between.append(set(await store.every_id(ANN)) - mine)
+
+    def coming() -> Iterator[Whole]:
+        for number, copy in enumerate(_copies(whole, 200)):
+            if number % 50 == 49:
+                asyncio.run_coroutine_threadsafe(look(), loop).result(20)
+            yield copy
+
+    hits = await store.search(ANN, parse("clouds"))
+    imported = await store.add_wholes(ANN, coming)
+    assert between == [set()] * 4
+    assert len(imported.added) == 200
+    assert set(await store.every_id(ANN)) - mine == set(imported.added)
+    assert len(await store.search(ANN, parse("clouds"), limit=500)) == len(hits) + 200
+
+
+async def test_what_was_cut_short_half_way_is_removed(store: Store, rows: Rows) -> None:
+    whole = await _branched(store)
+    before = rows.count()
+
+    def broken() -> Iterator[Whole]:
+        yield from _copies(whole, 200)
+        assert rows.count()["conversations"] > before["conversations"], "some of it is there"
+        raise InputError("Broken.")
+
+    with pytest.raises(InputError, match="Broken"):
+        await store.add_wholes(ANN, broken)
+    assert rows.count() == before
+    await store.add_wholes(ANN, lambda: _copies(whole, 1))
+    rows.execute("UPDATE conversations SET owner = :owner WHERE id = 'copy-0'", {"owner": f"{STAGED}word/{ANN}"})
+    await store.remove_staged()  # as the start does after a crash
+    assert rows.count() == before
 
 
 async def test_whether_there_are_files(store: Store) -> None:

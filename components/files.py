@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from typing import cast
@@ -24,6 +25,7 @@ from services.exporting import SUFFIXES, Kind
 from services.importing import MAX_FILE
 from services.messages import AttachmentPart
 from services.runtime import Runtime, opened_runtime
+from services.sharing import Choice
 from services.temporary import Temporary
 
 log = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ log = logging.getLogger(__name__)
 FOLDER = "attachments"
 EXPORTS = "exports"
 IMPORTS = "imports"
+SHARES = "shares"
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -150,6 +153,48 @@ class ExportHandler(OwnHandler):
             log.info("an export was not wanted any more")
 
 
+class ShareHandler(OwnHandler):
+    """`POST shares` with the choice as JSON: answers with the page."""
+
+    async def post(self) -> None:
+        chat = self.chat()
+        try:
+            conversation_id, choice = _choice_of(self.request.body)
+            if is_temporary(conversation_id):
+                chat = await self.temporary.holding(session.owner(), conversation_id)
+            export = await chat.catalogue.share(session.owner(), conversation_id, choice)
+        except PanelistError as error:
+            self.set_status(400)
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
+            await self.finish(str(error))
+            return
+        self.name_it(export.name)
+        self.set_header("Content-Type", export.media_type)
+        self.set_header("Cache-Control", "no-store")
+        async for piece in export.pieces:
+            self.write(piece)
+
+
+def _choice_of(body: bytes) -> tuple[str, Choice]:
+    try:
+        said: object = json.loads(body)
+    except (ValueError, RecursionError):
+        said = None
+    match said:
+        case {
+            "conversation": str(conversation_id),
+            "title": str(title),
+            "messages": list(messages),
+            "gaps": bool(gaps),
+            "reasoning": bool(reasoning),
+            "attachments": bool(attachments),
+        }:
+            ids = frozenset(id for id in messages if isinstance(id, str))
+            more = {"gaps": gaps, "reasoning": reasoning, "attachments": attachments}
+            return conversation_id, Choice(title=title, messages=ids, **more)
+    raise InputError("The page asked for something that cannot be shared. Reload the page.")
+
+
 @stream_request_body
 class ImportHandler(OwnHandler):
     """`POST imports` with a file as its body: keeps it for a preview, and answers with a word for it."""
@@ -205,5 +250,6 @@ def serve_on(application: Application, runtime: Callable[[], Runtime | None] = o
             (rf"{here}/{FOLDER}/([0-9a-f]{{64}})", AttachmentHandler),
             (rf"{here}/{EXPORTS}/({'|'.join(SUFFIXES)})", ExportHandler),
             (rf"{here}/{IMPORTS}", ImportHandler),
+            (rf"{here}/{SHARES}", ShareHandler),
         ]
         application.add_handlers(r".*", [(place, handler, {"runtime": runtime}) for place, handler in places])

@@ -29,6 +29,7 @@ from components.first_view import TEMPLATE
 from components.importing import ImportView
 from components.preload import prepared
 from components.sentence import SentencePane
+from components.sharing import Sharing
 from components.sidebar.conversations import ConversationList
 from components.sidebar.model import ModelPicker
 from components.sidebar.options import OptionsView
@@ -41,8 +42,8 @@ from services.runtime import Runtime, check_settings, process_runtime
 
 log = logging.getLogger(__name__)
 
-Themed = TypeVar("Themed", Trash, Comparison, ConversationMap)
-WithDialog = TypeVar("WithDialog", ConnectView, OptionsView, Trash, Comparison, ConversationMap)
+Themed = TypeVar("Themed", Trash, Comparison, ConversationMap, Sharing)
+WithDialog = TypeVar("WithDialog", ConnectView, OptionsView, Trash, Comparison, ConversationMap, Sharing)
 
 resources.install()
 early.install()
@@ -171,6 +172,9 @@ class _Dialogs:
         self._importing = cache(lambda: self._hung(ImportView(state).dialog))
         self._connect = cache(lambda: self._with_dialog(ConnectView(state, runtime.connections)))
         self._options = cache(lambda: self._with_dialog(OptionsView(state)))
+        self._sharing = cache(
+            lambda: self._with_dialog(self._themed(Sharing(state, sizing_mode="stretch_width", margin=0)))
+        )
         self._trash = cache(
             lambda: self._with_dialog(self._themed(Trash(state, sizing_mode="stretch_width", margin=0)))
         )
@@ -196,6 +200,9 @@ class _Dialogs:
     def trash(self) -> None:
         pn.state.execute(self._trash().open)
 
+    def share(self) -> None:
+        pn.state.execute(self._sharing().open)
+
     def compare(self, versions: Versions) -> None:
         pn.state.execute(partial(self._comparison().open, versions))
 
@@ -219,7 +226,7 @@ class _Dialogs:
 
 
 def _follow_theme(
-    page: Page, view: Composer | Transcript | ConversationList | Trash | Comparison | ConversationMap
+    page: Page, view: Composer | Transcript | ConversationList | Trash | Comparison | ConversationMap | Sharing
 ) -> None:
     def update(*_: object) -> None:
         view.dark = page.dark_theme
@@ -256,6 +263,7 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         on_map=dialogs.map,
         on_download=lambda address: composer.download(address),  # noqa: PLW0108 - which is made below
         on_import=dialogs.importing,
+        on_share=dialogs.share,
     )
     composer = Composer(
         state,
@@ -274,6 +282,7 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         on_compare=dialogs.compare,
         on_options=dialogs.options,
         on_map=dialogs.map,
+        on_share=dialogs.share,
         on_screen=fit_screen,
         sizing_mode="stretch_both",
         margin=0,

@@ -20,6 +20,7 @@ from services.listing import MAX_ROWS, Listing, View
 from services.messages import clean_text, new_id
 from services.runner import RunManager
 from services.search import Hit, parse
+from services.sharing import Choice
 from services.storage.store import Imported, Store
 
 __all__ = ["Catalogue", "Imported"]
@@ -223,6 +224,15 @@ class Catalogue:
             NotFoundError: one of them is not there for this owner.
         """
         return await self._exchange.export(owner, conversation_ids, kind)
+
+    async def share(self, owner: str, conversation_id: str, choice: Choice) -> Export:
+        """Return the chosen messages of the branch on show as one page, to be given to somebody.
+
+        Raises:
+            InputError: none of them is on show.
+            NotFoundError: there is no such conversation for this owner.
+        """
+        return await self._exchange.share(owner, conversation_id, choice)
 
     async def receive_import(self, owner: str, pieces: AsyncIterable[bytes]) -> str:
         """Take a file with conversations in it and return a word for it; nothing is imported yet.

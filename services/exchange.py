@@ -19,6 +19,7 @@ from services.exporting import SUFFIXES, Kind, entry_of, file_name
 from services.importing import MAX_FILE, Contents, Listed, opened, too_large
 from services.messages import AttachmentPart, new_id
 from services.notebook import notebook_of
+from services.sharing import MAX_HELD, Choice, chosen, snapshot_of
 from services.storage.store import Imported, Store
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,22 @@ class Exchange:
                 file_name(title, SUFFIXES[kind]), _TYPES[kind], _once(await self._document(owner, whole, kind))
             )
         return Export(file_name(title, ".zip"), "application/zip", self._documents(owner, ids, kind))
+
+    async def share(self, owner: str, conversation_id: str, choice: Choice) -> Export:
+        """Return a page of the chosen messages."""
+        whole = await self._store.whole(owner, conversation_id)
+        files: dict[str, bytes] = {}
+        room = MAX_HELD
+        for part in (part for message in chosen(whole, choice) for part in message.attachments):
+            if choice.attachments and part.sha256 not in files and part.size <= room:
+                try:
+                    files[part.sha256] = await self._store.attachment_bytes(owner, part.sha256)
+                except PanelistError as error:  # it is named all the same
+                    log.warning("a shared page goes without %s: %s", part.sha256, error)
+                else:
+                    room -= part.size
+        page = await asyncio.to_thread(snapshot_of, whole, choice, files)
+        return Export(file_name(choice.title, SUFFIXES["html"]), _TYPES["html"], _once(page.encode()))
 
     async def receive(self, owner: str, pieces: AsyncIterable[bytes]) -> str:
         """Keep a file that comes in pieces, and return a word for it."""

@@ -61,6 +61,7 @@ _POLICY = (
     f"default-src 'none'; style-src 'sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'; "
     "base-uri 'none'; form-action 'none'"
 )
+_IMAGES = "; img-src data:"
 
 
 def beginning() -> str:
@@ -98,7 +99,7 @@ def markdown_of(conversation: Conversation, path: tuple[Message, ...]) -> str:
     """Return the messages on show as Markdown, each as it was written."""
     blocks = [title_line(conversation)]
     for message in path:
-        blocks.append(f"## {_heading(message)}")
+        blocks.append(f"## {heading_of(message)}")
         blocks += [f"Attached: {part.name} ({size_words(part.size)})" for part in message.attachments]
         if message.text.strip():
             blocks.append(_closed(message.text.strip("\n")))
@@ -109,12 +110,24 @@ def markdown_of(conversation: Conversation, path: tuple[Message, ...]) -> str:
 
 def html_of(conversation: Conversation, path: tuple[Message, ...]) -> str:
     """Return the messages on show as one page that needs nothing else and loads nothing: a snapshot to read."""
-    title = escape(conversation.title)
     articles = "\n".join(_article(message) for message in path)
     about = f"{len(path)} messages, last changed {_minute(conversation.updated_at)}. Exported from Panelist."
+    return page_of(conversation.title, about, articles)
+
+
+def page_of(title: str, about: str, articles: str, *, images: bool = False) -> str:
+    """Return a page that runs nothing and loads nothing.
+
+    Args:
+        title: As text.
+        about: Likewise, what stands below the title.
+        articles: As HTML.
+        images: Whether there are pictures in it.
+    """
+    title = escape(title)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}{_IMAGES if images else ""}">\n'
         '<meta name="referrer" content="no-referrer">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
@@ -131,7 +144,12 @@ def title_line(conversation: Conversation) -> str:
 def note_of(message: Message) -> str:
     """Return how an answer ended, where it did not end well: no half answer looks whole."""
     failure = next((part.failure for part in message.parts if isinstance(part, ErrorPart)), None)
-    return failure.message if failure is not None else _NOTES.get(message.status, "")
+    return failure.message if failure is not None else ending_of(message)
+
+
+def ending_of(message: Message) -> str:
+    """Return the same without what went wrong, which can name a server."""
+    return _NOTES.get(message.status, "")
 
 
 def entry_of(sha256: str) -> str:
@@ -202,7 +220,8 @@ def _part(part: Part) -> dict[str, Any]:
     return {"kind": part.kind, "data": json.loads(part_to_json(part))}
 
 
-def _heading(message: Message) -> str:
+def heading_of(message: Message) -> str:
+    """Return who wrote a message and, behind a comma, when."""
     if message.role == "user":
         return f"You, {_minute(message.created_at)}"
     model = f" ({message.model})" if message.model else ""
@@ -210,7 +229,7 @@ def _heading(message: Message) -> str:
 
 
 def _article(message: Message) -> str:
-    who, _, when = _heading(message).partition(", ")
+    who, _, when = heading_of(message).partition(", ")
     lines = [f"<h2>{escape(who)} <small>{escape(when)}</small></h2>"]
     if message.attachments:
         names = "".join(f"<li>{escape(p.name)} ({size_words(p.size)})</li>" for p in message.attachments)

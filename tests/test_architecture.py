@@ -24,7 +24,18 @@ LEVELS = {
         ["runner", "trouble", "loop", "retries", "context", "titles", "export", "structured", "render", "uploads"], 2
     ),
     **dict.fromkeys(
-        ["exporting", "notebook", "importing", "jsonfile", "foreign", "chatgpt", "openwebui", "librechat", "exchange"],
+        [
+            "exporting",
+            "sharing",
+            "notebook",
+            "importing",
+            "jsonfile",
+            "foreign",
+            "chatgpt",
+            "openwebui",
+            "librechat",
+            "exchange",
+        ],
         2,
     ),
     **dict.fromkeys(["chat", "catalogue", "branching", "queueing", "answering", "batch", "connect", "temporary"], 3),

@@ -63,6 +63,7 @@ class Commands:
         on_map: Callable[[], None],
         on_download: Callable[[str], None],
         on_import: Callable[[], None],
+        on_share: Callable[[], None],
     ) -> None:
         self._state = state
         self._on_download = on_download
@@ -159,6 +160,12 @@ class Commands:
                 takes="[markdown, html, notebook, json or all]",
                 about="Download this conversation, or all of them",
                 run=self._export,
+            ),
+            Command(
+                name="share",
+                about="Make a page of chosen messages, to give to somebody",
+                run=lambda _: on_share(),
+                off=self._closed,
             ),
             Command(name="import", about="Bring conversations in from a file", run=lambda _: on_import()),
             Command(

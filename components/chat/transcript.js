@@ -30,7 +30,8 @@ export function render({model, el, view}) {
     pin.setAttribute("aria-pressed", scroll.pinning)
   }, {"aria-pressed": String(scroll.pinning), title: "Keep the question at the top while its answer is written"})
   const map = button("Map", "map", () => model.send_msg({type: "map"}), {hidden: "", title: "Map of the conversation (Alt + M)"})
-  below.append(pin, map, contents.open)
+  const share = button("Share…", "share", () => model.send_msg({type: "share"}))
+  below.append(share, pin, map, contents.open)
 
   const edits = editing({
     frame, isLost: () => lost, isTemporary: () => isTemporary(shown), source: markdown, send: (msg) => model.send_msg(msg),
@@ -304,7 +305,7 @@ export function render({model, el, view}) {
     arrange(order)
     older.hidden = !more
     showEmpty(order.length ? null : view)
-    pin.hidden = map.hidden = !order.length
+    pin.hidden = map.hidden = share.hidden = !order.length
     contents.update(count)
   }
 

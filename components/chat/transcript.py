@@ -83,6 +83,7 @@ class Transcript(ScriptComponent):
         on_compare: Callable[[Versions], None],
         on_options: Callable[[str], None],
         on_map: Callable[[], None],
+        on_share: Callable[[], None],
         on_screen: Callable[[bool, bool], None],
         **params: Any,
     ) -> None:
@@ -94,6 +95,7 @@ class Transcript(ScriptComponent):
         self._on_compare = on_compare
         self._on_options = on_options
         self._on_map = on_map
+        self._on_share = on_share
         self._on_screen = on_screen
         self._ready = False
         self._shown: str | None = None
@@ -302,6 +304,8 @@ class Transcript(ScriptComponent):
             case {"type": "retry", "id": str(id), **more}:
                 model = more.get("model")
                 await state.retry(id, model if isinstance(model, str) else None)
+            case {"type": "share"}:
+                self._on_share()
             case {"type": "fork", "id": str(id)}:
                 await state.fork(id)
             case {"type": "continue", "id": str(id)}:

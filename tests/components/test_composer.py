@@ -36,6 +36,7 @@ class Box(Composer):
             on_map=lambda: self.called.append("map"),
             on_download=lambda address: self.called.append(f"download {address}"),
             on_import=lambda: self.called.append("import"),
+            on_share=lambda: self.called.append("share"),
         )
 
         async def nothing() -> None:

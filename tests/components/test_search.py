@@ -164,6 +164,7 @@ async def test_the_transcript_goes_to_the_message(make: Make) -> None:
         on_compare=lambda _: None,
         on_options=lambda _: None,
         on_map=lambda: None,
+        on_share=lambda: None,
         on_screen=lambda *_: None,
     )
     await page._on_message(DataEvent(None, data={"type": "ready", "dark": False, "narrow": False}))

@@ -115,3 +115,37 @@ def test_open_webuis_chats_come_in_by_the_dialog(page: Page, server: Server, tmp
     answers(page).first.get_by_role("button", name="Next version").click()
     expect(answers(page).first).to_contain_text("255")
     expect(answers(page).first).to_contain_text("deepseek-r1")
+
+
+def test_a_page_is_shared_without_one_message(page: Page, server: Server, tmp_path: Path) -> None:
+    open_new(page, server)
+    ask(page, "Where is my data stored?")
+    settled(answers(page))
+    ask(page, "A secret that stays here")
+    settled(answers(page).last)
+    page.get_by_role("button", name="Share…").click()
+    dialog = page.get_by_role("dialog")
+    rows = dialog.get_by_role("list", name="Messages to share").get_by_role("checkbox")
+    expect(rows).to_have_count(4)
+    dialog.get_by_role("button", name="None").click()
+    download = dialog.get_by_role("button", name="Download page")
+    expect(download).to_be_disabled()
+    dialog.get_by_role("button", name="All").click()
+    dialog.get_by_role("checkbox", name="A secret that stays here").uncheck()
+    expect(dialog.get_by_role("status", name="Chosen")).to_have_text("3 of 4 messages")
+    dialog.get_by_role("textbox", name="Title").fill("For Ben")
+    with page.expect_download() as coming:
+        download.click()
+    expect(dialog).to_have_count(0)
+    assert coming.value.suggested_filename == "For-Ben.html"
+    file = tmp_path / "For-Ben.html"
+    coming.value.save_as(file)
+    assert "A secret that stays here" not in file.read_text("utf-8")
+    refused: list[str] = []
+    snapshot = page.context.new_page()
+    snapshot.on("console", lambda message: refused.append(message.text))
+    snapshot.goto(f"data:text/html;base64,{base64.b64encode(file.read_bytes()).decode()}")
+    expect(snapshot.get_by_role("heading", level=1).first).to_have_text("For Ben")
+    expect(snapshot.get_by_role("article")).to_have_count(3)
+    expect(snapshot.get_by_text("A message was left out here.")).to_be_visible()
+    assert refused == []

@@ -7,10 +7,9 @@ import ipaddress
 import panel as pn
 from panel.io.resources import get_dist_path
 
-FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "X-Forwarded-Host")
+from services.settings import LOCAL_OWNER
 
-LOCAL_OWNER = "local"
-"""The owner of everything until there is a login: the person at this machine."""
+FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "X-Forwarded-Host")
 
 
 def owner() -> str:

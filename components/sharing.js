@@ -70,6 +70,7 @@ export function render({model, el}) {
       update()
     }
   })
+  update() // there is nothing to choose from yet
   listen(model, (msg) => {
     conversation = msg.conversation
     title.value = msg.title

@@ -8,9 +8,12 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from services.catalogue import Catalogue
 from services.changes import Changes
 from services.chat import ChatService
 from services.connect import Connections
@@ -83,7 +86,7 @@ def make_provider(
 
 
 async def open_runtime(
-    settings: Settings, *, provider: Provider | None = None, trash_every_s: float = _TRASH_S
+    settings: Settings, *, provider: Provider | None = None, trash_every_s: float = _TRASH_S, beside: bool = False
 ) -> Runtime:
     """Open the database, mend what a crash left behind, and wire the doors.
 
@@ -91,17 +94,20 @@ async def open_runtime(
         settings: What the environment says.
         provider: What answers; all endpoints unless given.
         trash_every_s: Seconds after which the trash is looked into again for what has been there for its time.
+        beside: Nothing can be written, and a server may be using the database meanwhile.
 
     Raises:
         StorageError: the database cannot be used; its text says why and what to do.
     """
     keys = KeyRing(settings.values, settings.app_dir)
-    store = await Store.open(settings.database, attachments=settings.attachments)
+    opening = Store.beside if beside else Store.open
+    store = await opening(settings.database, attachments=settings.attachments)
     try:
         pace = Pace()
         provider = provider or make_provider(keys.key_of, stall_s=settings.stall_s, pace=pace)
-        runtime = await _wire(settings, store, keys, provider, pace)
-        runtime.runs.background(_empty_trash(store, trash_every_s), "empty the trash")
+        runtime = await _wire(settings, store, keys, provider, pace, mend=not beside)
+        if not beside:
+            runtime.runs.background(_empty_trash(store, trash_every_s), "empty the trash")
         return runtime
     except BaseException:
         await store.close()  # and its lock with it, or the next attempt would find the database in use
@@ -109,12 +115,19 @@ async def open_runtime(
 
 
 async def _wire(
-    settings: Settings, store: Store, keys: KeyRing, provider: Provider, pace: Pace | None = None
+    settings: Settings,
+    store: Store,
+    keys: KeyRing,
+    provider: Provider,
+    pace: Pace | None = None,
+    *,
+    mend: bool = True,
 ) -> Runtime:
-    await store.remove_staged()
-    await store.interrupt_orphans()
-    await store.remove_orphans()
-    await store.empty_trash()  # here too: a server may be started more often than it looks again
+    if mend:
+        await store.remove_staged()
+        await store.interrupt_orphans()
+        await store.remove_orphans()
+        await store.empty_trash()  # here too: a server may be started more often than it looks again
     deadlines = Deadlines(first_token_s=settings.first_token_s, stall_s=settings.stall_s, run_s=settings.run_s)
     connections = Connections(settings, keys, provider, store)
     await connections.load()
@@ -142,6 +155,21 @@ async def _empty_trash(store: Store, every_s: float) -> None:
             await store.empty_trash()
         except StorageError as error:  # which the banner tells of, too
             log.error("the trash could not be emptied; that is tried again in %s s: %s", every_s, error)
+
+
+@asynccontextmanager
+async def catalogue_of(app_dir: Path, *, beside: bool) -> AsyncIterator[Catalogue]:
+    """Open the door to this machine's conversations for a while; `beside` as for `open_runtime`.
+
+    Raises:
+        SettingsError: a setting cannot be read.
+        StorageError: the database cannot be used, or without `beside` a server is using it.
+    """
+    runtime = await open_runtime(read_settings(os.environ, app_dir), beside=beside)
+    try:
+        yield runtime.chat.catalogue
+    finally:
+        await runtime.close()
 
 
 class _Process:

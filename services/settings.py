@@ -45,6 +45,9 @@ SETTING_NAMES = (
     "DATABASE_URL",
 )
 
+LOCAL_OWNER = "local"
+"""The owner of everything until there is a login: the person at this machine."""
+
 _ENDPOINT_FIELDS = ("name", "base_url", "api", "profile", "key_env", "key_file", "key_command")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 

@@ -51,6 +51,13 @@ class Dialect(Protocol):
     def readers(self) -> Engine:
         """Return an engine whose connections cannot write, and see one moment in each transaction."""
 
+    def beside(self) -> Engine:
+        """Return an engine like `readers` for a process that is not the server, and may stand beside it.
+
+        Raises:
+            StorageError: there is no database yet.
+        """
+
     def check(self, connection: Connection) -> None:
         """Raise StorageError if what was opened cannot do what is asked of it."""
 
@@ -98,10 +105,10 @@ class Database:
     are kept through it: where a disk fails, one that is open can often still read, and a new one could not.
     """
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, *, beside: bool = False) -> None:
         self._dialect = dialect
-        self.writer = dialect.writer()
-        self.readers = dialect.readers()
+        self.writer = dialect.beside() if beside else dialect.writer()
+        self.readers = self.writer if beside else dialect.readers()
         self._reads = ThreadPoolExecutor(READERS, "read")
         self._writes = ThreadPoolExecutor(1, "write")
         self._writing = asyncio.Lock()

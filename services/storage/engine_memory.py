@@ -59,6 +59,9 @@ class Memory:
     def readers(self) -> Engine:
         return self._engine
 
+    def beside(self) -> Engine:
+        return self._engine
+
     def check(self, connection: Connection) -> None:
         """Do nothing: there is no disk that could be in the way."""
 

@@ -95,6 +95,9 @@ class PostgreSQL:
     def readers(self) -> Engine:
         return self._engine(READERS, _READER)
 
+    def beside(self) -> Engine:
+        return self.readers()
+
     def check(self, connection: Connection) -> None:
         encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
         if encoding != "UTF8":

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
 from services.errors import PanelistError, StorageError
 from services.storage.engine import READERS
@@ -97,6 +97,27 @@ class SQLite:
 
     def readers(self) -> Engine:
         return self._engine(READERS, _READER, begin="BEGIN")
+
+    def beside(self) -> Engine:
+        if not self.path.is_file():
+            raise StorageError(f"There is no database {self.path} yet. Start Panelist once, or set PANELIST_DATA_DIR.")
+        with rights_told(self.path):
+            check_file(self.path)
+
+        def connect() -> sqlite3.Connection:
+            return sqlite3.connect(
+                f"{self.path.as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+            )
+
+        engine = create_engine(
+            "sqlite://",
+            creator=connect,
+            poolclass=QueuePool,
+            pool_size=READERS,
+            hide_parameters=OPTIONS["hide_parameters"],
+        )
+        set_up(engine, _READER, self._busy_timeout_ms, begin="BEGIN")
+        return engine
 
     def check(self, connection: Connection) -> None:
         if connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() != "wal":

@@ -35,6 +35,12 @@ def migrate(dialect: Dialect, revision: str = "head") -> None:
         engine.dispose()
 
 
+def check_current(connection: Connection, name: str) -> None:
+    """Raise StorageError unless the schema is the one of this version."""
+    if set(MigrationContext.configure(connection).get_current_heads()) != set(_history().get_heads()):
+        raise StorageError(f"{name} is not of this version of Panelist. Start the app once, then try again.")
+
+
 def known_revisions() -> set[str]:
     """Return the revisions of the schema that this version can read, the newest included."""
     return {revision.revision for revision in _history().walk_revisions()}

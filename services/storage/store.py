@@ -52,7 +52,7 @@ from services.storage.dialects import dialect_of
 from services.storage.engine import Database, Dialect, insert_new
 from services.storage.engine_memory import Memory
 from services.storage.files import Files, MemoryFiles
-from services.storage.migrate import migrate
+from services.storage.migrate import check_current, migrate
 from services.storage.paths import Paths
 from services.storage.rows import Begun, Snapshot
 from services.storage.schema import conversations as conversations_table
@@ -125,6 +125,22 @@ class Store:
         """
         dialect = dialect_of(where)
         return cls(where, await _opened(dialect), dialect, now or _utc_now, attachments)
+
+    @classmethod
+    async def beside(cls, where: Path | str, *, attachments: Path | None = None) -> Store:
+        """Open a database only to read it, also while a server uses it.
+
+        Raises:
+            StorageError: there is none, or it cannot be read.
+        """
+        dialect = dialect_of(where)
+        database = Database(dialect, beside=True)
+        try:
+            await database.read(check_current, dialect.name)
+        except BaseException:
+            await database.close()
+            raise
+        return cls(where, database, dialect, _utc_now, attachments)
 
     @classmethod
     async def in_memory(cls, *, most: int, most_files: int) -> Store:

@@ -151,3 +151,28 @@ async def test_a_closed_store_says_so(where: Path | str) -> None:
     await store.close()
     with pytest.raises(StorageError, match="is closed"):
         await store.conversations(make.ANN)
+
+
+async def test_a_reader_beside_a_server_writes_nothing(where: Path | str) -> None:
+    store = await Store.open(where)
+    new = await make.asked(store, "Is it read?")
+    reader = await Store.beside(where)
+    try:
+        assert [message.text for message in await reader.path(make.ANN, new.conversation.id)] == ["Is it read?", ""]
+        await make.finish(store, new.run_id)
+        assert (await reader.path(make.ANN, new.conversation.id))[-1].status == "complete"
+        with pytest.raises(StorageError):
+            await reader.delete(make.ANN, new.conversation.id)
+    finally:
+        await reader.close()
+    assert await store.conversations(make.ANN)
+    await store.close()
+
+
+async def test_a_reader_makes_no_database(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="Start Panelist once"):
+        await Store.beside(tmp_path / "data" / "panelist.db")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "panelist.db").write_bytes(b"")
+    with pytest.raises(StorageError, match="not of this version"):
+        await Store.beside(tmp_path / "panelist.db")

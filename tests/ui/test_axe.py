@@ -125,3 +125,17 @@ def test_nor_in_the_map(page: Page, server: Server, axe: Path, width: int, schem
     page.keyboard.press("Enter")
     expect(dialog.get_by_role("article", name="Step 1")).to_be_visible()
     assert violations(page, axe) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nor_in_a_temporary_chat_and_when_it_is_shared(page: Page, server: Server, axe: Path, scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    open_new(page, server)
+    page.get_by_role("button", name="Temporary chat").click()
+    ask(page, "Show me every kind of Markdown")
+    settled(answers(page))
+    expect(page.get_by_role("note", name="Temporary chat")).to_be_visible()
+    assert violations(page, axe) == []
+    page.get_by_role("button", name="Share…").click()
+    page.get_by_role("dialog").get_by_role("checkbox", name="Show me every kind of Markdown").uncheck()
+    assert violations(page, axe) == []

@@ -2,41 +2,29 @@
 
 Bokeh looks for models in every value that it sends, and makes a serializer for each; in ours there are none. What is
 written here is what it would write (https://docs.bokeh.org/en/latest/docs/dev_guide/server.html: header, metadata and
-content, each a frame).
+content, each a frame of RFC 6455), in one piece.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from bokeh.core.serialization import Buffer
 from bokeh.document import Document
-from bokeh.protocol.message import Message
 from bokeh.server.connection import ServerConnection
 from bokeh.server.views.ws import WSHandler
-from bokeh.util.serialization import make_id
 from panel.custom import ReactiveESM
 from panel.io import document
 from panel.io.state import state
-from tornado.websocket import WebSocketClosedError
+from tornado.iostream import StreamClosedError
 
 _open = WSHandler.open
+_numbers = itertools.count(1)
 _HEAD = '{"events":[{"kind":"MessageSent","msg_type":"bokeh_event","msg_data":{"type":"event","name":"esm_event",'
 _TAIL = "]]}}}]}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Message:
-    """What Panel's dispatch reads of a message of Bokeh's."""
-
-    header_json: str
-    metadata_json: str
-    content_json: str
-    _buffers: tuple[Buffer, ...] = ()
 
 
 def say(component: ReactiveESM, data: list[Any]) -> None:
@@ -48,18 +36,33 @@ def say(component: ReactiveESM, data: list[Any]) -> None:
     for ref, doc in documents.items():
         model = component._models[ref][0]
         values = f'"values":{{"type":"map","entries":[["model",{{"id":"{model.id}"}}],["data",{json.dumps(data)}'
-        header = f'{{"msgid":"{make_id()}","msgtype":"PATCH-DOC","num_buffers":0}}'
-        message = _Message(header, "{}", f"{_HEAD}{values}{_TAIL}")
+        header = f'{{"msgid":"said{next(_numbers)}","msgtype":"PATCH-DOC","num_buffers":0}}'
+        message = b"".join(map(_frame, (header, "{}", f"{_HEAD}{values}{_TAIL}")))
         for connection in _connections(doc):
-            # A page that has just gone is told everything when it comes back.
-            with contextlib.suppress(WebSocketClosedError):
-                for written in document.dispatch_tornado(connection, msg=cast("Message[Any]", message)):
-                    written.add_done_callback(lambda future: future.cancelled() or future.exception())
+            _write(connection._socket, message)
+
+
+def _frame(text: str) -> bytes:
+    """Return a text as one frame of a server's (https://www.rfc-editor.org/rfc/rfc6455#section-5.2)."""
+    payload = text.encode()
+    size = len(payload)
+    if size < 126:
+        return bytes([0x81, size]) + payload
+    return (b"\x81\x7e" + size.to_bytes(2) if size <= 0xFFFF else b"\x81\x7f" + size.to_bytes(8)) + payload
+
+
+def _write(socket: WSHandler, message: bytes) -> None:
+    line = socket.ws_connection
+    if line is None or line.is_closing() or line.stream is None:
+        return
+    # A page that has just gone is told everything when it comes back.
+    with contextlib.suppress(StreamClosedError):
+        line.stream.write(message).add_done_callback(lambda future: future.cancelled() or future.exception())
 
 
 def _opened(self: WSHandler, *args: Any, **kwargs: Any) -> None:
-    # A message is three small writes. Together with a browser that acknowledges late, Nagle's algorithm (RFC 896)
-    # would hold the second back for up to 40 ms, each time.
+    # A message of Bokeh's is three small writes. Together with a browser that acknowledges late, Nagle's algorithm
+    # (RFC 896) would hold the second back for up to 40 ms, each time.
     self.set_nodelay(True)
     _open(self, *args, **kwargs)
 
@@ -86,4 +89,6 @@ def _connections(doc: Document) -> Collection[ServerConnection]:
 
 
 def _writable(socket: Any) -> bool:
-    return hasattr(socket, "write_lock") and socket.write_lock._block._value != 0
+    line = getattr(socket, "ws_connection", None)
+    compressed = getattr(line, "_compressor", None) is not None
+    return not compressed and hasattr(socket, "write_lock") and socket.write_lock._block._value != 0

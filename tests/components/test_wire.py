@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,7 @@ from bokeh.models import Div
 from bokeh.protocol import Protocol
 from bokeh.server.views.ws import WSHandler
 from panel.models.esm import ESMEvent
-from tornado.websocket import WebSocketClosedError
+from tornado.iostream import StreamClosedError
 
 from components import wire
 
@@ -30,40 +31,73 @@ class Component:
         self.long.append(data)
 
 
+class Line:
+    """A page's line, which remembers what is written to it."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.closed = self.gone = False
+        self.stream = self
+        self._compressor: object = None
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def write(self, message: bytes) -> Future[None]:
+        if self.gone:
+            raise StreamClosedError
+        self.written.append(message)
+        return Future()
+
+
+def texts_in(message: bytes) -> list[str]:
+    """Return what a browser reads of frames (https://www.rfc-editor.org/rfc/rfc6455#section-5.2)."""
+    texts = []
+    while message:
+        assert message[0] == 0x81, "a whole message of text"
+        long = {126: 2, 127: 8}.get(message[1], 0)
+        size = int.from_bytes(message[2 : 2 + long]) if long else message[1]
+        texts.append(message[2 + long : 2 + long + size].decode())
+        message = message[2 + long + size :]
+    return texts
+
+
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> tuple[Component, list[Any], Document]:
-    """Return a component on a page, and what is written to that page the short way."""
-    written: list[Any] = []
+def told(monkeypatch: pytest.MonkeyPatch) -> tuple[Component, Line, Document]:
+    """Return a component on a page, and the line to that page."""
+    line = Line()
     model, doc = Div(), Document()
     doc.add_root(model)
-    socket = SimpleNamespace(write_lock=SimpleNamespace(_block=SimpleNamespace(_value=1)))
+    socket = SimpleNamespace(write_lock=SimpleNamespace(_block=SimpleNamespace(_value=1)), ws_connection=line)
     session = SimpleNamespace(_subscribed_connections=[SimpleNamespace(_socket=socket)])
     monkeypatch.setattr(Document, "session_context", SimpleNamespace(session=session))
     unblocked = SimpleNamespace(_views={"ref": (None, None, doc, None)}, _unblocked=lambda _: True)
     monkeypatch.setattr(wire, "state", unblocked)
-    monkeypatch.setattr(wire.document, "dispatch_tornado", lambda connection, msg: written.append(msg) or [])
-    return Component(model), written, doc
+    return Component(model), line, doc
 
 
-def test_it_is_what_bokeh_would_write(told: tuple[Component, list[Any], Document]) -> None:
-    component, written, _ = told
-    wire.say(component, DATA)  # type: ignore[arg-type]
-    [message] = written
+@pytest.mark.parametrize("size", [0, 300, 70_000])
+def test_it_is_what_bokeh_would_write(told: tuple[Component, Line, Document], size: int) -> None:
+    component, line, _ = told
+    data = [*DATA, "a" * size]
+    wire.say(component, data)  # type: ignore[arg-type]
+    [message] = line.written
+    header, metadata, content = texts_in(message)
     model = component._models["ref"][0]
     model.document.models.flush_synced()  # the page knows it, as any page does
-    event = MessageSentEvent(model.document, "bokeh_event", ESMEvent(model=model, data=DATA))  # type: ignore[arg-type]
+    event = MessageSentEvent(model.document, "bokeh_event", ESMEvent(model=model, data=data))  # type: ignore[arg-type]
     bokehs = Protocol().create("PATCH-DOC", [event])
-    assert json.loads(message.content_json) == json.loads(bokehs.content_json)
-    assert json.loads(message.metadata_json) == json.loads(bokehs.metadata_json)
-    ours, theirs = json.loads(message.header_json), json.loads(bokehs.header_json)
+    assert json.loads(content) == json.loads(bokehs.content_json)
+    assert json.loads(metadata) == json.loads(bokehs.metadata_json)
+    ours, theirs = json.loads(header), json.loads(bokehs.header_json)
     assert {**ours, "msgid": ""} == {**theirs, "msgid": ""}
     assert component.long == []
 
 
 def test_what_would_overtake_or_has_a_map_goes_the_long_way(
-    told: tuple[Component, list[Any], Document], monkeypatch: pytest.MonkeyPatch
+    told: tuple[Component, Line, Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    component, written, doc = told
+    component, line, doc = told
     with_map = [*DATA, {"r": "thinking"}]
     wire.say(component, with_map)  # type: ignore[arg-type]
     monkeypatch.setitem(wire.document._WRITE_BLOCK, doc, True)
@@ -74,20 +108,19 @@ def test_what_would_overtake_or_has_a_map_goes_the_long_way(
     doc.unhold()
     monkeypatch.setattr(wire.state, "_unblocked", lambda _: False)
     wire.say(component, DATA)  # type: ignore[arg-type]
-    assert (component.long, written) == ([with_map, DATA, DATA, DATA], [])
-
-
-def test_a_page_that_has_just_gone_is_no_failure(
-    told: tuple[Component, list[Any], Document], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    component, _, _ = told
-
-    def closed(connection: object, msg: object) -> list[object]:
-        raise WebSocketClosedError
-
-    monkeypatch.setattr(wire.document, "dispatch_tornado", closed)
+    monkeypatch.setattr(wire.state, "_unblocked", lambda _: True)
+    line._compressor = object()
     wire.say(component, DATA)  # type: ignore[arg-type]
-    assert component.long == []
+    assert (component.long, line.written) == ([with_map, DATA, DATA, DATA, DATA], [])
+
+
+def test_a_page_that_has_just_gone_is_no_failure(told: tuple[Component, Line, Document]) -> None:
+    component, line, _ = told
+    line.gone = True
+    wire.say(component, DATA)  # type: ignore[arg-type]
+    line.gone, line.closed = False, True
+    wire.say(component, DATA)  # type: ignore[arg-type]
+    assert (component.long, line.written) == ([], [])
 
 
 def test_what_is_written_to_a_page_leaves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from markdown_it.rules_core import StateCore
@@ -20,6 +20,8 @@ MAX_BLOCK_PRICE = 20_000
 """A block dearer than this (µs), and 0.3 for each of its characters, is shown as escaped text."""
 MAX_BLOCK_CHARS, MAX_CODE_LINES = 32_000, 20_000
 """So is a block, other than one of code, that is longer than the first (characters), and code of more lines."""
+MAX_INLINE = 60
+"""So is one with words inside more marks than that: a browser takes half a second to paint 600, and goes on with it."""
 FENCE = re.compile(r"(?:[ \t]*\n)*( {0,3})(`{3,}(?=[^`\n]*\n)|~{3,})([^\n]*)\n")
 """The first line of a code block, and blank lines before it; groups: its indent, its marker, its info."""
 _MARKERS = re.compile(r"(?:[ \t]+|>|[-+*:](?=[ \t])|\d{1,9}[.)](?=[ \t]))*")
@@ -84,6 +86,7 @@ class Block:
         return any(token.level >= deepest and token.nesting == 1 for token in self.tokens)
 
 
+@lru_cache(maxsize=4)  # the open end of an answer is priced several times a paint
 def affordable(source: str, limit: float) -> tuple[int, float]:
     """Return how many characters of `source`, in whole lines, the block parser gets for `limit` µs, and their price.
 
@@ -106,6 +109,7 @@ def affordable(source: str, limit: float) -> tuple[int, float]:
     return end, total
 
 
+@lru_cache(maxsize=4)
 def price_of(source: str) -> float:
     """Return the estimated µs of rendering one block, the colours of code aside."""
     if FENCE.match(source):
@@ -142,6 +146,8 @@ def block_html(block: Block, env: dict[str, Any]) -> str:
     env["block_tex"] = 0
     try:
         MD.core.process(state)
+        if any(child.level > MAX_INLINE for token in state.tokens for child in token.children or ()):
+            return plain(block.source)
         return CLEANER.clean(MD.renderer.render(state.tokens, MD.options, env))
     except Exception:  # whatever a model wrote that the parser cannot take, it is shown
         _log.exception("a block of %d characters could not be rendered", len(block.source))

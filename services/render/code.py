@@ -46,6 +46,10 @@ LANGUAGES = frozenset(
 )
 """What is coloured: languages whose lexers were measured on hostile input. Pygments' others are shown plain."""
 
+_PART = 4_000
+"""Characters of escaped text that are laid out together."""
+_JOINED = re.compile(r"\u200d|.[\u0300-\u036f\u200d\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]", re.S)
+"""The end of a part where the next character would be shown as one with it."""
 _DEAD_CODE = re.compile(r"[\w\s.\[\]<>@-]{600}")
 """A run without punctuation: several lexers scan it again from each of its lines."""
 _UNCOLOURED = {Name, Text, Whitespace, Punctuation, Error, Other}
@@ -57,9 +61,30 @@ def escape(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return `text` as it is, escaped, in a `<pre>`. Browsers swallow a first line break there, so it is doubled."""
-    first = "\n" if text.startswith("\n") else ""
-    return f'<pre class="plain" dir="auto" tabindex="0">{first}{html.escape(text)}</pre>\n'
+    """Return `text` as it is, escaped, in a `<pre>`. Browsers swallow a first line break there, so it is doubled.
+
+    A long one comes in parts, of which a browser lays out those that are seen: 64 KB of marks of direction in one piece
+    took it two seconds.
+    """
+    parts = list(_parts(text))
+    if len(parts) > 1:
+        body = "".join(f"<span>{html.escape(part)}</span>" for part in parts)
+    else:
+        body = ("\n" if text.startswith("\n") else "") + html.escape(text)
+    return f'<pre class="plain" dir="auto" tabindex="0">{body}</pre>\n'
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Cut a text behind lines; one that is longer than a part behind a word, else anywhere but within a character."""
+    start = 0
+    while len(text) - start > _PART:
+        latest = start + _PART
+        end = text.rfind("\n", start, latest) + 1 or text.rfind(" ", latest - _PART // 8, latest) + 1
+        if not end:
+            end = next((at for at in range(latest, latest - 64, -1) if not _JOINED.match(text, at - 1)), latest)
+        yield text[start:end]
+        start = end
+    yield text[start:]
 
 
 def code_html(body: str, language: str, code: str = "") -> str:

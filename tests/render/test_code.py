@@ -105,6 +105,36 @@ def test_code_that_is_dear_to_colour_is_plain(code: str) -> None:
     assert highlight(code, "python") == code
 
 
+@pytest.mark.parametrize(
+    ("line", "most"),
+    [
+        ("a line of words\n", 4_000),
+        ("a word " * 60, 4_000),
+        ("a", 4_000),
+        ("👩\u200d👩\u200d👧\u200d👦", 4_000),
+        ("\n", 4_000),
+    ],
+)
+def test_long_plain_text_comes_in_parts_that_nothing_is_cut_by(line: str, most: int) -> None:
+    text = line * (30_000 // len(line))
+    html = code.plain(text)
+    page = audit(html)
+    assert page.text.removesuffix("\n") == text
+    parts = re.findall("<span>(.*?)</span>", html, re.S)
+    assert "".join(parts) == text
+    assert max(map(len, parts)) <= most
+    assert all(part.endswith(line[-1]) for part in parts)
+    assert not [part for part in parts if part.startswith("\u200d")]
+
+
+def test_parts_of_plain_text_stay_as_it_grows() -> None:
+    text = "several words\nand lines of them\n" * 500
+    before, after = (re.findall("<span>(.*?)</span>", code.plain(text[:size]), re.S) for size in (9_000, 15_000))
+    assert len(before) == 3
+    assert after[:2] == before[:2]
+    assert "<span>" not in code.plain(text[:4_000])
+
+
 def test_colours_are_rationed() -> None:
     block = "```python\n" + "x = 1\n" * 1_900 + "```\n\n"
     html = render_markdown(block * 8)

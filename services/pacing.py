@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-LEAST_S = 0.05
-"""Seconds between two looks while there is little to do: 20 pictures a second read as one movement."""
+LEAST_S = 0.06
+"""Seconds between two looks while there is little to do: 16 pictures a second read as one movement."""
 THIN_S = 0.08
 """The same where only a few words came, as from a model that writes as fast as people read."""
 MOST_S = 0.13

@@ -143,6 +143,7 @@ export function render({model, el, view}) {
       entry.tail = null
       entry.tailHtml = ""
       entry.blocks = []
+      entry.parsed = document.createDocumentFragment()
       drawing.look(entry.body)
     }
     if (view.reasoning !== undefined) {
@@ -213,7 +214,7 @@ export function render({model, el, view}) {
     // To jump by; without text of its own, which would be part of the message's.
     const heading = element("h2", {class: "unseen", "aria-label": name})
     const node = element("article", {"aria-label": name, "data-message-id": view.id}, heading, body, foot)
-    const entry = {node, body, foot, view: null, html: null, blocks: [], tail: null, tailHtml: "", reasoning: null}
+    const entry = {node, body, foot, view: null, html: null, blocks: [], parsed: document.createDocumentFragment(), tail: null, tailHtml: "", reasoning: null}
     articles.set(view.id, entry)
     fill(entry, view)
     return entry
@@ -313,21 +314,40 @@ export function render({model, el, view}) {
   const unpainted = new Set()
   let written = null // the message of the last paint
   function paintSoon(entry) {
-    if (document.hidden) { // which has no frames
-      unpainted.add(entry)
-      paint()
-    } else {
-      if (!unpainted.size) { requestAnimationFrame(goOn) }
-      unpainted.add(entry)
-    }
+    // A page that has no frames, or painted nothing lately, need not wait for one.
+    const now = document.hidden || (!unpainted.size && !waiting.length && performance.now() - painted > FRAME_MS)
+    unpainted.add(entry)
+    if (now) { paint() } else { soon() }
+  }
+  let due = false // the next frame goes on
+  function soon() {
+    if (!due) { requestAnimationFrame(() => { due = false; goOn() }) }
+    due = true
   }
   // Much at once is laid out over several frames; what the server says next waits for the last of them.
   const STILL_MS = 600 // after which the dot at the end breathes; before, that would cost frames of its own
+  const FRAME_MS = 30
   let painted = 0
-  const FRAME_HTML = 24000 // characters of finished blocks
+  const FRAME_ELEMENTS = 1500 // of finished blocks
   const waiting = []
+  const elementsIn = (node) => node.nodeType === Node.ELEMENT_NODE ? 1 + node.getElementsByTagName("*").length : 0
+  // The finished blocks that one frame takes, at least one where there are any.
+  function taken(entry, most) {
+    const now = document.createDocumentFragment()
+    for (let left = most; left > 0;) {
+      if (!entry.parsed.firstChild) {
+        if (!entry.blocks.length) { break }
+        const parser = document.createElement("template")
+        parser.innerHTML = entry.blocks.shift()
+        entry.parsed = parser.content
+        continue
+      }
+      left -= elementsIn(entry.parsed.firstChild)
+      if (left >= 0 || !now.firstElementChild) { now.append(entry.parsed.firstChild) }
+    }
+    return now
+  }
   function paint() {
-    let left = document.hidden ? Infinity : FRAME_HTML
     for (const entry of unpainted) {
       if (!entry.tail) {
         entry.tail = element("div", {class: "tail"})
@@ -335,23 +355,21 @@ export function render({model, el, view}) {
       }
       unpainted.delete(entry)
       const last = entry.tail.previousElementSibling
-      let now = ""
-      while (entry.blocks.length && (!now || now.length + entry.blocks[0].length <= left)) { now += entry.blocks.shift() }
-      if (now) {
-        left -= now.length
-        entry.tail.insertAdjacentHTML("beforebegin", now)
+      const now = taken(entry, document.hidden ? Infinity : FRAME_ELEMENTS)
+      if (now.firstChild) {
+        entry.tail.before(now)
         voice.painted(entry.view.id, last, entry.tail, entry.body)
         drawing.look(entry.body)
       }
-      if (entry.blocks.length) {
+      painted = performance.now()
+      if (entry.blocks.length || entry.parsed.firstChild) {
         entry.tail.replaceChildren() // its place is behind what is still to come
         unpainted.add(entry)
-        requestAnimationFrame(goOn)
+        soon()
         return
       }
       entry.tail.innerHTML = entry.tailHtml
       entry.tail.classList.remove("still")
-      painted = performance.now()
     }
   }
   function goOn() {
@@ -359,10 +377,10 @@ export function render({model, el, view}) {
       paint()
       while (waiting.length && !behind()) { handle(waiting.shift()) }
     } finally { // what fails must not keep what comes after it
-      if (waiting.length && !document.hidden) { requestAnimationFrame(goOn) }
+      if (waiting.length && !document.hidden) { soon() }
     }
   }
-  const behind = () => [...unpainted].some(({blocks}) => blocks.length > 1)
+  const behind = () => [...unpainted].some(({blocks, parsed}) => blocks.length > 1 || parsed.firstChild)
 
   const handlers = {
     show(msg) {
@@ -469,8 +487,8 @@ export function render({model, el, view}) {
     if (Array.isArray(msg)) {
       handlers.live(...msg.slice(1))
     } else {
-      paint() // nothing else finds the page as it was
-      handlers[msg.type](msg)
+      paint()
+      if (unpainted.size) { waiting.unshift(msg) } else { handlers[msg.type](msg) } // nothing else finds the page as it was
     }
   }
 

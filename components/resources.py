@@ -7,12 +7,14 @@ rest of the page; and it loads the libraries of widgets that no page of ours sho
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 from bokeh.resources import Resources
 from panel.io import server, state
 from panel.io.resources import COMPONENT_PATH, Bundle, bundle_resources
+from tornado.web import StaticFileHandler
 
 _UNUSED = ("tabulator", "luxon", "bokeh-gl", "es-module-shims")
 """Parts of the names of files for tables, their dates, WebGL, and import maps (see first.html)."""
@@ -59,6 +61,20 @@ def scripts() -> list[str]:
     return [str(file) for bundle in list(_bundles.values())[:1] for file in bundle.js_files]
 
 
+MOST_IN_ONE = 8_000_000
+"""Bytes of a file that is given out in one piece."""
+_in_pieces = StaticFileHandler.__dict__["get_content"].__func__
+
+
+def _content(
+    cls: type[StaticFileHandler], abspath: str, start: int | None = None, end: int | None = None
+) -> bytes | Generator[bytes, None, None]:
+    """Return a file in one piece: in the server's pieces of 64 KB, each waits for a turn while pages are built."""
+    pieces: Generator[bytes, None, None] = _in_pieces(cls, abspath, start, end)
+    return b"".join(pieces) if Path(abspath).stat().st_size <= MOST_IN_ONE else pieces
+
+
 def install() -> None:
     """Have the server use it from now on."""
     setattr(server, "bundle_resources", _bundle_once)  # noqa: B010 - the server imported it under this name
+    setattr(StaticFileHandler, "get_content", classmethod(_content))  # noqa: B010 - all handlers of files inherit it

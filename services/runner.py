@@ -11,7 +11,18 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from services.errors import Failure, ModelError, NotFoundError, StorageError
-from services.events import Numbered, ReasoningDelta, Reply, RetryScheduled, RunEvent, RunFinished, TextDelta, is_delta
+from services.events import (
+    ModelNamed,
+    Numbered,
+    ReasoningDelta,
+    Reply,
+    RetryScheduled,
+    RunEvent,
+    RunFinished,
+    StepStarted,
+    TextDelta,
+    is_delta,
+)
 from services.loop import Deadlines, run_loop
 from services.providers.base import ModelRequest, Provider
 from services.retries import EndpointHealth
@@ -235,8 +246,8 @@ class RunManager:
         self._pending.setdefault(run.spec.id, []).append(numbered)
         self._pending_chars += len(event.text) if isinstance(event, TextDelta | ReasoningDelta) else 0
         self._dirty.set()
-        if self._pending_chars >= FLUSH_CHARS or not is_delta(event):
-            self._flush_now.set()
+        if self._pending_chars >= FLUSH_CHARS or not (is_delta(event) or isinstance(event, StepStarted | ModelNamed)):
+            self._flush_now.set()  # what a call begins with says nothing that is lost, and the first word comes next
 
     async def _store_end(self, run: RunLog, end: RunFinished, total_s: float) -> None:
         """Store the whole answer. While that fails it stays in memory and on the page, and is tried again."""

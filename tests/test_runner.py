@@ -64,7 +64,10 @@ async def test_a_hundred_runs_are_written_down_together(open_app: OpenRuntime, t
     choir = Choir()
     app = await open_app(choir)
     rows = Rows(tmp_path / "data" / "panelist.db")
+    commits, began = count_commits(app), asyncio.get_running_loop().time()
     asked = [await app.chat.send(OWNER, f"q{number}") for number in range(RUNS)]
+    took = asyncio.get_running_loop().time() - began
+    assert len(commits) <= RUNS + took / FLUSH_S + 1, "that a call begins waits for what comes next"
 
     def stored(words: int) -> bool:
         return rows.count()["run_events"] == RUNS * (1 + words)  # and that its step has begun

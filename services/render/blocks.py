@@ -43,8 +43,9 @@ PRICES = {
     "$": 6,
     ":": 4,
     **dict.fromkeys("%+=@^{}", 3),
+    **dict.fromkeys("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069", 15),
 }
-"""µs that each occurrence costs the inline parser, measured at its worst."""
+"""µs that each occurrence costs the inline parser, or of marks of direction a browser, measured at its worst."""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ LANGUAGES = frozenset(
 )
 """What is coloured: languages whose lexers were measured on hostile input. Pygments' others are shown plain."""
 
-_PART = 4_000
+_PART = 1_500
 """Characters of escaped text that are laid out together."""
 _JOINED = re.compile(r"\u200d|.[\u0300-\u036f\u200d\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]", re.S)
 """The end of a part where the next character would be shown as one with it."""

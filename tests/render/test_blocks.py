@@ -65,6 +65,11 @@ def test_words_inside_hundreds_of_marks_are_plain_text(mark: str, end: str) -> N
     assert "pre" not in [name for name, _ in audit(render_markdown(mark * 20 + "c" + end * 20)).elements]
 
 
+def test_thousands_of_marks_of_direction_are_plain_text() -> None:
+    assert audit(render_markdown("\u2067a\u2069" * 1_000)).elements[0][0] == "pre"
+    assert audit(render_markdown("\u2067a\u2069 words of a sentence " * 100)).elements[0][0] == "p"
+
+
 def test_a_very_long_text_ends_as_plain_text() -> None:
     text = "A calm line of prose.\n\n" * 12_000
     html = render_markdown(text)

@@ -83,6 +83,7 @@ async def of_panelist(url: str, count: int) -> list[Lags]:
         tab.tell("data_event", model={"id": composer}, data={"type": "map", "entries": entries})
     await _measure([tab.lags for tab in tabs if tab.lags is not None])
     for tab in tabs:
+        await tab.message("Composer", type="stop")  # else the answers, which no tab ends, go on in the next measurement
         await tab.close()
     return [tab.lags for tab in tabs if tab.lags is not None]
 

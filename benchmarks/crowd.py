@@ -54,20 +54,28 @@ def measure_streams(subject: Subject, home: Path) -> Figures:
         server, others = sorted(os.sched_getaffinity(0))[0], sorted(os.sched_getaffinity(0))[1:]
         _pin(process.popen.pid, {server})
         for streams in STREAMS:
-            told = subprocess.run(
-                [sys.executable, str(BENCH / "clients.py"), url, str(streams), subject.name],
-                check=True,
-                capture_output=True,
-                text=True,
-                timeout=300,
-                preexec_fn=lambda: os.sched_setaffinity(0, others or {server}),
-            )
-            lag = float(json.loads(told.stdout)["p95"])
-            figures[f"streams: lag p95 at {streams}, ms"] = lag
-            if lag >= ENOUGH_MS:
+            # Once more where it seems too many: one disturbance must not decide.
+            for _ in range(2):
+                lag = _lag_of(url, streams, subject.name, others or {server})
+                figures[f"streams: lag p95 at {streams}, ms"] = lag
+                if lag < ENOUGH_MS:
+                    break
+            else:
                 break
             figures["streams: one core feeds"] = streams
     return figures
+
+
+def _lag_of(url: str, streams: int, column: str, cores: set[int]) -> float:
+    told = subprocess.run(
+        [sys.executable, str(BENCH / "clients.py"), url, str(streams), column],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+    )
+    return float(json.loads(told.stdout)["p95"])
 
 
 def _pin(pid: int, cores: set[int]) -> None:

@@ -9,7 +9,7 @@ export function render({model, el}) {
   const tell = (msg) => model.send_msg(msg)
   const list = element("div", {class: "rows"})
   const fresh = element("button", {type: "button", class: "new", onclick: () => open(null)}, icon("plus"), "New chat")
-  const aside = button("Temporary chat", "ghost", () => open("temporary:new"), {class: "aside", title: "Temporary chat: never saved (Ctrl + Shift + L)"})
+  const aside = button("Temporary chat", "ghost", () => open("temporary:new"), {title: "Temporary chat: never saved (Ctrl + Shift + L)"})
   const folder = button("New folder", "addfolder", () => askName(el, "New folder", (name) => makeFolder(name)))
   const tagBar = element("div", {class: "tags", role: "group", "aria-label": "Tags", hidden: ""})
   const filter = element("div", {class: "filter", hidden: ""})

@@ -215,22 +215,35 @@ def refusals(stage: Stage) -> str:
     return "".join(answers(page).locator("pre").all_inner_texts())
 
 
+IN_VIEW = """(nav) => {
+  const links = [...nav.querySelectorAll("a")]
+  const below = Math.min(nav.getBoundingClientRect().bottom, nav.querySelector(".rows").getBoundingClientRect().bottom)
+  const whole = links.length && Math.max(...links.map((link) => link.getBoundingClientRect().bottom)) > below - 8
+  if (whole) { nav.scrollTop += nav.clientHeight / 2 } // else what is there has yet to come
+  return whole ? links.map((link) => [link.getAttribute("href"), link.textContent]) : []
+}"""
+
+
 def titles(stage: Stage) -> str:
-    """The list, and a title that is edited."""
+    """The list, of which the page has what is in view, and titles that are edited."""
     page = stage.page
-    rows = page.get_by_role("navigation", name="Conversations").locator("a")
-    for count in (200, 400, len(stage.texts)):
-        expect(rows.nth(count - 1)).to_be_attached()
-        rows.nth(count - 1).scroll_into_view_if_needed()
-    for number in range(1, len(stage.texts), 60):
-        rows.nth(number).focus()
-        page.keyboard.press("F2")
-        field = page.get_by_role("textbox", name="Title")
-        field.press("End")
-        field.press_sequentially("!")
-        field.press("Enter")
-        expect(field).to_have_count(0)
-    return "".join(rows.all_inner_texts())
+    nav = page.get_by_role("navigation", name="Conversations")
+    seen: dict[str, str] = {}
+    for look in range(1_000):
+        seen |= dict(nav.evaluate(IN_VIEW))
+        if len(seen) >= len(stage.texts):
+            break
+        if look in {10, 60, 110}:
+            nav.locator("a").first.focus()
+            page.keyboard.press("F2")
+            field = page.get_by_role("textbox", name="Title")
+            field.press("End")
+            field.press_sequentially("!")
+            field.press("Enter")
+            expect(field).to_have_count(0)
+        page.wait_for_timeout(20)
+    assert len(seen) >= len(stage.texts)
+    return "".join(seen.values())
 
 
 def titles_of_models(stage: Stage) -> str:

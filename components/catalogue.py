@@ -15,6 +15,7 @@ from components.notices import Notice, telling
 from services.arranging import Archive, Arrangement, Before, Delete, Move, Pin, Tag
 from services.catalogue import Catalogue, Imported
 from services.conversation import Conversation, Deleted
+from services.errors import PanelistError
 from services.exchange import Preview
 from services.folders import Defaults, Folder, RemovedFolder
 from services.listing import Listing, View
@@ -60,9 +61,12 @@ class CatalogueState(param.Parameterized):
     async def see(self, seen: View) -> None:
         """Show another part of the list, or another list."""
         if seen != self.seen:
-            self.seen = seen
-            with telling(self._tab):
+            before, self.seen = self.seen, seen
+            try:
                 await self.refresh()
+            except PanelistError as error:
+                self.seen = before  # which is what is still shown
+                self._tab.notice = Notice(str(error), "error")
 
     async def ids(self, first: int, count: int) -> tuple[str, ...]:
         """Return the ids of rows of the list, in view or not, as far as they can be arranged at once."""

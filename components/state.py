@@ -437,8 +437,10 @@ class ConversationState(param.Parameterized):
             return None
         choice = next((c for c in self.choices if label in (c.label, c.model)), None)
         if choice is None:
-            endpoint = self.choice.endpoint if self.choice else self._connections.default.name
-            choice = Choice(endpoint, label.removesuffix(f" · {endpoint}"))
+            model, _, endpoint = label.rpartition(" · ")
+            if model and self._connections.knows(endpoint):
+                return Choice(endpoint, model)
+            choice = Choice(self.choice.endpoint if self.choice else self._connections.default.name, label)
         return choice
 
     async def _choose(self, choice: Choice) -> None:
@@ -683,6 +685,9 @@ class ConversationState(param.Parameterized):
             or listed.updated_at != here.updated_at  # it may have been gone on with, and have ended, since
             or self._chat.writing(self._owner, listed.id) is not None
         )
+        if listed.options != here.options and turn == self._latest:
+            self.conversation = dataclasses.replace(here, options=listed.options)
+            self._update_choice()
         if listed.head_id == self.path[-1].id and not unfollowed:
             waiting = await self._chat.waiting(self._owner, listed.id)
             if turn == self._latest:

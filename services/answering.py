@@ -81,12 +81,12 @@ class Answering:
         return await self._begin(owner, conversation, None, question_id)
 
     async def go_on(self, owner: str, conversation: Conversation, message_id: str) -> None:
-        """Begin to write on in an answer that was cut off, by the model that wrote it where that can be asked."""
+        """Begin to write on in an answer that was cut off, as it was asked for where that endpoint is still set up."""
         self._runs.check_open()
         answer = await self._store.message(owner, conversation.id, message_id)
         asked = self._asked(conversation)
         if answer.options is not None and self._connections.knows(answer.endpoint):
-            asked = replace(asked, endpoint=answer.endpoint, model=answer.options.model)
+            asked = replace(answer.options, endpoint=answer.endpoint)
         run_id = new_id()
         try:
             begun = await self._store.resume_run(owner, conversation.id, message_id, run_id, options=asked)

@@ -51,13 +51,13 @@ Field = Literal["pinned_at", "archived_at", "folder_id", "tags", "deleted_at"]
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What an arrangement changed: one field of some conversations, each with what it was."""
+    """What an arrangement changed: one field of some conversations, each with what it was and what it became."""
 
     field: Field
-    was: tuple[tuple[str, datetime | str | None], ...]
-    """Id and value."""
+    was: tuple[tuple[str, datetime | str | None, datetime | str | None], ...]
+    """Id, value before and value after."""
 
     @property
     def ids(self) -> tuple[str, ...]:
         """The conversations that were changed."""
-        return tuple(id for id, _ in self.was)
+        return tuple(id for id, _, _ in self.was)

@@ -332,6 +332,7 @@ class ChatService:
     async def set_options(self, owner: str, conversation_id: str, options: Options) -> None:
         """Change the parameters that the conversation's next answers are asked with."""
         await self._store.set_options(owner, conversation_id, options)
+        self.changes.ring(owner, conversation_id)
 
     def _live(self, owner: str, run_id: str) -> RunLog | None:
         run = self._runs.log_of(run_id)
@@ -422,6 +423,7 @@ class ChatService:
                 model=None,
                 options=None,
                 usage=None,
+                picked_from=None,
             )
             await self._store.add_answer(owner, new)
         self.changes.ring(owner, conversation_id)

@@ -7,6 +7,7 @@ other servers deviate is in their profile.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -140,6 +141,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
 )
 
+_ESCAPED = re.compile(r"\\([nt\\])")
 _JSON = {"type": "json_object"}
 
 
@@ -188,8 +190,8 @@ def typed(options: Options, parameter: Parameter) -> str:
     """Return an option as a person would type it; empty when it is not set."""
     value = value_of(options, parameter)
     if isinstance(value, tuple):
-        return "\n".join(text.replace("\n", "\\n").replace("\t", "\\t") for text in value)
-    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+        return "\n".join(text.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t") for text in value)
+    return "" if value is None else repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def with_value(options: Options, parameter: Parameter, value: object) -> Options:
@@ -259,13 +261,17 @@ def _lines(parameter: Parameter, value: object) -> tuple[str, ...] | None:
     if isinstance(value, tuple | list):
         given = [clean_text(str(text)) for text in value]
     else:
-        given = [text.replace("\\n", "\n").replace("\\t", "\t") for text in str(value).replace("\r", "").split("\n")]
+        given = [_ESCAPED.sub(_meant, text) for text in str(value).replace("\r", "").split("\n")]
     texts = tuple(dict.fromkeys(text for text in given if text))
     if len(texts) > MAX_STOPS:
         raise InputError(f"{parameter.label}: {len(texts)} texts, and {MAX_STOPS} is the most. Take some out.")
     if any(len(text) > MAX_WORD for text in texts):
         raise InputError(f"{parameter.label}: a text has at most {MAX_WORD} characters. Shorten it.")
     return texts or None
+
+
+def _meant(escaped: re.Match[str]) -> str:
+    return {"n": "\n", "t": "\t"}.get(escaped[1], escaped[1])
 
 
 def _number(parameter: Parameter, value: object) -> float | int:

@@ -51,6 +51,19 @@ async def test_twice_at_once_is_once(open_app: OpenRuntime) -> None:
     assert len((await app.chat.open(OWNER, here)).path) == 4
 
 
+async def test_a_copy_that_was_put_right_is_none_any_more(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider(*(answer(text) for text in ("One", "Two"))))
+    first = await whole_run(app.chat, await app.chat.send(OWNER, "First"))
+    here = first.conversation.id
+    await app.chat.branching.pick(OWNER, here, first.path[0].id)
+    copy = await app.chat.branching.pick(OWNER, here, first.path[1].id)
+    mine = (await app.chat.edit(OWNER, here, copy, "One, put right")).path[-1]
+    assert mine.picked_from is None
+    with pytest.raises(InputError):  # an answer behind an answer; it is not taken for the copy that is there already
+        await app.chat.branching.pick(OWNER, here, first.path[1].id)
+    assert (await app.chat.open(OWNER, here)).path[-1] == mine
+
+
 async def test_a_copied_question_is_answered_when_that_is_asked_for(open_app: OpenRuntime) -> None:
     provider = ScriptedProvider(*(answer(text) for text in ("One", "Two", "Once more")))
     app = await open_app(provider)

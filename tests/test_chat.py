@@ -219,7 +219,7 @@ async def test_options_are_sent_kept_with_the_answer_and_changed_for_once(open_a
     assert last.conversation.options == Options(seed=7)
 
 
-async def test_who_wrote_goes_on_with_the_options_of_now(open_app: OpenRuntime) -> None:
+async def test_an_answer_goes_on_as_it_was_asked_for(open_app: OpenRuntime) -> None:
     provider = ScriptedProvider(answer("One"), answer("Half", reason="length"), answer(" and half"))
     app = await open_app(provider)
     first = await whole_run(app.chat, await app.chat.send(OWNER, "Go"))
@@ -229,7 +229,8 @@ async def test_who_wrote_goes_on_with_the_options_of_now(open_app: OpenRuntime) 
     whole = await whole_run(app.chat, await app.chat.go_on(OWNER, here, half.path[1].id))
     assert (whole.path[1].text, whole.path[1].model) == ("Half and half", "model-z")
     request = provider.requests[-1]
-    assert (request.model, request.options.max_output_tokens, request.options.temperature) == ("model-z", 50, None)
+    assert (request.model, request.options) == ("model-z", by_z)
+    assert whole.path[1].options == by_z
 
 
 async def test_the_trash_empties_while_the_server_runs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -175,8 +175,12 @@ class ConversationList(ScriptComponent):
             case {"type": "settings", "id": str(id)} if folder := catalogue.folder(id):
                 await self._tell_settings(folder)
             case {"type": "set", "id": str(id), "model": str(model), "prompt": str(prompt)}:
-                chosen = self._state.choice_of(model)
-                options = Options(endpoint=chosen.endpoint, model=chosen.model) if chosen else Options()
+                was = catalogue.folder(id)
+                if was is not None and model == _label(was.options):
+                    options = was.options  # also where its endpoint gives no list at the moment
+                else:
+                    chosen = self._state.choice_of(model)
+                    options = Options(endpoint=chosen.endpoint, model=chosen.model) if chosen else Options()
                 await catalogue.set_defaults(id, Defaults(options, prompt))
 
     async def _tell_settings(self, folder: Folder) -> None:

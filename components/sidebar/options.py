@@ -35,6 +35,7 @@ class OptionsView(Viewer):
         self._state = state
         self._fields: tuple[tuple[Parameter, Input], ...] = ()
         self._answer: str | None = None  # the one beside which another is wanted
+        self._before = Options()
         self._about = pn.pane.HTML(sizing_mode="stretch_width", margin=0)
         self._inputs = pmui.Column(sizing_mode="stretch_width", margin=0)
         self._result = SentencePane(visible=False, margin=(8, 0))
@@ -67,7 +68,8 @@ class OptionsView(Viewer):
         self._result.visible = False
         self._save.label = "Save" if message_id is None else "Answer with these"
         self._save.disabled = self._reset.disabled = not parameters
-        self._fill(self._state.options)
+        self._before = self._state.options
+        self._fill(self._before)
         self.dialog.open = True
 
     def _fill(self, options: Options) -> None:
@@ -82,10 +84,12 @@ class OptionsView(Viewer):
                 field.param.update(value=text, value_input=text)
 
     async def _on_save(self, _: object) -> None:
-        options, wrong = self._state.options, 0
+        options, wrong = self._state.options, 0  # another tab may have changed some meanwhile
         for parameter, field in self._fields:
             try:
-                options = with_value(options, parameter, _typed_in(field))
+                filled = with_value(Options(), parameter, _typed_in(field))
+                if value_of(filled, parameter) != value_of(self._before, parameter):
+                    options = with_value(options, parameter, _typed_in(field))
             except InputError as error:
                 wrong += 1
                 field.param.update(error_state=True, helper_text=str(error))

@@ -35,16 +35,33 @@ def arrange(
             if was != is_now:
                 changed.append((row.id, was, is_now))
     _put(connection, owner, field, [(id, value) for id, _, value in changed])
-    return Before(field, tuple((id, was) for id, was, _ in changed))
+    return Before(field, tuple(changed))
 
 
 def put_back(connection: Connection, owner: str, before: Before) -> None:
-    """Undo `arrange`, also for what was deleted since; a folder that is gone is none."""
-    was = before.was
-    if before.field == "folder_id":
-        there = {folder.id for folder in folders.every(connection, owner)}
-        was = tuple((id, value if value in there else None) for id, value in was)
-    _put(connection, owner, before.field, was)
+    """Undo `arrange`, also for what was deleted since; a folder that is gone is none.
+
+    What was changed again since then stays, but for the tags that came and went with it.
+    """
+    there = {None, *(folder.id for folder in folders.every(connection, owner))} if before.field == "folder_id" else None
+    column = conversations.c[before.field]
+    values: list[tuple[str, Value]] = []
+    for start in range(0, len(before.was), _AT_ONCE):
+        some = {id: (was, became) for id, was, became in before.was[start : start + _AT_ONCE]}
+        mine = (conversations.c.owner == owner) & conversations.c.id.in_(some)
+        for id, value in connection.execute(select(conversations.c.id, column).where(mine)):
+            was, became = some[id]
+            if before.field == "tags":
+                values.append((id, _without(value, was, became)))
+            elif value == became:
+                values.append((id, was if there is None or was in there else None))
+    _put(connection, owner, before.field, values)
+
+
+def _without(tags: Any, was: Any, became: Any) -> str | None:
+    """Return tags without the change from `was` to `became`."""
+    now, before, after = (set(rows.to_tags(kept)) for kept in (tags, was, became))
+    return rows.from_tags((now - (after - before)) | (before - after))
 
 
 def _wanted(arrangement: Arrangement, now: datetime) -> tuple[Field, Callable[[Row[Any]], Value]]:

@@ -92,6 +92,25 @@ async def test_one_more_answer_leaves_the_conversation_as_it_is(make: Make) -> N
     assert state.conversation.options.temperature is None
 
 
+async def test_another_tab_shows_them_and_changes_others_alone(make: Make, open_app: OpenRuntime) -> None:
+    view = await make(answer("One"))
+    here = view._state
+    await here.send("Go")
+    await until(lambda: here.run_id is None)
+    assert here.conversation is not None
+    there = ConversationState(here._chat, here._connections, OWNER)
+    await there.start(here.conversation.id)
+    await view.open()
+    await there.set_options(Options(model="model-b", temperature=1.0))
+    await until(lambda: here.options == there.options)
+    assert here.choice is not None
+    assert here.choice.model == "model-b"
+    fill(view, Top_p="0.5")
+    await view._on_save(None)
+    await until(lambda: there.options == Options(model="model-b", temperature=1.0, top_p=0.5))
+    there.close()
+
+
 async def test_the_model_may_change_and_the_rest_stays(make: Make) -> None:
     view = await make()
     await view._state.set_options(Options(temperature=1.0))

@@ -9,6 +9,7 @@ from panel.models.esm import DataEvent
 
 from services.folders import Defaults
 from services.listing import MAX_ROWS
+from services.options import Options
 from tests.components.test_search import Make, Sidebar, make  # noqa: F401 - a fixture
 from tests.scripted import answer
 
@@ -83,3 +84,16 @@ async def test_a_new_chat_in_a_folder_has_its_model_until_another_is_chosen(make
     await says(sidebar, type="settings", id=folder.id)
     told = json.loads(sidebar.said[-1][1])
     assert (told["model"].split(" · ")[0], told["prompt"]) == ("tiny", "Be brief.")
+
+
+async def test_settings_that_are_saved_as_they_were_change_nothing(make: Make) -> None:  # noqa: F811
+    state = await make()
+    sidebar = Sidebar(state)
+    folder = await state.catalogue.add_folder("Work")
+    assert folder is not None
+    far = Options(endpoint="not-set-up-now", model="big")
+    await state.catalogue.set_defaults(folder.id, Defaults(far, ""))
+    await says(sidebar, type="settings", id=folder.id)
+    model = json.loads(sidebar.said[-1][1])["model"]
+    await says(sidebar, type="set", id=folder.id, model=model, prompt="Be brief.")
+    assert await state.catalogue.defaults(folder.id) == Defaults(far, "Be brief.")

@@ -123,6 +123,21 @@ async def test_what_was_done_is_taken_back_exactly(store: Store, rows: make.Rows
         assert [await store.conversation(ANN, id) for id in ids] == before
 
 
+async def test_what_somebody_changed_since_is_not_taken_back(store: Store) -> None:
+    one, other = [Folder(id=new_id(), name=name) for name in ("One", "Other")]
+    for folder in (one, other):
+        await store.add_folder(ANN, folder)
+    id = (await make.asked(store)).conversation.id
+    moved = await store.arrange(ANN, [id], Move(one.id))
+    tagged = await store.arrange(ANN, [id], Tag(("first",)))
+    await store.arrange(ANN, [id], Move(other.id))
+    await store.arrange(ANN, [id], Tag(("second",)))
+    for undone in (moved, tagged):
+        await store.put_back(ANN, undone)
+    now = await store.conversation(ANN, id)
+    assert (now.folder_id, now.tags) == (other.id, ("second",))
+
+
 async def test_five_thousand_at_once(store: Store, rows: make.Rows) -> None:
     ids = await many(store, rows, [number % 50 for number in range(5_000)])
     await store.arrange(ANN, ids[:2_500], Tag(("half",)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -328,6 +329,24 @@ class ChatService:
             NotFoundError: there is no such message for this owner.
         """
         return await self._intents.through(self._fork(owner, conversation_id, message_id))
+
+    @asynccontextmanager
+    async def handing_over(self, owner: str, conversation_id: str) -> AsyncGenerator[None, None]:
+        """Keep a conversation as it is while it is stored elsewhere; when that is done, nothing begins here any more.
+
+        Where it fails, everything goes on here as before.
+
+        Raises:
+            InputError: an answer is still being written, or messages wait.
+        """
+        async with self._intents.alone_in(conversation_id):
+            if self._queueing.occupied(conversation_id) or await self._store.queue(owner, conversation_id):
+                raise InputError(
+                    "An answer is still being written, or messages wait. Keep the chat when they are through."
+                )
+            yield
+            self._intents.refuse("This chat was kept meanwhile. Do it again in the chat that is open then.")
+            self._runs.refuse()
 
     async def set_options(self, owner: str, conversation_id: str, options: Options) -> None:
         """Change the parameters that the conversation's next answers are asked with."""

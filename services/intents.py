@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
+from services.errors import InputError
+
 T = TypeVar("T")
 
 
@@ -17,6 +19,7 @@ class Intents:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._refusal: str | None = None
 
     def __bool__(self) -> bool:
         """Return whether anything is being done at the moment."""
@@ -24,10 +27,20 @@ class Intents:
 
     @asynccontextmanager
     async def alone_in(self, conversation_id: str) -> AsyncGenerator[None, None]:
-        """Let one thing at a time begin in a conversation; what comes meanwhile waits for its end."""
+        """Let one thing at a time begin in a conversation; what comes meanwhile waits for its end.
+
+        Raises:
+            InputError: nothing begins any more; see `refuse`.
+        """
         lock = self._locks.setdefault(conversation_id, asyncio.Lock())
         async with lock:
+            if self._refusal is not None:
+                raise InputError(self._refusal)
             yield
+
+    def refuse(self, why: str) -> None:
+        """Let nothing begin any more in any conversation, not even what waits already; `why` is a sentence."""
+        self._refusal = why
 
     async def through(self, work: Coroutine[Any, Any, T]) -> T:
         """Carry an intent through although its sender may leave: what storage holds is then always worked on."""

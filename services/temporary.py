@@ -58,15 +58,22 @@ class Room:
         here = await self.conversation_id()
         if here is None:
             raise InputError("There is nothing to keep yet. Ask something first.")
-        if self.chat.writing(self.owner, here) is not None or await self._store.queue(self.owner, here):
-            raise InputError("An answer is still being written, or messages wait. Keep the chat when they are through.")
-        whole = await self._store.whole(self.owner, here)
-        sent = {part.sha256: part for part in whole.attachments}
-        for part in await self._store.every_attachment(self.owner):  # those of the draft, too
-            data = await self._store.attachment_bytes(self.owner, part.sha256)
-            await stored.add_attachment(self.owner, part.name, part.media_type, data)
-        await stored.add_wholes(self.owner, lambda: [_moved(whole)], list(sent.values()))
+        copied = await self._copy_files(stored, frozenset())  # which may take long, and the chat goes on meanwhile
+        async with self.chat.handing_over(self.owner, here):
+            await self._copy_files(stored, copied)
+            whole = await self._store.whole(self.owner, here)
+            sent = {part.sha256: part for part in whole.attachments}
+            await stored.add_wholes(self.owner, lambda: [_moved(whole)], list(sent.values()))
         return here.removeprefix(TEMPORARY)
+
+    async def _copy_files(self, stored: Store, copied: frozenset[str]) -> frozenset[str]:
+        """Store all attached files but those that were copied, also the draft's; return the hashes of all."""
+        parts = await self._store.every_attachment(self.owner)
+        for part in parts:
+            if part.sha256 not in copied:
+                data = await self._store.attachment_bytes(self.owner, part.sha256)
+                await stored.add_attachment(self.owner, part.name, part.media_type, data)
+        return frozenset(part.sha256 for part in parts)
 
     async def close(self) -> None:
         """Stop what is being written and let go of everything."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from services.runtime import Runtime
 from services.storage.store import Store
 from services.uploads import Piece
 from tests.components.test_state import becomes, shown
-from tests.conftest import OWNER, OpenRuntime, until
+from tests.conftest import OWNER, OpenRuntime, until, whole_run
 from tests.scripted import ScriptedProvider, answer, refusal
 from tests.storage.make import asked
 
@@ -200,6 +201,89 @@ async def test_it_is_not_kept_while_an_answer_is_written(open_app: OpenRuntime) 
     gate.set()
     await ended(state)
     state.close()
+
+
+class Held:
+    """A store that waits with one of its calls until it may go on."""
+
+    def __init__(self, store: Store, call: str) -> None:
+        self._store = store
+        self._call = call
+        self.reached = asyncio.Event()
+        self.gate = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return self._waiting if name == self._call else getattr(self._store, name)
+
+    async def _waiting(self, *args: Any, **more: Any) -> Any:
+        self.reached.set()
+        await self.gate.wait()
+        return await getattr(self._store, self._call)(*args, **more)
+
+
+async def test_what_begins_while_its_files_are_kept_is_kept_too(open_app: OpenRuntime) -> None:
+    gate = asyncio.Event()
+    app = await open_app(ScriptedProvider(answer("One"), ["Tw", gate, *answer("o")]))
+    state = await tab(app)
+    await state.open(BLANK)
+    await state.send("Keep me", attachments=[await attach(state, "a file")])
+    await ended(state)
+    held = app.temporary._stored = Held(app.store, "add_attachment")  # type: ignore[assignment]
+    keeping = asyncio.create_task(state.keep())
+    await held.reached.wait()
+    await state.edit(state.path[-1].id, "Put right", "k1")
+    held.gate.set()
+    await keeping
+    assert not state.temporary
+    assert [text for _, text, _ in shown(state)] == ["Keep me", "Put right"]
+
+    await state.open(BLANK)
+    await state.send("Keep me not yet", attachments=[await attach(state, "another file")])
+    await becomes(state, lambda: "Tw" in (state.delta.text if state.delta else ""))
+    state.stop()
+    await ended(state)
+    app.temporary._stored = held = Held(app.store, "add_attachment")  # type: ignore[assignment]
+    keeping = asyncio.create_task(state.keep())
+    await held.reached.wait()
+    app.provider.scripts.append(["Thr", gate, *answer("ee")])  # type: ignore[attr-defined]
+    await state.retry(state.path[-1].id)
+    held.gate.set()
+    await keeping
+    assert state.notice is not None
+    assert "still being written" in state.notice.text
+    assert state.temporary
+    gate.set()
+    await ended(state)
+    assert shown(state)[-1] == ("assistant", "Three", "complete")
+    state.close()
+
+
+async def test_nothing_begins_in_it_once_it_is_kept(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider(answer("One")))
+    room = await app.temporary.open(OWNER)
+    opened = await whole_run(room.chat, await room.chat.send(OWNER, "Keep me"))
+    here, question, last = opened.conversation.id, *(message.id for message in opened.path)
+    held = Held(app.store, "add_wholes")
+    keeping = asyncio.create_task(room.keep(held))  # type: ignore[arg-type]
+    await held.reached.wait()
+    begun = [
+        asyncio.create_task(work)
+        for work in (
+            room.chat.send(OWNER, "One more", conversation_id=here),
+            room.chat.edit(OWNER, here, question, "Put differently"),
+            room.chat.retry(OWNER, here, last),
+            room.chat.go_on(OWNER, here, last),
+            room.chat.branching.pick(OWNER, here, question),
+            room.chat.branching.prune(OWNER, here, last),
+        )
+    ]
+    held.gate.set()
+    kept = await keeping
+    for refused in await asyncio.gather(*begun, return_exceptions=True):
+        assert isinstance(refused, InputError)
+        assert "kept meanwhile" in str(refused)
+    assert [message.text for message in (await app.chat.open(OWNER, kept)).path] == ["Keep me", "One"]
+    app.temporary.drop(room)
 
 
 async def test_what_was_sent_in_it_never_goes_anywhere_else(open_app: OpenRuntime) -> None:

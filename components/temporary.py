@@ -28,18 +28,24 @@ class TemporaryTab:
         self._left: Room | None = None
         self._opening = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
 
     async def door(self) -> ChatService:
         """Return the door to the chat on show.
 
         Raises:
             InputError: too many are open.
+            NotFoundError: the tab is closed, or there are none here.
         """
         async with self._opening:
             if self._door is None:
                 raise NotFoundError("Temporary chats are not offered here. Begin a new chat.")
             if self._here is None:
-                self._here = await self._door.open(self._owner)
+                room = await self._door.open(self._owner)
+                if self._closed:  # meanwhile, when there was nothing to close yet
+                    self._door.drop(room)
+                    raise NotFoundError(GONE)
+                self._here = room
             return self._here.chat
 
     async def holding(self, conversation_id: str) -> ChatService:
@@ -95,7 +101,8 @@ class TemporaryTab:
         return kept
 
     def close(self) -> None:
-        """Close what there is."""
+        """Close what there is, and what is being opened."""
+        self._closed = True
         self._forget()
         if self._here is not None and self._door is not None:
             self._door.drop(self._here)

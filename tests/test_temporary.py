@@ -162,6 +162,18 @@ async def test_it_is_gone_with_its_tab(open_app: OpenRuntime) -> None:
     foreign.close()
 
 
+async def test_a_tab_that_is_closed_while_its_room_opens_leaves_none(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider(answer("Here")))
+    state = await tab(app)
+    await state.open(BLANK)
+    sending = asyncio.create_task(state.send("A secret", to=BLANK))
+    await until(lambda: app.temporary._opening == 1)
+    state.close()
+    with pytest.raises(NotFoundError):
+        await sending
+    assert app.temporary._rooms == []
+
+
 async def test_keeping_it_makes_it_an_ordinary_conversation(open_app: OpenRuntime) -> None:
     app = await open_app(ScriptedProvider(answer("One"), answer("Two"), answer("Three")))
     state = await tab(app)

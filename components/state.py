@@ -143,7 +143,9 @@ class ConversationState(param.Parameterized):
         """Return the door to a conversation; `BLANK` is a temporary one that has not begun."""
         if conversation_id is None or not is_temporary(conversation_id):
             return self._stored
-        return await (self._aside.door() if conversation_id == BLANK else self._aside.holding(conversation_id))
+        if conversation_id == BLANK:
+            return await self._aside.door(blank=self.conversation is None and not self._sending.locked())
+        return await self._aside.holding(conversation_id)
 
     @property
     def known_questions(self) -> tuple[tuple[str, str], ...]:
@@ -249,7 +251,8 @@ class ConversationState(param.Parameterized):
                 raise InputError("The temporary chat was left before this was sent. Open it and send it again.")
             turn = self._turn() if show and to == here else None
             try:
-                chat = await self._door(to)
+                blank = self.conversation is None
+                chat = await (self._aside.door(blank=blank) if to == BLANK else self._door(to))
                 opened = await chat.send(
                     self._owner,
                     text,
@@ -264,6 +267,9 @@ class ConversationState(param.Parameterized):
                 self._spawn(self._look())  # nothing was shown while it was on its way
                 raise
         on_stored(opened.conversation.id)
+        unseen = not self.temporary or self.conversation is None
+        if to == BLANK and turn != self._latest and unseen and chat is self._aside.shown:
+            self._put_aside()  # the person went elsewhere before there was anything to leave
         if turn is not None:
             self._show(opened, turn)
         else:
@@ -509,6 +515,9 @@ class ConversationState(param.Parameterized):
         """Let a temporary chat that was on show go, and say how to come back to it."""
         if not self.temporary or self.conversation is None:
             return  # one in which nothing was said keeps the files of its draft
+        self._put_aside()
+
+    def _put_aside(self) -> None:
         self._aside.leave()
 
         async def come_back() -> None:

@@ -30,8 +30,8 @@ class TemporaryTab:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
-    async def door(self) -> ChatService:
-        """Return the door to the chat on show.
+    async def door(self, *, blank: bool = False) -> ChatService:
+        """Return the door to the chat on show; with `blank` to one in which nothing was said.
 
         Raises:
             InputError: too many are open.
@@ -40,6 +40,9 @@ class TemporaryTab:
         async with self._opening:
             if self._door is None:
                 raise NotFoundError("Temporary chats are not offered here. Begin a new chat.")
+            here = self._here
+            if blank and here is not None and await here.conversation_id() is not None and here is self._here:
+                self.leave()  # what was begun in it was never shown
             if self._here is None:
                 room = await self._door.open(self._owner)
                 if self._closed:  # meanwhile, when there was nothing to close yet

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from components.state import ConversationState
-from components.temporary import BLANK
+from components.temporary import BLANK, TemporaryTab
 from services import temporary
 from services.errors import InputError, NotFoundError, PanelistError
 from services.runtime import Runtime
@@ -139,6 +139,48 @@ async def test_who_leaves_it_can_come_back_for_a_while(open_app: OpenRuntime) ->
     await undo()  # of the notice before: what comes back is the last one that was left
     assert [text for _, text, _ in shown(state)] == ["Another secret", "There"]
     state.close()
+
+
+@pytest.mark.parametrize("another", [False, True], ids=["a new chat", "another temporary one"])
+async def test_one_that_is_left_before_its_question_shows_is_closed(open_app: OpenRuntime, another: bool) -> None:
+    app = await open_app(ScriptedProvider(answer("Here"), answer("There")))
+    state = await tab(app)
+    await state.open(BLANK)
+    sending = asyncio.create_task(state.send("A secret", to=BLANK))
+    await until(lambda: app.temporary._opening == 1)
+    await state.open(None)
+    if another:
+        await state.open(BLANK)
+    here = await sending
+    assert (state.temporary, state.conversation, state.notice is not None) == (another, None, True)
+    assert state.notice is not None
+    assert state.notice.undo is not None
+    assert state._aside.shown is None
+    if another:
+        await state.send("Another secret", to=BLANK)
+        await ended(state)
+        assert len(app.temporary._rooms) == 2
+        for room in app.temporary._rooms:
+            assert len(await room.chat.catalogue.conversations(OWNER)) == 1
+    else:
+        await state.notice.undo()
+        await ended(state)
+        assert (state.temporary, state.path[0].text) == (True, "A secret")
+        assert state.conversation is not None
+        assert state.conversation.id == here
+    state.close()
+
+
+async def test_a_blank_one_is_never_where_something_was_said(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider(answer("Here")))
+    aside = TemporaryTab(app.temporary, OWNER)
+    chat = await aside.door(blank=True)
+    assert await aside.door(blank=True) is chat, "nothing was said in it yet"
+    opened = await whole_run(chat, await chat.send(OWNER, "A secret"))
+    assert await aside.door() is chat
+    assert await aside.door(blank=True) is not chat
+    assert await aside.come_back() == opened.conversation.id
+    aside.close()
 
 
 async def test_it_is_gone_with_its_tab(open_app: OpenRuntime) -> None:

@@ -61,12 +61,13 @@ class BranchingState:
         if self._here is None:
             return
         with telling(self._tab):
-            pruned = await self._door().prune(self._owner, self._here, message_id)
+            door = self._door()  # also for the undo: what is open then may be behind another one
+            pruned = await door.prune(self._owner, self._here, message_id)
             if not pruned.count:  # a double click
                 return
             await self._reopen(pruned.conversation_id)
             many = "a message" if pruned.count == 1 else f"{pruned.count:,} messages"
-            self._tab.notice = Notice(f"Removed {many}.", undo=partial(self._unprune, pruned))
+            self._tab.notice = Notice(f"Removed {many}.", undo=partial(self._unprune, door, pruned))
 
     async def removed(self) -> list[Removed]:
         """Return what was taken out of the open conversation and can be brought back, the last first."""
@@ -78,11 +79,11 @@ class BranchingState:
     async def restore(self, message_id: str) -> None:
         """Bring back what was taken out with a message."""
         if self._here is not None:
-            await self._unprune(Pruned(self._here, message_id, 1))
+            await self._unprune(self._door(), Pruned(self._here, message_id, 1))
 
-    async def _unprune(self, pruned: Pruned) -> None:
+    async def _unprune(self, door: Branching, pruned: Pruned) -> None:
         with telling(self._tab):
-            await self._door().unprune(self._owner, pruned)
+            await door.unprune(self._owner, pruned)
             await self._reopen(pruned.conversation_id)
 
     async def pick(self, message_id: str) -> None:
@@ -91,13 +92,14 @@ class BranchingState:
         if here is None:
             return
         with telling(self._tab):
-            copy = await self._door().pick(self._owner, here, message_id)
+            door = self._door()
+            copy = await door.pick(self._owner, here, message_id)
             await self._reopen(here)
-            self._tab.notice = Notice("Copied to the end of this branch.", undo=partial(self._unpick, here, copy))
+            self._tab.notice = Notice("Copied to the end of this branch.", undo=partial(self._unpick, door, here, copy))
 
-    async def _unpick(self, conversation_id: str, copy: str) -> None:
+    async def _unpick(self, door: Branching, conversation_id: str, copy: str) -> None:
         with telling(self._tab):
-            await self._door().prune(self._owner, conversation_id, copy)
+            await door.prune(self._owner, conversation_id, copy)
             await self._reopen(conversation_id)
 
     async def _reopen(self, conversation_id: str) -> None:

@@ -340,6 +340,39 @@ async def test_nothing_begins_in_it_once_it_is_kept(open_app: OpenRuntime) -> No
     app.temporary.drop(room)
 
 
+@pytest.mark.parametrize("what", ["remove", "copy"])
+@pytest.mark.parametrize(("first", "then"), [(None, BLANK), (BLANK, None)], ids=["stored", "temporary"])
+async def test_an_undo_goes_to_the_conversation_that_it_is_of(
+    open_app: OpenRuntime, first: str | None, then: str | None, what: str
+) -> None:
+    app = await open_app(ScriptedProvider(answer("One"), answer("Two"), answer("Elsewhere")))
+    state = await tab(app)
+    await state.open(first)
+    await state.send("A question")
+    await ended(state)
+    question, one = (message.id for message in state.path)
+    await state.retry(one)
+    await ended(state)
+    assert state.conversation is not None
+    here, chat = state.conversation.id, state._chat
+    before = await chat.branching.map(OWNER, here)
+    await (state.branching.prune(one) if what == "remove" else state.branching.pick(question))
+    assert await chat.branching.map(OWNER, here) != before
+    assert state.notice is not None
+    assert state.notice.undo is not None
+    undo = state.notice.undo
+    await state.open(then)
+    await state.send("Another question")
+    await ended(state)
+    shows = shown(state)
+    state.notice = None
+    await undo()
+    assert state.notice is None, "no word of a failure"
+    assert [node.id for node in (await chat.branching.map(OWNER, here)).nodes] == [node.id for node in before.nodes]
+    assert shown(state) == shows
+    state.close()
+
+
 async def test_what_was_sent_in_it_never_goes_anywhere_else(open_app: OpenRuntime) -> None:
     app = await open_app(ScriptedProvider(answer("Here")))
     state = await tab(app)

@@ -23,7 +23,7 @@ from services.events import FinishReason
 from services.exporting import SCHEMA, VERSION, entry_of
 from services.folders import MAX_DEPTH, clean_tags, folder_name
 from services.foreign import unknown
-from services.jsonfile import MAX_VALUE, JsonFile, check_values, damage_told, refused
+from services.jsonfile import JsonFile, check_values, damage_told, refused
 from services.messages import MESSAGE_STATUSES, TRANSITIONS, AttachmentPart, Message, MessageStatus, Role
 from services.options import Options
 from services.parameters import from_plain
@@ -219,8 +219,6 @@ def _ours(file: JsonFile) -> Iterator[Found]:
     for name in file.names():
         if name != "conversations":
             said[name] = file.value()
-            if file.read > MAX_VALUE:
-                raise refused(f"one conversation in it has more than {MAX_VALUE // 1_000_000} MB")
             continue
         _check_schema(said)
         for number, item in enumerate(file.items(), start=1):

@@ -19,11 +19,15 @@ MAX_JSON = 500_000_000
 MAX_VALUE = 50_000_000
 """Characters of one value in it that is read at once, such as a conversation."""
 
-_PIECE = 250_000
-"""Characters that are read at first; few enough not to hold others up."""
+MAX_VALUES = 1_000_000
+"""Lists, objects and what is in them, of one value in it: two characters of an empty list become 64 bytes and more."""
+
+_PIECE = 100_000
+"""Characters that are read, and at most about twice as many decoded, at once: nobody else runs meanwhile."""
 
 _MOST_NUMBER = 2**63
 _SPACE = re.compile(r"[ \t\n\r]*")
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 
 def refused(why: str) -> InputError:
@@ -50,6 +54,8 @@ class JsonFile:
         self._buffer = ""
         self._at = 0
         self._read = 0
+        self._began = 0
+        self._values = 0
         self._decoder = json.JSONDecoder(parse_constant=_no_constant)
 
     @property
@@ -74,33 +80,23 @@ class JsonFile:
         self._at += 1
 
     def value(self) -> object:
-        """Return the next value, with nothing in it that cannot be stored."""
-        self.peek()
-        while True:
-            try:
-                value, end = self._decoder.raw_decode(self._buffer, self._at)
-            except RecursionError as error:
-                raise refused("it is nested too deeply") from error
-            except ValueError as error:
-                if not self._more():
-                    raise _no_json() from error
-            else:
-                if end < len(self._buffer) or not self._more():  # else a number might go on
-                    self._at = end
-                    return value
+        """Return the next value."""
+        try:
+            return self._value()
+        except RecursionError as error:
+            raise refused("it is nested too deeply") from error
 
     def items(self) -> Iterator[object]:
         """Yield the items of the list that comes next."""
-        self.take("[")
-        if self.peek() != "]":
+        for _ in self._each():
+            self._began, self._values = self._read - len(self._buffer) + self._at, 0
             yield self.value()
-            while self.peek() == ",":
-                self.take(",")
-                yield self.value()
-        self.take("]")
 
     def names(self) -> Iterator[str]:
-        """Yield the names in the object that comes next; the value of each has to be taken before the next one."""
+        """Yield the names in the object that comes next; the value of each has to be taken before the next one.
+
+        The limits of one value hold for all of them together, as long as there is no list whose items are taken.
+        """
         self.take("{")
         following = self.peek() != "}"
         while following:
@@ -119,11 +115,56 @@ class JsonFile:
         if self.peek():
             raise _no_json()
 
+    def _value(self) -> object:
+        """Return the next value: at once where it is short, else as what is in it."""
+        begins = self.peek()
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._buffer, self._at)
+            except ValueError as error:
+                if self._read - self._began > MAX_VALUE:
+                    raise refused(f"one conversation in it has more than {MAX_VALUE // 1_000_000} MB") from error
+                if begins in ("[", "{") and len(self._buffer) - self._at >= _PIECE:
+                    return self._inside(begins)
+                if not self._more():
+                    raise _no_json() from error
+            else:
+                if end < len(self._buffer) or not self._more():  # else a number might go on
+                    if begins in ("[", "{"):
+                        bare = _STRING.sub("", self._buffer[self._at : end])
+                        self._count(sum(bare.count(mark) for mark in "[{,"))
+                    self._at = end
+                    return value
+
+    def _inside(self, begins: str) -> object:
+        if begins == "[":
+            return [self._value() for _ in self._each()]
+        found: dict[str, object] = {}
+        for name in self.names():
+            self._count(1)
+            found[name] = self._value()
+        return found
+
+    def _each(self) -> Iterator[None]:
+        """Go through the list that comes next; each item has to be taken before the next one."""
+        self.take("[")
+        following = self.peek() != "]"
+        while following:
+            self._count(1)
+            yield
+            following = self.peek() == ","
+            if following:
+                self.take(",")
+        self.take("]")
+
+    def _count(self, values: int) -> None:
+        self._values += values
+        if self._values > MAX_VALUES:
+            raise refused(f"one conversation in it is made of more than {MAX_VALUES:,} pieces")
+
     def _more(self) -> bool:
-        """Read on, twice as much as there is: a long value is not tried more often than it has to be."""
+        """Read on, twice as much as there is: a long text is not tried more often than it has to be."""
         rest = len(self._buffer) - self._at
-        if rest > MAX_VALUE:
-            raise refused(f"one conversation in it has more than {MAX_VALUE // 1_000_000} MB")
         with damage_told():
             piece = self._file.read(max(_PIECE, rest))
         self._read += len(piece)

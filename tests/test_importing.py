@@ -150,6 +150,36 @@ def test_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     refuses(tmp_path, WHOLE, "it has more than")
 
 
+@pytest.mark.parametrize("inner", ["[]", "{}", "0", '{"a":0}'])
+def test_a_value_of_too_many_pieces_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inner: str) -> None:
+    monkeypatch.setattr(jsonfile, "MAX_VALUES", 50_000)
+    many = ",".join([inner] * 60_000)
+    for text in (f'[{{"x":[{many}]}}]', f'{{"schema":[{many}]}}', WHOLE.decode().replace('"Why?"', f"[{many}]")):
+        refuses(tmp_path, text.encode(), "more than 50,000 pieces")
+    commas = WHOLE.replace(b"Why?", b'[,{\\"' * 100_000)
+    path = tmp_path / "file"
+    path.write_bytes(commas)
+    assert len(read(path)) == 1, "what stands in a text is one piece"
+
+
+def test_no_more_than_a_little_is_decoded_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    most = 0
+
+    class Watched(json.JSONDecoder):
+        def raw_decode(self, s: str, idx: int = 0) -> tuple[Any, int]:
+            nonlocal most
+            value, end = super().raw_decode(s, idx)
+            most = max(most, end - idx)
+            return value, end
+
+    monkeypatch.setattr("json.JSONDecoder", Watched)
+    path = tmp_path / "file"
+    messages = [text for number in range(3_000) for text in (f"{number}? " * 40, f"{number}. " * 40)]
+    path.write_text(exported([told(*messages)]))
+    assert len(read(path)[0].messages) == 6_000
+    assert 0 < most < 300_000 < path.stat().st_size
+
+
 def archive(*entries: tuple[str, bytes], packed: int = zipfile.ZIP_DEFLATED) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", packed) as file:

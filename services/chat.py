@@ -408,11 +408,12 @@ class ChatService:
             conversation = await self._store.conversation(owner, conversation_id)
             self._check_idle(conversation_id)
             last = await self._store.message(owner, conversation_id, message_id)
-            question_id = last.id if last.role == "user" else last.parent_id
-            if question_id is None:
-                raise InputError("This answer follows no question, so it cannot be written again.")
+            while last.role != "user":  # imported answers may follow one another
+                if last.parent_id is None:
+                    raise InputError("This answer follows no question, so it cannot be written again.")
+                last = await self._store.message(owner, conversation_id, last.parent_id)
             asked = replace(conversation, options=options) if options else conversation
-            begun = await self._answering.ask_again(owner, asked, question_id)
+            begun = await self._answering.ask_again(owner, asked, last.id)
             return await self._shown(owner, *begun)
 
     async def _edit(

@@ -67,7 +67,7 @@ def build_request(
         for m in path
         if m.role == "user" or m.text.strip()
     ]
-    if messages and messages[-1].role == "assistant":
+    if messages and messages[-1].id == path[-1].id and messages[-1].role == "assistant":
         last = messages[-1]
         messages.append(dataclasses.replace(last, role="user", parts=(TextPart(GO_ON),), status="complete"))
     images = {p.sha256: _data_url(p, files[p.sha256]) for m in messages for p in m.attachments}

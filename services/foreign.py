@@ -7,8 +7,8 @@ and counted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from services.conversation import MAX_TITLE, Conversation, Whole, title_from
@@ -91,14 +91,16 @@ def whole_of(tree: Tree, number: int, read: Callable[[Node], Said | None]) -> Wh
             kept[node_id] = parent
     if not messages:
         return None
-    head = kept.get(tree.head) if isinstance(tree.head, str) else None
+    head = (kept.get(tree.head) if isinstance(tree.head, str) else None) or messages[-1]
+    joined = _joined(messages)
+    messages = list({message.id: message for message in joined.values()}.values())
     title = " ".join(clean_text(text_of(tree.title)).split())[:MAX_TITLE]
     first = min(message.created_at for message in messages)
     conversation = Conversation(
         id=id,
         title=title or title_from(messages[0].text),
         title_source="model" if title else "question",
-        head_id=(head or messages[-1]).id,
+        head_id=joined[head.id].id,
         options=Options(),
         created_at=tree.began or first,
         updated_at=tree.updated or max(message.created_at for message in messages),
@@ -186,6 +188,64 @@ def _message(
         model=(clean_text(said.model)[:_MAX_MODEL] or program) if said.role == "assistant" else None,
         usage=said.usage,
     )
+
+
+def _joined(messages: Sequence[Message]) -> dict[str, Message]:
+    """Return by the id of each message the one that it is part of: answers in a row, with nothing else behind, are one.
+
+    Other programs write an answer in several messages, with tool calls between; here an answer follows a question.
+    """
+    followed = Counter(message.parent_id for message in messages)
+    rows: dict[str, list[Message]] = {}
+    for message in messages:
+        before = rows.get(message.parent_id or "", [])
+        if before and followed[message.parent_id] == 1 and _goes_on(before[-1], message):
+            before.append(message)
+            rows[message.id] = before
+        else:
+            rows[message.id] = [message]
+    made = {row[0].id: _one(row) for row in rows.values() if len(row) > 1}
+    joined: dict[str, Message] = {}
+    for message in messages:
+        first = rows[message.id][0]
+        if first is message:
+            one = made.get(first.id, first)
+            parent = joined[one.parent_id].id if one.parent_id is not None else None
+            joined[message.id] = one if parent == one.parent_id else replace(one, parent_id=parent)
+        else:
+            joined[message.id] = joined[first.id]
+    return joined
+
+
+def _goes_on(before: Message, message: Message) -> bool:
+    return before.role == message.role == "assistant" and before.status in ("complete", "truncated")
+
+
+def _one(row: Sequence[Message]) -> Message:
+    """Return answers in a row as one, which ends and was made as the last of them."""
+    parts: list[Part] = []
+    texts: list[str] = []
+
+    def put_texts() -> None:
+        if texts:
+            parts.append(TextPart("".join(texts)))
+            texts.clear()
+
+    apart = ""
+    for message in row:
+        for part in message.parts:
+            if isinstance(part, TextPart):
+                texts += (apart, part.text)
+                apart = ""
+            else:
+                put_texts()
+                parts.append(part)
+        apart = "" if message.status == "truncated" else "\n\n"
+    put_texts()
+    used = [message.usage for message in row if message.usage is not None]
+    last = row[-1]
+    usage = sum(used, Usage()) if used else None
+    return replace(row[0], parts=tuple(parts), status=last.status, model=last.model, usage=usage)
 
 
 def _in_order(tree: Tree, number: int) -> Iterator[tuple[str, str | None]]:

@@ -161,6 +161,51 @@ def test_a_file_of_it(tmp_path: Path) -> None:
         read(path)
 
 
+def looked_up(*behind: dict[str, Any]) -> dict[str, Any]:
+    """Return a conversation whose answer is written in three messages, with a tool between."""
+    nodes = [
+        node("ask", None, said("user", "Does it rain?"), "look"),
+        node("look", "ask", said("assistant", "Let me look it up.", **GPT), "call"),
+        node("call", "look", said("assistant", "search('rain')", recipient="web"), "result"),
+        node("result", "call", said("tool", "…"), "half"),
+        node("half", "result", said("assistant", "It ra", **CUT), "rest"),
+        node("rest", "half", said("assistant", "ins.", **GPT)),
+        *behind,
+    ]
+    return {"title": "Rain", "mapping": {one["id"]: one for one in nodes}, "current_node": "rest", "id": "looked-up"}
+
+
+def test_an_answer_in_several_messages_is_one() -> None:
+    whole, left_out = chatgpt.read(looked_up(node("thanks", "rest", said("user", "Thanks"))), 1)
+    assert whole is not None
+    assert texts(whole) == [
+        ("user", "Does it rain?"),
+        ("assistant", "Let me look it up.\n\nIt rains."),
+        ("user", "Thanks"),
+    ]
+    asked, answered, thanks = whole.messages
+    assert (answered.parent_id, thanks.parent_id, answered.status) == (asked.id, answered.id, "complete")
+    assert whole.conversation.head_id == answered.id
+    assert left_out == {"tool message": 2}
+    whole, _ = chatgpt.read(looked_up(node("other", "result", said("assistant", "Snow.", **GPT))), 1)
+    assert whole is not None
+    said_first, rains, snow = whole.messages[1:]
+    assert (said_first.text, rains.text, snow.text) == ("Let me look it up.", "It rains.", "Snow.")
+    assert rains.parent_id == snow.parent_id == said_first.id, "where there are several they stay versions"
+
+
+@pytest.mark.parametrize("behind", [(), (node("other", "look", said("assistant", "Snow.")),)])
+async def test_its_answers_are_written_again(open_app: OpenRuntime, behind: tuple[dict[str, Any], ...]) -> None:
+    provider = ScriptedProvider(answer("It does."))
+    app = await open_app(provider)
+    data = json.dumps([looked_up(*behind)]).encode()
+    [id] = (await app.chat.catalogue.import_(OWNER, await received(app.chat, data))).added
+    shown = await app.chat.open(OWNER, id)
+    done = await whole_run(app.chat, await app.chat.retry(OWNER, id, shown.path[-1].id))
+    assert [message.text for message in done.path] == ["Does it rain?", "It does."]
+    assert [message.text for message in provider.requests[0].messages] == ["Does it rain?"]
+
+
 async def test_it_goes_on_here(open_app: OpenRuntime) -> None:
     provider = ScriptedProvider(answer("And then the sun."))
     app = await open_app(provider)

@@ -245,7 +245,8 @@ class CatalogueState(param.Parameterized):
     async def import_(self, word: str) -> None:
         """Bring the conversations of such a file in, with an undo in the notice; PanelistError when none came in."""
         imported = await self._door.import_(self._owner, word)
-        await self.refresh()
+        with telling(self._tab):  # what came in is in, and can be undone, also where the list cannot be read
+            await self.refresh()
         came = len(imported.added) + len(imported.restored)
         said = f"Imported {came} conversation{'' if came == 1 else 's'}."
         if imported.skipped:

@@ -17,6 +17,9 @@ MAX_IMAGE = 20_000_000
 MAX_TEXT_FILE = 5_000_000
 """Bytes of one attachment."""
 
+MAX_TEXT_KEPT = 2 * MAX_TEXT_FILE
+"""Bytes of a text as it is kept, in UTF-8: what came in another encoding may have become longer."""
+
 MAX_TOGETHER = 40_000_000
 """Bytes of all attachments of one message, and of all that one request takes to a model."""
 
@@ -71,11 +74,11 @@ def media_type_of(name: str, beginning: bytes) -> str:
     return found or TEXT
 
 
-def check_size(name: str, media_type: str, size: int) -> None:
+def check_size(name: str, media_type: str, size: int, *, most_text: int = MAX_TEXT_FILE) -> None:
     """Raise InputError when a file is empty or too large."""
     if size == 0:
         raise InputError(f"“{name}” is empty. Choose another file.")
-    most, what = (MAX_TEXT_FILE, "text file") if media_type == TEXT else (MAX_IMAGE, "picture")
+    most, what = (most_text, "text file") if media_type == TEXT else (MAX_IMAGE, "picture")
     if size > most:
         raise InputError(
             f"“{name}” has {size_words(size)}, and {size_words(most)} is the most for a {what}. Attach a smaller one."

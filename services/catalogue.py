@@ -261,13 +261,19 @@ class Catalogue:
         return imported
 
     async def undo_import(self, owner: str, imported: Imported) -> None:
-        """Take out of the list what an import brought into it."""
-        await self._store.delete_all(owner, (*imported.added, *imported.restored))
-        self._changes.ring_all()
+        """Take out of the list what an import brought into it. Runs in it are stopped."""
+        await self._intents.through(self._undo_import(owner, imported))
 
     async def drop_import(self, owner: str, word: str) -> None:
         """Forget a file that was received."""
         await self._exchange.drop(owner, word)
+
+    async def _undo_import(self, owner: str, imported: Imported) -> None:
+        ids = (*imported.added, *imported.restored)
+        await self._store.delete_all(owner, ids)
+        for id in ids:
+            self._stop_run_in(id)
+        self._changes.ring_all()
 
     async def _delete(self, owner: str, conversation_id: str) -> None:
         await self._store.delete(owner, conversation_id)

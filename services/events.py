@@ -26,6 +26,9 @@ from services.usage import Usage
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal"]
 """Why a model stopped by itself. A stream that ends without one was interrupted."""
 
+MAX_NAMED = 500
+"""Characters that are kept of the names that endpoints give to models and answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class StepStarted:

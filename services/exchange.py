@@ -6,6 +6,7 @@ import asyncio
 import logging
 import zipfile
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from services import exporting
 from services.conversation import Whole
-from services.errors import InputError, NotFoundError, PanelistError
+from services.errors import InputError, NotFoundError, PanelistError, StorageError
 from services.exporting import SUFFIXES, Kind, entry_of, file_name
 from services.importing import MAX_FILE, Contents, Listed, opened, too_large
 from services.messages import AttachmentPart, new_id
@@ -69,12 +70,16 @@ class Exchange:
 
     async def export(self, owner: str, conversation_ids: Sequence[str] | None, kind: Kind) -> Export:
         """Return conversations as a file; see `ChatService.export`."""
-        if conversation_ids is None or len(conversation_ids) != 1:
-            ids = await self._store.every_id(owner) if conversation_ids is None else list(conversation_ids)
-            title = f"Panelist {datetime.now(UTC):%Y-%m-%d}"
+        title = f"Panelist {datetime.now(UTC):%Y-%m-%d}"
+        if conversation_ids is None:
+            ids = await self._store.every_id(owner)
         else:
-            ids = list(conversation_ids)
-            title = (await self._store.conversation(owner, ids[0])).title
+            ids = list(dict.fromkeys(conversation_ids))
+            for id in ids:
+                one = await self._store.conversation(owner, id)
+            title = one.title if len(ids) == 1 else title
+        if not ids:
+            raise InputError("There is no conversation to export yet.")
         if kind == "json":
             if await self._store.has_attachments(owner, ids):
                 return Export(file_name(title, ".zip"), "application/zip", self._json_archive(owner, ids))
@@ -130,7 +135,8 @@ class Exchange:
 
     async def preview(self, owner: str, word: str) -> Preview:
         """Return what would come in with a file."""
-        contents = await asyncio.to_thread(_contents, self._path(owner, word))
+        with _gone_told():
+            contents = await asyncio.to_thread(_contents, self._path(owner, word))
         known = await self._store.known(owner, [one.id for one in contents.listed])
         return Preview(
             contents.source,
@@ -142,27 +148,33 @@ class Exchange:
 
     async def import_(self, owner: str, word: str) -> Imported:
         """Store what a file holds."""
-        # One at a time: two of one file would not see each other's conversations before they are there.
-        async with self._turns.setdefault(owner, asyncio.Lock()):
-            return await self._import(owner, word)
-
-    async def _import(self, owner: str, word: str) -> Imported:
         path = self._path(owner, word)
-        contents = await asyncio.to_thread(_contents, path)
+        del self._received[owner][word]  # nobody else imports it, and no newer file takes its place
+        try:
+            # One at a time: two of one file would not see each other's conversations before they are there.
+            async with self._turns.setdefault(owner, asyncio.Lock()):
+                imported = await self._import(owner, path)
+        except BaseException:
+            self._received.setdefault(owner, {})[word] = path
+            raise
+        await self._store.end_upload(path)
+        return imported
+
+    async def _import(self, owner: str, path: Path) -> Imported:
+        with _gone_told():
+            contents = await asyncio.to_thread(_checked, path)
         kept: list[AttachmentPart] = []
         # Their bytes first, as with every attachment; those that no message comes to name are removed after a week.
         reader = _attachments(path, contents)
         while (one := await asyncio.to_thread(next, reader, None)) is not None:
             part, data = one
             kept.append(await self._store.add_attachment(owner, part.name, part.media_type, data))
-        imported = await self._store.add_wholes(owner, lambda: _wholes(path), kept)
-        await self.drop(owner, word)
-        return imported
+        return await self._store.add_wholes(owner, lambda: _wholes(path), kept)
 
     def _path(self, owner: str, word: str) -> Path:
         path = self._received.get(owner, {}).get(word)
         if path is None:
-            raise InputError("That file is not here any more. Choose it again.")
+            raise _gone()
         return path
 
     async def _json(
@@ -171,11 +183,12 @@ class Exchange:
         """Yield the conversations as JSON, and note their attachments."""
         yield exporting.beginning().encode()
         first = True
-        async for whole in self._wholes(owner, ids):
+        damaged: list[str] = []
+        async for whole in self._wholes(owner, ids, damaged):
             attachments.update({part.sha256: part for part in whole.attachments})
             yield (await asyncio.to_thread(exporting.json_of, whole, first=first)).encode()
             first = False
-        yield exporting.ENDING.encode()
+        yield exporting.ending(damaged).encode()
 
     async def _json_archive(self, owner: str, ids: Sequence[str]) -> AsyncIterator[bytes]:
         out = _Pieces()
@@ -199,12 +212,16 @@ class Exchange:
     async def _documents(self, owner: str, ids: Sequence[str], kind: Kind) -> AsyncIterator[bytes]:
         out = _Pieces()
         number = 0
+        damaged: list[str] = []
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-            async for whole in self._wholes(owner, ids):
+            async for whole in self._wholes(owner, ids, damaged):
                 number += 1
                 name = file_name(f"{number:03} {whole.conversation.title}", SUFFIXES[kind])
                 await asyncio.to_thread(archive.writestr, name, await self._document(owner, whole, kind))
                 yield out.taken()
+            if damaged:
+                said = "\n".join(["These conversations are damaged and could not be exported:", *damaged, ""])
+                archive.writestr("damaged.txt", said)
         yield out.taken()
 
     async def _document(self, owner: str, whole: Whole, kind: Kind) -> bytes:
@@ -227,12 +244,18 @@ class Exchange:
 
         return (await asyncio.to_thread(made)).encode()
 
-    async def _wholes(self, owner: str, ids: Sequence[str]) -> AsyncIterator[Whole]:
+    async def _wholes(self, owner: str, ids: Sequence[str], damaged: list[str]) -> AsyncIterator[Whole]:
+        """Yield conversations, and note the ids of those that cannot be read."""
         for id in ids:
             try:
                 yield await self._store.whole(owner, id)
             except NotFoundError:  # deleted meanwhile
                 continue
+            except StorageError as error:  # one damaged conversation must not keep all the others here
+                if len(ids) == 1:
+                    raise
+                damaged.append(id)
+                log.error("an export goes without the conversation %s: %s", id, error)
 
 
 class _Pieces:
@@ -263,6 +286,26 @@ async def _once(data: bytes) -> AsyncIterator[bytes]:
 def _contents(path: Path) -> Contents:
     with opened(path) as file:
         return file.contents()
+
+
+def _checked(path: Path) -> Contents:
+    """Return what is in a file, once nothing in it can be refused any more: nothing is stored before that."""
+    contents = _contents(path)
+    for _ in _attachments(path, contents):
+        pass
+    return contents
+
+
+@contextmanager
+def _gone_told() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise _gone() from error
+
+
+def _gone() -> InputError:
+    return InputError("That file is not here any more. Choose it again.")
 
 
 def _wholes(path: Path) -> Iterator[Whole]:

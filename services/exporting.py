@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,9 +27,6 @@ Kind = Literal["json", "markdown", "html", "notebook"]
 
 SCHEMA = "panelist.conversations"
 VERSION = 1
-
-ENDING = "\n]}\n"
-"""What comes behind the last conversation of a JSON file."""
 
 SUFFIXES: dict[Kind, str] = {"json": ".json", "markdown": ".md", "html": ".html", "notebook": ".ipynb"}
 
@@ -62,6 +60,12 @@ _POLICY = (
     "base-uri 'none'; form-action 'none'"
 )
 _IMAGES = "; img-src data:"
+
+
+def ending(damaged: Sequence[str] = ()) -> str:
+    """Return what comes behind the last conversation of a JSON file: the ids of those that could not be read."""
+    said = f', "damaged": {json.dumps(damaged)}' if damaged else ""
+    return f"\n]{said}}}\n"
 
 
 def beginning() -> str:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from services.conversation import MAX_TITLE, Conversation, Whole, title_from
 from services.errors import Failure, InputError
+from services.events import MAX_NAMED
 from services.jsonfile import refused
 from services.messages import ErrorPart, Message, MessageStatus, Part, Role, TextPart, clean_text, derived_id
 from services.options import Options
@@ -26,7 +27,6 @@ UNFINISHED = "This answer was still being written when it was exported."
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEARS = range(1971, 2200)
-_MAX_MODEL = 500
 _MOST_TOKENS = 2**53
 _THOUSAND_YEARS_S = 3.2e10
 """A moment later than this many seconds after 1970 was given in thousandths of seconds, or less."""
@@ -185,7 +185,7 @@ def _message(
         status=said.status,
         created_at=said.at or (parent.created_at if parent is not None else began),
         # An answer that names no model was the program's; one of nobody is one that a person wrote.
-        model=(clean_text(said.model)[:_MAX_MODEL] or program) if said.role == "assistant" else None,
+        model=(clean_text(said.model)[:MAX_NAMED] or program) if said.role == "assistant" else None,
         usage=said.usage,
     )
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import IO, Self, TypeVar, cast, get_args
 
 from services import chatgpt, librechat, openwebui
-from services.attachments import IMAGE_TYPES, TEXT, check_size, clean_name, media_type_of
+from services.attachments import IMAGE_TYPES, MAX_TEXT_KEPT, TEXT, check_size, clean_name, media_type_of
 from services.conversation import MAX_TITLE, Conversation, Queued, RunRecord, TitleSource, Whole
 from services.errors import InputError, PanelistError
-from services.events import FinishReason
+from services.events import MAX_NAMED, FinishReason
 from services.exporting import SCHEMA, VERSION, entry_of
 from services.folders import MAX_DEPTH, clean_tags, folder_name
 from services.foreign import unknown
@@ -33,6 +33,9 @@ from services.usage import Usage
 
 MAX_FILE = 500_000_000
 """Bytes of a file."""
+
+MAX_UNPACKED = 2 * MAX_FILE
+"""Bytes of all attached files in an archive: a small one could fill the disk."""
 
 MAX_ENTRIES = 20_000
 """Files in an archive."""
@@ -49,8 +52,6 @@ _HASH = re.compile("[0-9a-f]{64}")
 _CONVERSATIONS = re.compile(r"conversations(-\d+)?\.json")
 _OTHERS = (("ChatGPT", chatgpt), ("Open WebUI", openwebui), ("LibreChat", librechat))
 _YEARS = range(1970, 2200)
-_MAX_WORD = 500
-"""Characters of the name of a model or an endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class ImportFile:
     def contents(self) -> Contents:
         """Go through the whole file and return what is in it."""
         contents = Contents()
+        unpacked = 0
         for found in self.conversations():
             whole = found.whole
             contents.source = found.source
@@ -105,8 +107,13 @@ class ImportFile:
                 continue
             contents.listed.append(Listed(whole.conversation.id, whole.conversation.title, len(whole.messages)))
             for part in whole.attachments:
+                if part.sha256 in contents.attachments:
+                    continue
                 if entry_of(part.sha256) in self._entries:
-                    contents.attachments.setdefault(part.sha256, part)
+                    contents.attachments[part.sha256] = part
+                    unpacked += part.size
+                    if unpacked > MAX_UNPACKED:
+                        raise refused(f"the attached files in it have more than {MAX_UNPACKED // 1_000_000:,} MB")
                 else:
                     contents.left_out["missing attached file"] += 1
         if not contents.listed:
@@ -278,9 +285,7 @@ class _Fields(Fields):
 
     def name_or_none(self, name: str) -> str | None:
         value = self.text_or_none(name)
-        if value is not None and len(value) > _MAX_WORD:
-            raise self.damaged(name)
-        return value
+        return value if value is None else value[:MAX_NAMED]
 
     def time(self, name: str) -> datetime:
         try:
@@ -453,4 +458,4 @@ def _check_attachment(data: _Fields, part: AttachmentPart) -> None:
     known = part.media_type in {*IMAGE_TYPES, TEXT}
     if not known or not _HASH.fullmatch(part.sha256) or clean_name(part.name) != part.name:
         raise data.damaged("attachment")
-    check_size(part.name, part.media_type, part.size)
+    check_size(part.name, part.media_type, part.size, most_text=MAX_TEXT_KEPT)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+import sqlite3
 import zipfile
 from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from services import importing
+from services.attachments import MAX_TEXT_FILE
+from services.catalogue import Imported
 from services.chat import ChatService, Opened
 from services.errors import InputError, NotFoundError
+from services.events import ModelNamed
 from services.exporting import Kind
 from services.runtime import Runtime
 from tests.conftest import OWNER, OpenRuntime, whole_run
@@ -149,8 +156,13 @@ async def test_documents_of_one_and_of_several(open_app: OpenRuntime, tmp_path: 
     _, data = await file_of(one.chat, None, "markdown")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.namelist() == ["001-Hello.md", "002-Why-does-it-rain.md"]
-    _, data = await file_of(one.chat, [], "json")
-    assert b'"conversations": [\n]}' in data
+    with pytest.raises(InputError, match="no conversation to export"):
+        await one.chat.catalogue.export("ben", None, "json")
+    with pytest.raises(InputError, match="no conversation to export"):
+        await one.chat.catalogue.export(OWNER, [], "json")
+    with pytest.raises(NotFoundError):
+        await one.chat.catalogue.export(OWNER, [*ids, "missing"], "json")
+    assert await file_of(one.chat, ids * 2) == await file_of(one.chat, ids)
     with pytest.raises(NotFoundError):
         await one.chat.catalogue.export("ben", ids, "json")
 
@@ -165,3 +177,94 @@ async def test_a_file_that_is_damaged_here_does_not_keep_the_rest(open_app: Open
     assert (await other.chat.catalogue.preview_import(OWNER, word)).left_out == {"missing attached file": 1}
     await other.chat.catalogue.import_(OWNER, word)
     assert (await other.chat.open(OWNER, shown.conversation.id)).path[0].attachments == (picture,)
+
+
+async def test_a_conversation_that_is_damaged_here_does_not_keep_the_rest(
+    open_app: OpenRuntime, tmp_path: Path
+) -> None:
+    one, other = await two_apps(open_app, tmp_path / "other")
+    shown = await with_picture(one)
+    hello = await whole_run(one.chat, await one.chat.send(OWNER, "Hello"))
+    with closing(sqlite3.connect(tmp_path / "data" / "panelist.db")) as database, database:
+        database.execute("UPDATE parts SET data = '{' WHERE message_id = ?", [shown.path[0].id])
+    _, data = await file_of(one.chat, None)
+    assert json.loads(unpacked(data)["conversations.json"])["damaged"] == [shown.conversation.id]
+    imported = await other.chat.catalogue.import_(OWNER, await received(other.chat, data))
+    assert imported.added == (hello.conversation.id,)
+    _, data = await file_of(one.chat, None, "markdown")
+    documents = unpacked(data)
+    assert list(documents) == ["001-Hello.md", "damaged.txt"]
+    assert shown.conversation.id in documents["damaged.txt"].decode()
+    _, data = await file_of(one.chat, [hello.conversation.id])
+    assert b"damaged" not in data
+
+
+async def test_two_imports_of_one_file_are_one(open_app: OpenRuntime, tmp_path: Path) -> None:
+    one, other = await two_apps(open_app, tmp_path / "other")
+    shown = await with_picture(one)
+    _, data = await file_of(one.chat, None)
+    word = await received(other.chat, data)
+    catalogue = other.chat.catalogue
+    done = await asyncio.gather(*(catalogue.import_(OWNER, word) for _ in range(3)), return_exceptions=True)
+    assert [one.added for one in done if isinstance(one, Imported)] == [(shown.conversation.id,)]
+    assert [str(error)[-22:] for error in done if isinstance(error, InputError)] == ["more. Choose it again."] * 2
+    await catalogue.undo_import(OWNER, next(one for one in done if isinstance(one, Imported)))
+    word = await received(other.chat, data)
+    importing = asyncio.create_task(catalogue.import_(OWNER, word))
+    await asyncio.sleep(0)
+    for _ in range(6):
+        await received(other.chat, b"x")
+    assert (await importing).restored == (shown.conversation.id,), "newer files do not push it out"
+
+
+async def test_of_a_refused_file_nothing_is_kept(
+    open_app: OpenRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = await two_apps(open_app, tmp_path / "other")
+    files = [await attached(one.chat, text, f"{text[:3].decode()}.txt", OWNER) for text in (b"Rain", b"Snow")]
+    await whole_run(one.chat, await one.chat.send(OWNER, TITLE, attachments=[(f.sha256, f.name) for f in files]))
+    _, data = await file_of(one.chat, None)
+    entries = unpacked(data)
+    entries[f"attachments/{files[1].sha256}"] = b"Hail"
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    with pytest.raises(InputError, match="not what it is said to be"):
+        await other.chat.catalogue.import_(OWNER, await received(other.chat, out.getvalue()))
+    kept = [path for path in (tmp_path / "other" / "attachments").rglob("*") if path.is_file()]
+    assert [path.parent.name for path in kept] == ["uploading"], "only the file itself, which can be tried again"
+    monkeypatch.setattr(importing, "MAX_UNPACKED", 7)
+    word = await received(other.chat, data)
+    with pytest.raises(InputError, match="attached files in it have more than"):
+        await other.chat.catalogue.preview_import(OWNER, word)
+
+
+async def test_what_is_long_here_comes_back(open_app: OpenRuntime, tmp_path: Path) -> None:
+    name = "m" * 600
+    provider = ScriptedProvider([ModelNamed(name, name, None), *answer("Clouds.")])
+    one = await open_app(provider)
+    other = await open_app(ScriptedProvider(), PANELIST_DATA_DIR=str(tmp_path / "other"))
+    text = "雨" * 2_000_000  # 4 MB in UTF-16, 6 MB in UTF-8
+    file = await attached(one.chat, text.encode("utf-16"), "rain.txt", OWNER)
+    assert file.size > MAX_TEXT_FILE
+    await whole_run(one.chat, await one.chat.send(OWNER, TITLE, attachments=[(file.sha256, file.name)]))
+    _, data = await file_of(one.chat, None)
+    imported = await other.chat.catalogue.import_(OWNER, await received(other.chat, data))
+    assert len(imported.added) == 1
+    assert await other.chat.attachment(OWNER, file.sha256) == ("text/plain", text.encode())
+
+
+async def test_undoing_an_import_stops_what_is_written_in_it(open_app: OpenRuntime, tmp_path: Path) -> None:
+    one = await open_app(ScriptedProvider(answer("Clouds.")))
+    other = await open_app(ScriptedProvider(["Half", asyncio.Event()]), PANELIST_DATA_DIR=str(tmp_path / "other"))
+    shown = await whole_run(one.chat, await one.chat.send(OWNER, TITLE))
+    _, data = await file_of(one.chat, None)
+    imported = await other.chat.catalogue.import_(OWNER, await received(other.chat, data))
+    asked = await other.chat.send(OWNER, "More?", conversation_id=shown.conversation.id)
+    await other.chat.catalogue.undo_import(OWNER, imported)
+    assert asked.run_id
+    async for _ in other.chat.follow(OWNER, asked.run_id):
+        pass
+    await other.chat.catalogue.restore(OWNER, shown.conversation.id)
+    assert (await other.chat.open(OWNER, shown.conversation.id)).path[-1].status == "stopped"

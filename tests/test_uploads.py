@@ -26,7 +26,11 @@ def piece(whole: bytes, start: int = 0, end: int | None = None, *, id: str = "u"
 
 
 async def attached(chat: ChatService, data: bytes, name: str = "a.txt", owner: str = OWNER) -> AttachmentPart:
-    done = await chat.attach(owner, piece(data, id=os.urandom(8).hex(), name=name))
+    id = os.urandom(8).hex()
+    done = None
+    for start in range(0, max(1, len(data)), MAX_PIECE):
+        done = await chat.attach(owner, piece(data, start, start + MAX_PIECE, id=id, name=name))
+    assert done is not None
     assert done.attachment is not None
     return done.attachment
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from services.conversation import MAX_TITLE, Conversation, Queued, RunRecord, TitleSource, Whole
 from services.errors import Failure, FailureKind, NextStep
 from services.events import FinishReason
-from services.exporting import ENDING, beginning, json_of
+from services.exporting import beginning, ending, json_of
 from services.folders import MAX_DEPTH, clean_tags
 from services.importing import opened
 from services.messages import (
@@ -155,7 +155,7 @@ def wholes(draw: st.DrawFn) -> Whole:
 
 def exported(conversations: Sequence[Whole]) -> str:
     """Return conversations as a JSON file."""
-    return beginning() + "".join(json_of(one, first=n == 0) for n, one in enumerate(conversations)) + ENDING
+    return beginning() + "".join(json_of(one, first=n == 0) for n, one in enumerate(conversations)) + ending()
 
 
 def read(file: Path) -> list[Whole]:

@@ -7,7 +7,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 
 from services.errors import Failure, ModelError
-from services.events import FinishReason, ModelNamed, ReasoningDelta, RunEvent, StepFinished, TextDelta, UsageReported
+from services.events import (
+    MAX_NAMED,
+    FinishReason,
+    ModelNamed,
+    ReasoningDelta,
+    RunEvent,
+    StepFinished,
+    TextDelta,
+    UsageReported,
+)
 from services.messages import clean_text
 from services.providers.calls import CallAssembler
 from services.providers.dialects import is_error
@@ -125,7 +134,7 @@ class Accumulator(ABC):
 
     def _name(self, answer: Mapping[str, object]) -> Iterator[RunEvent]:
         """Azure's first chunk names no model, so a name may come later; later ids of other chunks say nothing new."""
-        model, response_id = text_in(answer.get("model")), text_in(answer.get("id"))
+        model, response_id = _named_in(answer, "model"), _named_in(answer, "id")
         if self._named and (self._model or not model) and (self._response_id or not response_id):
             return
         self._named = True
@@ -190,6 +199,11 @@ def usage_in(report: object) -> Usage | None:
 def items_in(value: object) -> list[object]:
     """Return a JSON list, or an empty one for whatever stands in its place."""
     return value if isinstance(value, list) else []
+
+
+def _named_in(answer: Mapping[str, object], name: str) -> str | None:
+    text = text_in(answer.get(name))
+    return text and text[:MAX_NAMED]
 
 
 def text_in(value: object) -> str | None:

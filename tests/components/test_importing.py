@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
+from components.catalogue import CatalogueState
 from components.importing import TITLES, preview_html
 from components.state import ConversationState
-from services.errors import InputError
+from services.catalogue import Catalogue
+from services.errors import InputError, StorageError
 from services.exchange import Preview
 from services.importing import Listed
+from services.listing import Listing
 from tests.conftest import OWNER, OpenRuntime
 from tests.scripted import ScriptedProvider
 from tests.test_exchange import received
@@ -53,5 +58,33 @@ async def test_an_import_is_told_and_undone(open_app: OpenRuntime) -> None:
         await state.catalogue.drop_import(word)
         with pytest.raises(InputError, match="Choose it again"):
             await state.catalogue.import_(word)
+    finally:
+        state.close()
+
+
+class Unlisted:
+    """A door at which everything works but the list."""
+
+    def __init__(self, door: Catalogue) -> None:
+        self._door = door
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._door, name)
+
+    async def listing(self, *_: object) -> Listing:
+        raise StorageError("The list cannot be read.")
+
+
+async def test_an_import_can_be_undone_where_the_list_cannot_be_read(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider())
+    state = ConversationState(app.chat, app.connections, OWNER)
+    try:
+        listed = CatalogueState(cast(Catalogue, Unlisted(app.chat.catalogue)), OWNER, state)
+        await listed.import_(await received(app.chat, exported([told("Why?", "Because.")]).encode()))
+        assert state.notice is not None
+        assert state.notice.text == "Imported 1 conversation."
+        assert state.notice.undo is not None
+        await state.notice.undo()
+        assert await app.chat.catalogue.conversations(OWNER) == ()
     finally:
         state.close()

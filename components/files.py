@@ -83,6 +83,12 @@ class OwnHandler(RequestHandler):
             raise HTTPError(403)
         return runtime.chat
 
+    async def refuse(self, error: PanelistError) -> None:
+        """Answer with a sentence, which the page shows."""
+        self.set_status(404 if isinstance(error, NotFoundError) else 400 if isinstance(error, InputError) else 500)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        await self.finish(str(error))
+
     @property
     def temporary(self) -> Temporary:
         """The temporary chats, once `chat` has looked who asks."""
@@ -135,10 +141,9 @@ class ExportHandler(OwnHandler):
             if ids and is_temporary(ids[0]):
                 chat = await self.temporary.holding(session.owner(), ids[0])
             export = await chat.catalogue.export(session.owner(), ids, cast(Kind, kind))
-        except NotFoundError as error:
-            raise HTTPError(404) from error
         except PanelistError as error:
-            raise HTTPError(500) from error
+            await self.refuse(error)
+            return
         self.name_it(export.name)
         self.set_header("Content-Type", export.media_type)
         self.set_header("Cache-Control", "no-store")
@@ -164,9 +169,7 @@ class ShareHandler(OwnHandler):
                 chat = await self.temporary.holding(session.owner(), conversation_id)
             export = await chat.catalogue.share(session.owner(), conversation_id, choice)
         except PanelistError as error:
-            self.set_status(400)
-            self.set_header("Content-Type", "text/plain; charset=utf-8")
-            await self.finish(str(error))
+            await self.refuse(error)
             return
         self.name_it(export.name)
         self.set_header("Content-Type", export.media_type)
@@ -218,8 +221,7 @@ class ImportHandler(OwnHandler):
             self.set_header("Content-Type", "text/plain; charset=utf-8")
             await self.finish(await self._keeping)
         except PanelistError as error:
-            self.set_status(400 if isinstance(error, InputError) else 500)
-            await self.finish(str(error))
+            await self.refuse(error)
 
     def on_connection_close(self) -> None:
         """Forget a file that does not come to its end."""

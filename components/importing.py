@@ -13,6 +13,7 @@ from panel.models.esm import DataEvent
 from panel.viewable import Viewer
 
 from components.dialogs import dialog
+from components.notices import Notice
 from components.scripts import ScriptComponent, joined
 from components.sentence import SentencePane
 from components.state import ConversationState
@@ -52,6 +53,8 @@ class ImportView(Viewer):
         super().__init__(**params)
         self._state = state
         self._word: str | None = None
+        self._begun = 0
+        """How often the dialog began anew: what was asked for before belongs to no file on show."""
         self._chooser = Chooser(self._on_message, sizing_mode="stretch_width", margin=0)
         self._preview = pn.pane.HTML("", sizing_mode="stretch_width", margin=0)
         self._result = SentencePane(visible=False, margin=(8, 0))
@@ -91,33 +94,44 @@ class ImportView(Viewer):
                 await self._look(word)
 
     async def _look(self, word: str) -> None:
+        begun = self._begun
         try:
             preview = await self._state.catalogue.preview_import(word)
         except PanelistError as error:
-            self._result.say(str(error))
-            self._chooser.tell({"type": "begin"})
             await self._state.catalogue.drop_import(word)
-        else:
-            self._word = word
-            self._preview.object = preview_html(preview)
-            self._import.disabled = not (preview.new or preview.deleted)
-            self._chooser.tell({"type": "looked"})
+            if begun == self._begun:
+                self._result.say(str(error))
+                self._chooser.tell({"type": "begin"})
+            return
+        if begun != self._begun:
+            await self._state.catalogue.drop_import(word)
+            return
+        self._word = word
+        self._preview.object = preview_html(preview)
+        self._import.disabled = not (preview.new or preview.deleted)
+        self._chooser.tell({"type": "looked"})
 
     async def _on_import(self, _: object) -> None:
         word, self._word = self._word, None
         if word is None:
             return
+        begun = self._begun
         self._import.disabled = True
         try:
             await self._state.catalogue.import_(word)
         except PanelistError as error:
-            self._result.say(str(error))
             await self._state.catalogue.drop_import(word)
+            if begun == self._begun:
+                self._result.say(str(error))
+            else:
+                self._state.notice = Notice(str(error), "error")
         else:
-            self.dialog.open = False
+            if begun == self._begun:
+                self.dialog.open = False
 
     async def _forget(self) -> None:
         """Begin anew, without the file before."""
+        self._begun += 1
         word, self._word = self._word, None
         self._preview.object = ""
         self._result.visible = False

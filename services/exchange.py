@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 MAX_RECEIVED = 5
 """Files of one owner that wait for a decision; the oldest gives way."""
 
+KEPT_S = 3_600
+"""Seconds that they wait: nobody comes back to a tab that was closed."""
+
 _TYPES: dict[Kind, str] = {
     "json": "application/json",
     "markdown": "text/markdown; charset=utf-8",
@@ -66,6 +69,7 @@ class Exchange:
         self._store = store
         self._system_prompt = system_prompt
         self._received: dict[str, dict[str, Path]] = {}
+        self._expiring: set[asyncio.Task[None]] = set()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def export(self, owner: str, conversation_ids: Sequence[str] | None, kind: Kind) -> Export:
@@ -123,6 +127,7 @@ class Exchange:
         word = new_id()
         mine = self._received.setdefault(owner, {})
         mine[word] = path
+        asyncio.get_running_loop().call_later(KEPT_S, self._expire, owner, word)
         while len(mine) > MAX_RECEIVED:
             await self.drop(owner, next(iter(mine)))
         return word
@@ -132,6 +137,11 @@ class Exchange:
         path = self._received.get(owner, {}).pop(word, None)
         if path is not None:
             await self._store.end_upload(path)
+
+    def _expire(self, owner: str, word: str) -> None:
+        dropping = asyncio.create_task(self.drop(owner, word))
+        self._expiring.add(dropping)
+        dropping.add_done_callback(self._expiring.discard)
 
     async def preview(self, owner: str, word: str) -> Preview:
         """Return what would come in with a file."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import re
 import struct
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Self, TypeVar, cast, get_args
@@ -24,7 +25,16 @@ from services.exporting import SCHEMA, VERSION, entry_of
 from services.folders import MAX_DEPTH, clean_tags, folder_name
 from services.foreign import unknown
 from services.jsonfile import JsonFile, check_values, damage_told, refused
-from services.messages import MESSAGE_STATUSES, TRANSITIONS, AttachmentPart, Message, MessageStatus, Role
+from services.messages import (
+    MESSAGE_STATUSES,
+    TRANSITIONS,
+    AttachmentPart,
+    Message,
+    MessageStatus,
+    Part,
+    ReasoningPart,
+    Role,
+)
 from services.options import Options
 from services.parameters import from_plain
 from services.storage.codec import Fields, attachment_from, failure_from, part_from
@@ -52,6 +62,8 @@ _HASH = re.compile("[0-9a-f]{64}")
 _CONVERSATIONS = re.compile(r"conversations(-\d+)?\.json")
 _OTHERS = (("ChatGPT", chatgpt), ("Open WebUI", openwebui), ("LibreChat", librechat))
 _YEARS = range(1970, 2200)
+_MAX_METADATA = 1_000_000
+"""Characters of what an endpoint gave along with a thought, to get back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,7 +425,7 @@ def _queued(data: _Fields) -> Queued:
 
 
 def _message(conversation_id: str, data: _Fields) -> Message:
-    parts = [part_from(given.text("kind"), given.needed("data")) for given in data.each("parts")]
+    parts = [_harmless(part_from(given.text("kind"), given.needed("data"))) for given in data.each("parts")]
     for part in parts:
         if isinstance(part, AttachmentPart):
             _check_attachment(data, part)
@@ -432,6 +444,19 @@ def _message(conversation_id: str, data: _Fields) -> Message:
         picked_from=None if data.text_or_none("picked_from") is None else data.id("picked_from"),
         run_id=data.text_or_none("run"),
     )
+
+
+def _harmless(part: Part) -> Part:
+    """Return a part without what would go to an endpoint as it is, unless that is what endpoints give."""
+    if not isinstance(part, ReasoningPart) or part.provider_metadata is None:
+        return part
+    data = part.provider_metadata.data
+    try:
+        item = json.loads(data) if len(data) <= _MAX_METADATA else None
+    except (ValueError, RecursionError):
+        item = None
+    known = isinstance(item, dict) and item.get("type") == "reasoning"
+    return part if known else replace(part, provider_metadata=None)
 
 
 def _counted(number: Number) -> Number:

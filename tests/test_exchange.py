@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from services import importing
+from services import exchange, importing
 from services.attachments import MAX_TEXT_FILE
 from services.catalogue import Imported
 from services.chat import ChatService, Opened
@@ -135,6 +135,20 @@ async def test_what_is_received_is_limited(open_app: OpenRuntime, tmp_path: Path
     with pytest.raises(InputError, match="Choose it again"):
         await app.chat.catalogue.preview_import(OWNER, words[1])
     assert len(list((tmp_path / "data" / "attachments" / "uploading").iterdir())) == 5
+
+
+async def test_what_nobody_comes_back_to_is_removed(
+    open_app: OpenRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = await open_app(ScriptedProvider())
+    monkeypatch.setattr(exchange, "KEPT_S", 0.01)
+    word = await received(app.chat, b"x")
+    uploading = tmp_path / "data" / "attachments" / "uploading"
+    async with asyncio.timeout(20):
+        while list(uploading.iterdir()):
+            await asyncio.sleep(0.01)
+    with pytest.raises(InputError, match="Choose it again"):
+        await app.chat.catalogue.preview_import(OWNER, word)
 
 
 async def test_documents_of_one_and_of_several(open_app: OpenRuntime, tmp_path: Path) -> None:

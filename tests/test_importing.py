@@ -18,6 +18,7 @@ from services import importing, jsonfile
 from services.conversation import Whole
 from services.errors import InputError
 from services.importing import opened
+from services.messages import ProviderMetadata, ReasoningPart
 from tests.test_exporting import told
 from tests.trees import NOTE, NOTE_PART, exported, plain, read, wholes
 
@@ -139,6 +140,22 @@ WHOLE = exported([told("Why?", "Because.")]).encode()
 )
 def test_what_is_no_such_file_is_refused(tmp_path: Path, data: bytes, says: str) -> None:
     refuses(tmp_path, data, says)
+
+
+@pytest.mark.parametrize(
+    "data", ["", "{", "[]", '"x"', '{"type":"message"}', "[" * 100_000, '{"type":"reasoning","x":NaN']
+)
+def test_what_endpoints_never_gave_is_not_given_to_them(tmp_path: Path, data: str) -> None:
+    file = plain(told("Why?", "Because."))
+    good = '{"type":"reasoning","id":"rs_1"}'
+    for each in (data, good):
+        metadata = {"origin": "openai", "data": each}
+        message(file, 1)["parts"].append({"kind": "reasoning", "data": {"text": "Hm.", "provider_metadata": metadata}})
+    path = tmp_path / "file"
+    path.write_text(json.dumps(file))
+    bad, kept = (part for part in read(path)[0].messages[1].parts if isinstance(part, ReasoningPart))
+    assert bad == ReasoningPart("Hm.")
+    assert kept.provider_metadata == ProviderMetadata("openai", good)
 
 
 def test_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,8 @@ _parts: st.SearchStrategy[Part] = st.one_of(
     st.builds(
         ReasoningPart,
         _texts,
-        st.none() | st.builds(ProviderMetadata, _texts, _texts),
+        st.none()
+        | st.builds(ProviderMetadata, _texts, _texts.map(lambda text: json.dumps({"type": "reasoning", "id": text}))),
         seconds=st.none() | st.floats(0, 1e6),
     ),
     st.builds(ToolCallPart, _texts, _texts, _texts),

@@ -157,7 +157,7 @@ class Commands:
             ),
             Command(
                 name="export",
-                takes="[markdown, html, notebook, json or all]",
+                takes="[all] [markdown, html, notebook or json]",
                 about="Download this conversation, or all of them",
                 run=self._export,
             ),
@@ -308,15 +308,19 @@ class Commands:
 
     def _export(self, what: str) -> None:
         here = self._state.conversation
-        match what.lower() or "markdown":
-            case "all":
+        match what.lower().split() or ["markdown"]:
+            case ["all"]:
                 self._on_download(address_of_export("json"))
-            case "markdown" | "html" | "notebook" | "json" as kind if here is not None:
+            case ["all", "markdown" | "html" | "notebook" | "json" as kind]:
+                self._on_download(address_of_export(kind))
+            case ["markdown" | "html" | "notebook" | "json" as kind] if here is not None:
                 self._on_download(address_of_export(kind, here.id))
-            case "markdown" | "html" | "notebook" | "json":
+            case ["markdown" | "html" | "notebook" | "json"]:
                 self._refuse("/export", f"{NOTHING_OPEN} All of them come with /export all.")
             case _:
-                self._refuse("/export", "It takes markdown, html, notebook, json or all, as in /export html.")
+                self._refuse(
+                    "/export", "It takes markdown, html, notebook or json, as in /export html or /export all html."
+                )
 
     async def _choose_model(self, name: str) -> None:
         if not name:

@@ -351,6 +351,22 @@ export function render({model, el}) {
     if ("queue" in changed || "held" in changed) { showQueue() }
     update()
   }
+  // A link keeps what it gets, were it a page that says what is wrong: so the answer's beginning is looked at before.
+  async function download(address) {
+    const looking = new AbortController()
+    let failed = "The file could not be made. Try again when the connection is back."
+    try {
+      const answer = await fetch(address, {signal: looking.signal})
+      const told = (answer.headers.get("Content-Type") || "").startsWith("text/plain") // else it is a page of the server's
+      if (!answer.ok && told) { failed = await answer.text() } else if (answer.ok) { failed = "" }
+    } catch { /* it is said that it failed */ }
+    looking.abort()
+    if (failed) {
+      model.send_msg({type: "not_downloaded", why: failed})
+    } else {
+      element("a", {href: address, download: ""}).click()
+    }
+  }
   // Whether nothing else has the keyboard.
   function idle() {
     const active = innermost(document.activeElement)
@@ -368,7 +384,7 @@ export function render({model, el}) {
       preview.told(msg)
       return
     } else if (msg.type === "download") {
-      element("a", {href: msg.address, download: ""}).click()
+      download(msg.address)
       return
     } else if (msg.type === "stored") {
       stored(msg)

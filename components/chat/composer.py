@@ -16,6 +16,7 @@ from components.chat import attaching
 from components.chat.attaching import LIMITS
 from components.chat.commands import Commands, CommandView
 from components.chat.views import said_in
+from components.notices import Notice
 from components.scripts import ScriptComponent, joined
 from components.state import ConversationState
 from components.temporary import BLANK
@@ -223,6 +224,8 @@ class Composer(ScriptComponent):
                 await self._commands.run(name, argument, to)
             case {"type": "question", "index": int(index), "conversation": str(id)}:
                 self.tell({"type": "question", "index": index, "conversation": id, "text": self._question(index, id)})
+            case {"type": "not_downloaded", "why": str(why)}:
+                self._state.notice = Notice(why, "error")
             case {"type": "preview", "number": int(number), "text": str(text), "style": bool(style)}:
                 await self._on_preview(number, text, style)
 

@@ -148,12 +148,13 @@ async def test_commands_do_what_the_buttons_do(make: Make) -> None:
         await box.runs(name, argument)
     assert box.called == ["connect", "help", "choose model", "theme", "theme dark"]
     box.called.clear()
-    for argument in ("", "HTML", "notebook", "all"):
+    for argument in ("", "HTML", "notebook", "all", "all Markdown"):
         await box.runs("/export", argument)
     await box.runs("/import")
     assert state.conversation is not None
     here = f"?c={state.conversation.id}"
-    exports = [f"download exports/{what}" for what in (f"markdown{here}", f"html{here}", f"notebook{here}", "json")]
+    of_one = (f"markdown{here}", f"html{here}", f"notebook{here}")
+    exports = [f"download exports/{what}" for what in (*of_one, "json", "markdown")]
     assert box.called == [*exports, "import"]
     await box.runs("/theme", "pink")
     assert state.notice is not None

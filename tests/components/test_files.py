@@ -165,7 +165,9 @@ async def test_nobody_else_sends_files_or_gets_conversations(
     assert (await browser.post("imports", content=b"{}", headers=headers)).status_code == 403
     assert not app.chat.catalogue._exchange._received
     assert (await browser.get("exports/json", headers=headers)).status_code == 403
-    assert (await browser.get(address_of_export("json", "unknown"))).status_code == 404
+    missing = await browser.get(address_of_export("json", "unknown"))
+    assert (missing.status_code, missing.headers["Content-Type"]) == (404, "text/plain; charset=utf-8")
+    assert missing.text.startswith("This conversation does not exist")
     assert (await browser.get("exports/pdf")).status_code == 418
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import cast
 
 import pytest
+from panel.models.esm import DataEvent
 
 from components.catalogue import CatalogueState
-from components.importing import TITLES, preview_html
+from components.importing import TITLES, ImportView, preview_html
 from components.state import ConversationState
 from services.catalogue import Catalogue
 from services.errors import InputError, StorageError
@@ -86,5 +88,31 @@ async def test_an_import_can_be_undone_where_the_list_cannot_be_read(open_app: O
         assert state.notice.undo is not None
         await state.notice.undo()
         assert await app.chat.catalogue.conversations(OWNER) == ()
+    finally:
+        state.close()
+
+
+async def test_the_end_of_an_import_leaves_another_file_alone(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider())
+    state = ConversationState(app.chat, app.connections, OWNER)
+    view = ImportView(state)
+
+    async def told_by_page(**data: str) -> None:
+        await view._on_message(DataEvent(view._chooser, data))
+
+    try:
+        view.dialog.open = True
+        first, second = exported([told("Why?", "Because.")]).encode(), exported([told("How?", "So.")]).encode()
+        await told_by_page(type="came", word=await received(app.chat, first))
+        coming = asyncio.create_task(view._on_import(None))
+        await asyncio.sleep(0)
+        await told_by_page(type="chosen")
+        await told_by_page(type="came", word=await received(app.chat, second))
+        await coming
+        assert view.dialog.open
+        assert not view._import.disabled
+        await view._on_import(None)
+        assert not view.dialog.open
+        assert len(await app.chat.catalogue.conversations(OWNER)) == 2
     finally:
         state.close()

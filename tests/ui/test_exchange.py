@@ -75,6 +75,8 @@ def test_all_of_it_comes_over_to_an_empty_panelist(
     own_server.start()
     open_new(page, own_server)
     dialog = page.get_by_role("dialog")
+    ask(page, "/export all html")
+    expect(page.get_by_role("status", name="Notices")).to_contain_text("no conversation to export yet")
     ask(page, "/import")
     spoilt = tmp_path / "spoilt.json"
     spoilt.write_bytes(file.read_bytes()[:-20])

@@ -196,7 +196,7 @@ class Exchange:
         damaged: list[str] = []
         async for whole in self._wholes(owner, ids, damaged):
             attachments.update({part.sha256: part for part in whole.attachments})
-            yield (await asyncio.to_thread(exporting.json_of, whole, first=first)).encode()
+            yield await asyncio.to_thread(_json_of, whole, first)
             first = False
         yield exporting.ending(damaged).encode()
 
@@ -252,7 +252,7 @@ class Exchange:
                 case _:
                     assert_never(kind)
 
-        return (await asyncio.to_thread(made)).encode()
+        return await asyncio.to_thread(lambda: made().encode())
 
     async def _wholes(self, owner: str, ids: Sequence[str], damaged: list[str]) -> AsyncIterator[Whole]:
         """Yield conversations, and note the ids of those that cannot be read."""
@@ -291,6 +291,10 @@ class _Pieces:
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:
     yield data
+
+
+def _json_of(whole: Whole, first: bool) -> bytes:
+    return exporting.json_of(whole, first=first).encode()
 
 
 def _contents(path: Path) -> Contents:

@@ -75,7 +75,17 @@ def beginning() -> str:
 
 def json_of(whole: Whole, *, first: bool) -> str:
     """Return a conversation as it stands in a JSON file, on a line of its own."""
-    return ("\n" if first else ",\n") + json.dumps(plain_of(whole), ensure_ascii=False, separators=(",", ":"))
+    # Message by message: nobody else runs while one text is encoded.
+    fields = (f"{_json(name)}:{_json_list(value)}" for name, value in plain_of(whole).items())
+    return ("\n{" if first else ",\n{") + ",".join(fields) + "}"
+
+
+def _json_list(value: object) -> str:
+    return f"[{','.join(map(_json, value))}]" if isinstance(value, list) else _json(value)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def plain_of(whole: Whole) -> dict[str, Any]:

@@ -97,6 +97,8 @@ async def _import(file: Path, preview: bool) -> None:
                 what = ", ".join(f"{count} × {what}" for what, count in found.left_out.items())
                 typer.echo(f"Cannot come along: {what}.")
             new, deleted, here = len(found.new), len(found.deleted), len(found.here)
+            if found.grown:
+                typer.echo(f"New messages in the file, which stay out, of conversations that are here: {found.grown}.")
             if preview:
                 typer.echo(f"To import: {new}. Deleted here, to be brought back: {deleted}. Here already: {here}.")
                 return

@@ -147,6 +147,9 @@ def preview_html(preview: Preview) -> str:
         _listing(preview.deleted, "deleted here, to be brought back as it was"),
         _listing(preview.here, "here already, left as it is"),
     ]
+    if preview.grown:
+        have = "1 of them has" if preview.grown == 1 else f"{preview.grown:,} of them have"
+        parts.append(f"<p>{have} new messages in this file, which stay out.</p>")
     if preview.left_out:
         words = ", ".join(_counted(count, what) for what, count in preview.left_out.items())
         parts.append(f"<p>Cannot come along: {escape(words)}.</p>")
@@ -156,7 +159,7 @@ def preview_html(preview: Preview) -> str:
 def _listing(listed: Sequence[Listed], what: str) -> str:
     if not listed:
         return ""
-    rows = [f"{one.title or 'Untitled'} ({_counted(one.messages, 'message')})" for one in listed[:TITLES]]
+    rows = [f"{one.title or 'Untitled'} ({_counted(len(one.messages), 'message')})" for one in listed[:TITLES]]
     if len(listed) > TITLES:
         rows.append(f"… and {len(listed) - TITLES:,} more")
     items = "".join(f'<li dir="auto">{escape(row)}</li>' for row in rows)

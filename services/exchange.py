@@ -60,6 +60,8 @@ class Preview:
     """They are here already and stay as they are."""
     left_out: dict[str, int]
     """What cannot come along, and how much of it."""
+    grown: int = 0
+    """How many of those that are here went on where the file comes from: what is new in them stays out."""
 
 
 class Exchange:
@@ -148,12 +150,15 @@ class Exchange:
         with _gone_told():
             contents = await asyncio.to_thread(_contents, self._path(owner, word))
         known = await self._store.known(owner, [one.id for one in contents.listed])
+        here = tuple(one for one in contents.listed if known.get(one.id) == "here")
+        grown = [await self._store.grown(owner, one.id, one.messages) for one in here]
         return Preview(
             contents.source,
             tuple(one for one in contents.listed if one.id not in known),
             tuple(one for one in contents.listed if known.get(one.id) == "deleted"),
-            tuple(one for one in contents.listed if known.get(one.id) == "here"),
+            here,
             dict(contents.left_out),
+            sum(grown),
         )
 
     async def import_(self, owner: str, word: str) -> Imported:

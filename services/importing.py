@@ -73,7 +73,8 @@ class Listed:
     id: str
     """As the file has it."""
     title: str
-    messages: int
+    messages: tuple[str, ...]
+    """Their ids, likewise."""
 
 
 @dataclass(slots=True)
@@ -117,7 +118,8 @@ class ImportFile:
             contents.left_out += found.left_out
             if whole is None:
                 continue
-            contents.listed.append(Listed(whole.conversation.id, whole.conversation.title, len(whole.messages)))
+            ids = tuple(message.id for message in whole.messages)
+            contents.listed.append(Listed(whole.conversation.id, whole.conversation.title, ids))
             for part in whole.attachments:
                 if part.sha256 in contents.attachments:
                     continue

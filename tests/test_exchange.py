@@ -73,7 +73,7 @@ async def test_a_conversation_goes_over_to_another_panelist(open_app: OpenRuntim
         assert archive.testzip() is None
     word = await received(other.chat, data)
     preview = await other.chat.catalogue.preview_import(OWNER, word)
-    assert [(one.title, one.messages) for one in preview.new] == [(TITLE, 3)]
+    assert [(one.title, len(one.messages)) for one in preview.new] == [(TITLE, 3)]
     assert (preview.source, preview.here, preview.deleted, preview.left_out) == ("Panelist", (), (), {})
     assert await other.chat.catalogue.conversations(OWNER) == (), "it was only looked at"
     imported = await other.chat.catalogue.import_(OWNER, word)
@@ -267,6 +267,21 @@ async def test_what_is_long_here_comes_back(open_app: OpenRuntime, tmp_path: Pat
     imported = await other.chat.catalogue.import_(OWNER, await received(other.chat, data))
     assert len(imported.added) == 1
     assert await other.chat.attachment(OWNER, file.sha256) == ("text/plain", text.encode())
+
+
+async def test_what_is_new_in_a_conversation_that_is_here_is_told(open_app: OpenRuntime, tmp_path: Path) -> None:
+    one, other = await two_apps(open_app, tmp_path / "other")
+    shown = await with_picture(one)
+    _, early = await file_of(one.chat, None)
+    await whole_run(one.chat, await one.chat.send(OWNER, "More?", conversation_id=shown.conversation.id))
+    _, late = await file_of(one.chat, None)
+    catalogue = other.chat.catalogue
+    for owner in (OWNER, "ben"):  # to ben they come under other ids
+        await catalogue.import_(owner, await received(other.chat, early, owner))
+        again = await catalogue.preview_import(owner, await received(other.chat, early, owner))
+        assert (len(again.here), again.grown) == (1, 0)
+        later = await catalogue.preview_import(owner, await received(other.chat, late, owner))
+        assert (len(later.here), later.grown) == (1, 1)
 
 
 async def test_undoing_an_import_stops_what_is_written_in_it(open_app: OpenRuntime, tmp_path: Path) -> None:

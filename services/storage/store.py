@@ -409,6 +409,10 @@ class Store:
         """Return what the owner has of these conversations, if they were imported: "here", "deleted" or absent."""
         return await self._database.read(whole.known, owner, conversation_ids)
 
+    async def grown(self, owner: str, conversation_id: str, message_ids: Sequence[str]) -> bool:
+        """Return whether a conversation that the owner has lacks some of these messages, as a file names them."""
+        return await self._database.read(whole.grown, owner, conversation_id, message_ids)
+
     async def add_wholes(
         self, owner: str, wholes: Callable[[], Iterable[Whole]], attachments: Sequence[AttachmentPart] = ()
     ) -> Imported:

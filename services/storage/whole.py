@@ -119,6 +119,21 @@ def known(connection: Connection, owner: str, conversation_ids: Sequence[str]) -
     return found
 
 
+def grown(connection: Connection, owner: str, conversation_id: str, message_ids: Sequence[str]) -> bool:
+    """Return whether a conversation that the owner has lacks some of these messages, as a file names them."""
+    for some in _chunks(message_ids):
+        ids = {one: derived_id(owner, conversation_id, one) for one in some}
+        query = (
+            select(messages.c.id)
+            .join(conversations_table, conversations_table.c.id == messages.c.conversation_id)
+            .where(conversations_table.c.owner == owner, messages.c.id.in_([*ids, *ids.values()]))
+        )
+        here = set(connection.scalars(query))
+        if any(one not in here and other not in here for one, other in ids.items()):
+            return True
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Some of a conversation that comes in: what one transaction takes."""

@@ -24,9 +24,9 @@ from tests.trees import exported
 
 
 def test_a_preview_counts_and_its_titles_are_text() -> None:
-    many = tuple(Listed(str(number), f"Title {number}", number) for number in range(TITLES + 1_000))
-    hostile = Listed("x", "<img src=x onerror=alert(1)>", 1)
-    html = preview_html(Preview("ChatGPT", many, (), (hostile,), {"picture": 2, "<b>": 1}))
+    many = tuple(Listed(str(number), f"Title {number}", ("a", "b")) for number in range(TITLES + 1_000))
+    hostile = Listed("x", "<img src=x onerror=alert(1)>", ("c",))
+    html = preview_html(Preview("ChatGPT", many, (), (hostile,), {"picture": 2, "<b>": 1}, 1))
     assert f"{TITLES + 1_000:,} conversations to import" in html
     assert "… and 1,000 more" in html
     assert f"Title {TITLES}" not in html
@@ -34,6 +34,7 @@ def test_a_preview_counts_and_its_titles_are_text() -> None:
     assert "&lt;img src=x" in html
     assert "<img" not in html
     assert "Cannot come along: 2 pictures, 1 &lt;b&gt;." in html
+    assert "1 of them has new messages in this file, which stay out." in html
     assert "deleted" not in html
 
 

@@ -138,7 +138,10 @@ class Job:
         return self.name in READS
 
 
-READS = {"conversations", "conversation", "path", "snapshot", "versions", "newest_leaf", "queue", "events", "run"}
+READS = {
+    *("conversations", "conversation", "listing", "message", "path", "snapshot", "versions", "newest_leaf"),
+    *("outline", "branches", "queue", "events", "run"),
+}
 
 
 class Disk:

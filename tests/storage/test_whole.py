@@ -60,6 +60,17 @@ async def test_twice_adds_nothing_and_a_deleted_one_comes_back(store: Store, row
     assert rows.count() == before
 
 
+async def test_whether_a_file_has_more_of_a_conversation(store: Store) -> None:
+    whole = await _branched(store)
+    id, ids = whole.conversation.id, [message.id for message in whole.messages]
+    assert not await store.grown(ANN, id, ids)
+    assert await store.grown(ANN, id, [*ids, "new"])
+    assert await store.grown(BEN, id, ids), "it is not his"
+    await store.add_wholes(BEN, lambda: [whole])
+    assert not await store.grown(BEN, id, ids), "he has them under other ids"
+    assert await store.grown(BEN, id, [*ids, "new"])
+
+
 async def test_ids_of_somebody_else_are_given_anew(store: Store, rows: Rows) -> None:
     anns = await _branched(store)
     given = anns.conversation.id

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.ui.acts import answers, ask, open_new, settled
 from tests.ui.conftest import Server
+
+pytestmark = pytest.mark.browser
 
 
 def test_options_are_set_sent_and_shown(page: Page, server: Server) -> None:

@@ -21,7 +21,7 @@ MAX_ROOMS = 20
 """Temporary chats that can be open at once, in all tabs: each may take as much memory as follows."""
 
 MAX_MEMORY = 64_000_000
-"""Bytes of the messages of one."""
+"""Bytes of the messages of one, from which on it takes no more; the answer being written still comes to its end."""
 
 MAX_FILES = 200_000_000
 """Bytes of its attached files."""

@@ -373,6 +373,44 @@ async def test_an_undo_goes_to_the_conversation_that_it_is_of(
     state.close()
 
 
+async def test_a_full_one_ends_its_answer_takes_no_more_and_can_be_kept(open_app: OpenRuntime) -> None:
+    gate = asyncio.Event()
+    long = "many words " * 200_000
+    app = await open_app(ScriptedProvider(["So", gate, *answer(long)]))
+    store = await Store.in_memory(most=1_000_000, most_files=1_000)
+    room = temporary.Room(OWNER, store, app.temporary._wire(store))
+    chat = room.chat
+    try:
+        here = (await chat.send(OWNER, "Tell me all")).conversation.id
+        await chat.send(OWNER, "And then?", conversation_id=here)
+        gate.set()
+        await until(lambda: not chat.busy)
+        assert chat.trouble is None
+        opened = await chat.open(OWNER, here)
+        assert (opened.path[-1].text, opened.path[-1].status) == (f"So{long}", "complete")
+
+        async def held() -> bool:
+            return (await chat.waiting(OWNER, here)).held
+
+        await until(held)  # for a person: no more fits
+        [waits] = (await chat.waiting(OWNER, here)).messages
+        with pytest.raises(InputError, match="chat is full"):
+            await chat.send_now(OWNER, here, waits.id)
+        await chat.unqueue(OWNER, here, waits.id)
+        for refused in (
+            chat.send(OWNER, "More", conversation_id=here),
+            chat.retry(OWNER, here, opened.path[-1].id),
+            chat.edit(OWNER, here, opened.path[-1].id, "By hand"),
+            store.add_attachment(OWNER, "a.txt", "text/plain", b"a file"),
+        ):
+            with pytest.raises(InputError, match="chat is full"):
+                await refused
+        kept = await room.keep(app.store)
+    finally:
+        await room.close()
+    assert [len(message.text) for message in (await app.chat.open(OWNER, kept)).path] == [11, len(long) + 2]
+
+
 async def test_what_was_sent_in_it_never_goes_anywhere_else(open_app: OpenRuntime) -> None:
     app = await open_app(ScriptedProvider(answer("Here")))
     state = await tab(app)

@@ -8,11 +8,16 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from services.errors import PanelistError, StorageError
+from services.errors import InputError, PanelistError, StorageError
 from services.messages import new_id
 from services.storage.engine_sqlite import OPTIONS, code_of, set_up
 
 _PAGE = 4096
+
+_BEYOND = 16
+"""Times as much as people may fill it with is there for the answers: one that has begun always fits."""
+
+_FULL = "This temporary chat is full. Keep it, or begin a new chat."
 
 _PRAGMAS = {
     "foreign_keys": "ON",
@@ -32,10 +37,11 @@ class Memory:
     patience_s = 0.0
 
     def __init__(self, most: int) -> None:
-        """Take the bytes that it may come to."""
+        """Take the bytes from which on `check_room` refuses more."""
+        self._most = most
         # An address of its own (https://www.sqlite.org/inmemorydb.html); it lives while any connection to it is open.
         self._address = f"file:{new_id()}?mode=memory&cache=shared"
-        self._pragmas = {**_PRAGMAS, "max_page_count": str(most // _PAGE)}
+        self._pragmas = {**_PRAGMAS, "max_page_count": str(_BEYOND * most // _PAGE)}
         self._kept: sqlite3.Connection | None = None
         self._engine = self._new_engine()
 
@@ -65,9 +71,17 @@ class Memory:
     def check(self, connection: Connection) -> None:
         """Do nothing: there is no disk that could be in the way."""
 
+    def check_room(self, connection: Connection) -> None:
+        """Raise InputError if there is more in it than there may be, with what the transaction has added."""
+        pages, free = (
+            connection.exec_driver_sql(f"PRAGMA {what}").scalar_one() for what in ("page_count", "freelist_count")
+        )
+        if (pages - free) * _PAGE > self._most:  # no StorageError: to wait and try again would be of no use
+            raise InputError(_FULL)
+
     def explain(self, error: DBAPIError) -> PanelistError:
         if code_of(error.orig) == sqlite3.SQLITE_FULL:
-            return StorageError("This temporary chat is full. Keep it, or begin a new chat.")
+            return StorageError(_FULL)
         told = StorageError("The memory of this temporary chat refused an operation. Begin a new chat.")
         told.__cause__ = error
         return told

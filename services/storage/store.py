@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -63,6 +64,9 @@ log = logging.getLogger(__name__)
 
 __all__ = ["Begun", "Imported", "Known", "Named", "RunRecord", "Snapshot", "Store"]
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 Page = tuple[datetime, str]
 """Where a page of conversations ended: `updated_at` and `id` of its last one."""
 
@@ -99,6 +103,7 @@ class Store:
         now: Callable[[], datetime],
         attachments: Path | None = None,
         files: Files | None = None,
+        check_room: Callable[[Connection], None] = lambda _: None,
     ) -> None:
         self._where = where
         self._attachments = attachments
@@ -108,6 +113,7 @@ class Store:
         self._dialect = dialect
         self._now = now
         self._paths = Paths()
+        self._check_room = check_room
 
     @classmethod
     async def open(
@@ -147,11 +153,13 @@ class Store:
         """Open an empty database that nothing of is ever written to a disk, and that `close` ends.
 
         Args:
-            most: The bytes that the database may come to.
-            most_files: And the attached files.
+            most: The bytes from which on the database takes no more messages, while answers still come to their ends:
+                then whatever adds a message or a file raises InputError.
+            most_files: The bytes that the attached files may come to.
         """
         dialect = Memory(most)
-        return cls(dialect.name, await _opened(dialect), dialect, _utc_now, files=MemoryFiles(most_files))
+        files = MemoryFiles(most_files)
+        return cls(dialect.name, await _opened(dialect), dialect, _utc_now, None, files, dialect.check_room)
 
     async def close(self) -> None:
         """Finish what was begun, close the database, let another server have it."""
@@ -339,7 +347,7 @@ class Store:
         """
         if answer.role != "assistant" or answer.status != "complete":
             raise ValueError(f"message {answer.id!r} is no finished answer")
-        return await self._database.write(tree.add_answer, owner, answer, self._now())
+        return await self._add(tree.add_answer, owner, answer, self._now())
 
     async def outline(self, owner: str, conversation_id: str) -> Outline:
         """Return all messages of a conversation without what they say."""
@@ -381,7 +389,7 @@ class Store:
         Raises:
             InputError: it is a question and the path ends with one, or both are answers, or one is not finished.
         """
-        return await self._database.write(tree.pick, owner, conversation_id, message_id, self._now())
+        return await self._add(tree.pick, owner, conversation_id, message_id, self._now())
 
     async def fork(self, owner: str, new: Conversation, conversation_id: str, message_id: str) -> Conversation:
         """Store a new conversation that begins like another one up to a message, which is its head.
@@ -491,7 +499,7 @@ class Store:
             InputError: `queue.MAX_QUEUED` are waiting already, or `request_key` is no plain word.
         """
         _check_key(request_key)
-        return await self._database.write(runs.wait, owner, conversation_id, message, request_key, self._now())
+        return await self._add(runs.wait, owner, conversation_id, message, request_key, self._now())
 
     async def unqueue(self, owner: str, conversation_id: str, queued_id: str) -> None:
         """Take a waiting message back; NotFoundError when it was sent or removed already."""
@@ -520,7 +528,7 @@ class Store:
         async with self._keeping:
             sha256 = await asyncio.to_thread(self._files.add, data)
             attachment = AttachmentPart(sha256, name, media_type, len(data))
-            await self._database.write(attached.add, owner, attachment, self._now())
+            await self._add(attached.add, owner, attachment, self._now())
         return attachment
 
     async def attachments(self, owner: str, wanted: Sequence[Named]) -> list[AttachmentPart]:
@@ -557,6 +565,16 @@ class Store:
             gone = await self._database.write(attached.forget_orphans, now - UNSENT)
             await asyncio.to_thread(self._files.remove, gone)
         return len(gone)
+
+    async def _add(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Write what somebody adds, unless there is no room for it; what ends an answer goes past this."""
+
+        def checked(connection: Connection) -> T:
+            done = work(connection, *args, **kwargs)
+            self._check_room(connection)
+            return done
+
+        return await self._database.write(checked)
 
     async def _remove_files(self) -> None:
         """Remove the files of what was erased just now, or else with the next that is."""
@@ -604,7 +622,7 @@ class Store:
         if answer.status != "streaming":
             raise ValueError(f"answer {answer.id!r} is {answer.status}, not streaming")
         _check_key(request_key)
-        return await self._database.write(
+        return await self._add(
             runs.begin,
             owner,
             conversation,
@@ -647,7 +665,7 @@ class Store:
             NotFoundError: there is no such message.
         """
         _check_key(request_key)
-        return await self._database.write(
+        return await self._add(
             runs.resume,
             owner,
             conversation_id,

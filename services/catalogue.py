@@ -270,7 +270,7 @@ class Catalogue:
 
     async def _undo_import(self, owner: str, imported: Imported) -> None:
         ids = (*imported.added, *imported.restored)
-        await self._store.delete_all(owner, ids)
+        await self._store.delete_all(owner, ids, folder_ids=imported.folders)
         for id in ids:
             self._stop_run_in(id)
         self._changes.ring_all()

@@ -81,6 +81,16 @@ def remove(connection: Connection, owner: str, folder_id: str) -> RemovedFolder:
     return removed
 
 
+def remove_empty(connection: Connection, owner: str, folder_id: str) -> None:
+    """Remove a folder unless something is in it that was not deleted, or it is gone."""
+    inner = select(folders.c.id).where(folders.c.owner == owner, folders.c.parent_id == folder_id)
+    held = select(conversations.c.id).where(
+        conversations.c.owner == owner, conversations.c.folder_id == folder_id, conversations.c.deleted_at.is_(None)
+    )
+    if exists(connection, owner, folder_id) and not any(connection.scalar(one.limit(1)) for one in (inner, held)):
+        remove(connection, owner, folder_id)
+
+
 def bring_back(connection: Connection, owner: str, removed: RemovedFolder) -> None:
     """Undo `remove`; what has been moved elsewhere since then stays there."""
     folder = removed.folder

@@ -454,11 +454,11 @@ class Store:
                                 some = []
                             some.append(piece)
             await self._database.write(whole.stage, owner, word, some)
-            restored = await self._database.write(whole.publish, owner, word, deleted, attachments, self._now())
+            restored, made = await self._database.write(whole.publish, owner, word, deleted, attachments, self._now())
         except BaseException:
             await asyncio.shield(self._erase_staged(word))
             raise
-        return Imported(tuple(added), restored, skipped)
+        return Imported(tuple(added), restored, skipped, made)
 
     async def _erase_staged(self, word: str = "") -> None:
         while await self._database.write(whole.erase_staged, word, _ERASED_AT_ONCE):
@@ -468,9 +468,12 @@ class Store:
         """Remove what an import left behind that was cut short; for the start, before any can begin."""
         await self._erase_staged()
 
-    async def delete_all(self, owner: str, conversation_ids: Sequence[str]) -> None:
-        """Hide conversations like `delete`, all at once; ids of others do nothing."""
-        await self._database.write(whole.delete, owner, conversation_ids, self._now())
+    async def delete_all(self, owner: str, conversation_ids: Sequence[str], *, folder_ids: Sequence[str] = ()) -> None:
+        """Hide conversations like `delete`, all at once; ids of others do nothing.
+
+        Of the folders, inner ones first, those are removed in which nothing is then.
+        """
+        await self._database.write(whole.delete, owner, conversation_ids, folder_ids, self._now())
 
     # Search
 

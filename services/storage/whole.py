@@ -46,6 +46,8 @@ class Imported:
     """Deleted ones, which are back as they were."""
     skipped: int
     """How many were there already."""
+    folders: tuple[str, ...] = ()
+    """Those that were made for them, inner ones first."""
 
 
 def read(connection: Connection, owner: str, conversation_id: str) -> Whole:
@@ -185,8 +187,13 @@ def publish(
     deleted: Sequence[str],
     attachments: Sequence[AttachmentPart],
     now: datetime,
-) -> tuple[str, ...]:
-    """Give an owner all that was staged under a word, and bring deleted ones back; return the ids of these."""
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give an owner all that was staged under a word, and bring deleted ones back.
+
+    Returns:
+        The ids of these, and of the folders that were made, inner ones first.
+    """
+    there = {folder.id for folder in folders.every(connection, owner)}
     stage = f"{STAGED}{word}/{owner}"
     staged = conversations_table.c.owner == stage
     for folder_id, path in folders.take_away(connection, stage).items():
@@ -197,7 +204,9 @@ def publish(
     connection.execute(update(conversations_table).where(staged).values(owner=owner))
     restored = tuple(_bring_back(connection, owner, given) for given in deleted)
     attached.mark_sent(connection, owner, attachments, now)
-    return restored
+    now_there = {folder.id: folder for folder in folders.every(connection, owner)}
+    made = sorted(now_there.keys() - there, key=lambda id: len(path_of(now_there, id)), reverse=True)
+    return restored, tuple(made)
 
 
 def erase_staged(connection: Connection, word: str, limit: int) -> int:
@@ -212,11 +221,16 @@ def erase_staged(connection: Connection, word: str, limit: int) -> int:
     return len(ids)
 
 
-def delete(connection: Connection, owner: str, conversation_ids: Sequence[str], now: datetime) -> None:
+def delete(
+    connection: Connection, owner: str, conversation_ids: Sequence[str], folder_ids: Sequence[str], now: datetime
+) -> None:
+    """Hide conversations, and remove those of the folders in which nothing is then, inner ones first."""
     mine = (conversations_table.c.owner == owner) & conversations_table.c.deleted_at.is_(None)
     for some in _chunks(conversation_ids):
         query = update(conversations_table).where(mine, conversations_table.c.id.in_(some))
         connection.execute(query.values(deleted_at=now))
+    for id in folder_ids:
+        folders.remove_empty(connection, owner, id)
 
 
 def _settled(connection: Connection, message: Message) -> Message:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from services.conversation import Whole
 from services.errors import InputError
 from services.events import TextDelta
-from services.messages import TextPart, derived_id
+from services.folders import Folder
+from services.messages import TextPart, derived_id, new_id
 from services.search import parse
 from services.storage.schema import STAGED
 from services.storage.store import Store
@@ -131,6 +132,29 @@ async def test_many_messages_and_taking_all_back(store: Store) -> None:
     assert set(await store.every_id(ANN)) == {id, whole.conversation.id}
     await store.delete_all(ANN, added.added)
     assert await store.every_id(ANN) == [whole.conversation.id]
+
+
+async def test_folders_come_with_an_import_and_go_with_its_undo(store: Store, rows: Rows) -> None:
+    await store.add_folder(ANN, Folder(id=new_id(), name="Work"))
+    before = rows.count()["folders"]
+    coming = [
+        replace(Whole(replace(make.conversation(), id=f"c{number}"), ()), folder=("Work", "2026", f"{number % 2}"))
+        for number in range(4)
+    ]
+
+    def broken() -> Iterator[Whole]:
+        yield from coming
+        raise InputError("It ends here.")
+
+    with pytest.raises(InputError):
+        await store.add_wholes(ANN, broken)
+    assert rows.count()["folders"] == before
+    came = await store.add_wholes(ANN, lambda: coming)
+    assert sorted(folder.name for folder in await store.folders(ANN)) == ["0", "1", "2026", "Work"]
+    assert rows.count()["folders"] == before + 3
+    assert (await store.whole(ANN, "c3")).folder == ("Work", "2026", "1")
+    await store.delete_all(ANN, came.added, folder_ids=came.folders)
+    assert [folder.name for folder in await store.folders(ANN)] == ["Work"]
 
 
 def _copies(whole: Whole, count: int) -> Iterator[Whole]:

@@ -284,7 +284,9 @@ class CatalogueState(param.Parameterized):
         if here is None:
             return None
         listed = next((c for c in self.conversations if c.id == here.id), None)
-        return listed or await self._door.conversation(self._owner, here.id)
+        found = listed or await self._door.conversation(self._owner, here.id)
+        self._take_title(found)
+        return found
 
     def _take_title(self, now: Conversation) -> None:
         here = self._tab.conversation

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 _TRASH_S = 24 * 60 * 60.0
 _CLOSE_S = 4.0
-_TELL_S = 0.1
+_TELL_S = 0.4
 """After everything is stored: the pages get what was told them last."""
 
 
@@ -60,11 +60,15 @@ class Runtime:
         """Whether any answer is being written at the moment, whoever's."""
         return self.chat.busy or self.temporary.busy
 
-    async def close(self) -> None:
-        """Tell the pages, end what is running, store it, and close every connection."""
+    async def end(self) -> None:
+        """Tell the pages, end what is running, and store it; what was stored can still be read."""
         self.chat.end()
         await self.temporary.close()
         await self.runs.close()
+
+    async def close(self) -> None:
+        """End everything, and close every connection."""
+        await self.end()
         await self.trouble.close()
         await self.provider.aclose()
         await self.store.close()
@@ -249,8 +253,9 @@ def _close_at_sigterm(runtime: Runtime) -> None:
         log.info("asked to end: storing what is being written")
         try:
             async with asyncio.timeout(_CLOSE_S):
+                await runtime.end()
+                await asyncio.sleep(_TELL_S)  # in which the pages read and show how their answers ended
                 await runtime.close()
-                await asyncio.sleep(_TELL_S)
         except TimeoutError:
             log.warning("not everything was stored within %s s; the next start marks it as interrupted", _CLOSE_S)
             # A thread that waits for a database which is gone would keep the process; one that only takes long ends.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -618,6 +619,18 @@ async def test_an_earlier_answer_put_right_leaves_word_of_what_followed(make) ->
     assert state.notice.text == "What followed the old answer is one version back."
     await state.notice.undo()
     assert [message.text for message in state.path] == ["Go", "One", "On", "Three"]
+
+
+async def test_a_title_is_shown_though_its_row_is_out_of_view(make) -> None:
+    state = await make(ScriptedProvider(answer("One"), answer("Two")))
+    for question in ("First", "Second"):
+        await state.open(None)
+        await state.send(question)
+        await becomes(state, lambda: state.run_id is None)
+    await state.catalogue.see(replace(state.catalogue.seen, first=1, count=1))
+    assert [one.title for one in state.catalogue.conversations] == ["First"]
+    await state._chat.catalogue.rename(OWNER, state.conversation.id, "Another name")
+    await becomes(state, lambda: state.conversation.title == "Another name")
 
 
 async def test_an_edit_without_a_conversation_is_refused(make) -> None:

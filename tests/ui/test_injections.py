@@ -249,6 +249,7 @@ def titles(stage: Stage) -> str:
 def titles_of_models(stage: Stage) -> str:
     """What a model calls a conversation: in the list, in the window, and in the page that the server sends."""
     page, seen = stage.page, ""
+    page.get_by_role("navigation", name="Conversations").evaluate("(nav) => { nav.scrollTop = 0 }")
     short = [text for text in map(clean_text, stage.texts) if "<" in text and len(text) <= 80 and tidy_title(text)]
     for number, text in enumerate(short[:: len(short) // 4]):
         begin(stage)

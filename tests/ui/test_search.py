@@ -123,7 +123,7 @@ def test_hits_stay_when_more_of_them_cannot_be_had(page: Page, own_server: Serve
     with closing(sqlite3.connect(own_server.folder / "data" / "panelist.db")) as database:
         for number in range(1, 31):
             database.execute(
-                "insert into searched select place + ?, conversation_id, message_id, words from searched "
+                "insert into searched select place - ?, conversation_id, message_id, words from searched "
                 "where message_id is not null order by place limit 1",
                 [number * 10],
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
@@ -51,27 +52,34 @@ class Profile:
     """Names of options that it does not take, or takes and does nothing with."""
     renamed: Mapping[str, str] = field(default_factory=dict)
     """Fields of a request that have another name there."""
+    prices: str | None = "host"
+    """Whose prices hold, by the price list's name; `host`: of whoever is at its base URL; None: nobody's."""
 
 
 _OPENAIS_OWN = frozenset({"verbosity", "service_tier"})
 _ON_CHAT = {"max_tokens": "max_completion_tokens"}  # its reasoning models refuse the old name
 
 _PROFILES: dict[ProfileName, Profile] = {
-    "openai": Profile(api="responses", needs_key=True, renamed=_ON_CHAT),
-    "azure": Profile(api="responses", needs_key=True, renamed=_ON_CHAT, without=frozenset({"service_tier"})),
-    "openrouter": Profile(needs_key=True, without=frozenset({"service_tier"})),
-    "ollama": Profile(tells_cuts=False, without=_OPENAIS_OWN),
-    "llamacpp": Profile(tells_cuts=False, without=_OPENAIS_OWN | {"reasoning_effort"}),
-    "vllm": Profile(without=_OPENAIS_OWN),
-    "lmstudio": Profile(without=_OPENAIS_OWN),
+    "openai": Profile(api="responses", needs_key=True, renamed=_ON_CHAT, prices="openai"),
+    "azure": Profile(
+        api="responses", needs_key=True, renamed=_ON_CHAT, without=frozenset({"service_tier"}), prices="azure"
+    ),
+    "openrouter": Profile(needs_key=True, without=frozenset({"service_tier"}), prices="openrouter"),
+    "ollama": Profile(tells_cuts=False, without=_OPENAIS_OWN, prices=None),
+    "llamacpp": Profile(tells_cuts=False, without=_OPENAIS_OWN | {"reasoning_effort"}, prices=None),
+    "vllm": Profile(without=_OPENAIS_OWN, prices=None),
+    "lmstudio": Profile(without=_OPENAIS_OWN, prices=None),
     "mistral": Profile(
         usage_in_stream=False,
         needs_key=True,
         without=_OPENAIS_OWN | {"reasoning_effort"},
         renamed={"seed": "random_seed"},
+        prices="mistral",
     ),
-    "deepseek": Profile(images=False, needs_key=True, without=_OPENAIS_OWN | {"reasoning_effort", "seed"}),
-    "groq": Profile(needs_key=True, without=frozenset({"verbosity"}), renamed=_ON_CHAT),
+    "deepseek": Profile(
+        images=False, needs_key=True, without=_OPENAIS_OWN | {"reasoning_effort", "seed"}, prices="deepseek"
+    ),
+    "groq": Profile(needs_key=True, without=frozenset({"verbosity"}), renamed=_ON_CHAT, prices="groq"),
     "generic": Profile(without=_OPENAIS_OWN),
     "demo": Profile(
         without=_OPENAIS_OWN
@@ -84,6 +92,25 @@ _PROFILES: dict[ProfileName, Profile] = {
 def profile_of(name: ProfileName) -> Profile:
     """Return the named profile; a server nobody described is taken to follow the documentation."""
     return _PROFILES.get(name, Profile())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """US dollars for a million tokens."""
+
+    input: Decimal
+    output: Decimal
+    cached_input: Decimal | None = None
+    """Of input that was read from the endpoint's cache; as other input where nobody said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """What a person said of models in the file of endpoints; it wins over what is known of them elsewhere."""
+
+    price: Rates | None = None
+    context_window: int | None = None
+    """Tokens of question and answer together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +127,10 @@ class Endpoint:
     key_command: str | None = None
     dropped: frozenset[str] = frozenset()
     """Request fields that this endpoint refused and a person chose to leave out."""
+    facts: ModelFacts = ModelFacts()
+    """Of all its models, where `models` says nothing else."""
+    models: Mapping[str, ModelFacts] = field(default_factory=dict, hash=False)
+    """Of some of them, by name."""
 
     @property
     def speaks(self) -> Api:

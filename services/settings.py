@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal, cast
 from urllib.parse import urlsplit
@@ -19,7 +20,9 @@ from services.endpoints import (
     PROFILE_NAMES,
     Api,
     Endpoint,
+    ModelFacts,
     ProfileName,
+    Rates,
     check_base_url,
     endpoint_name,
     guess_profile,
@@ -49,6 +52,9 @@ LOCAL_OWNER = "local"
 """The owner of everything until there is a login: the person at this machine."""
 
 _ENDPOINT_FIELDS = ("name", "base_url", "api", "profile", "key_env", "key_file", "key_command")
+_FACTS = ("price", "context_window")
+_RATES = ("input", "cached_input", "output")
+_MOST_TOKENS = 1_000_000_000
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 DEMO_ENDPOINT = Endpoint(name=DEMO, base_url="http://demo.invalid/v1", profile="demo")
@@ -213,12 +219,16 @@ def _more_endpoints(file: str | None, app_dir: Path, default: tuple[Endpoint, ..
 
 
 def _endpoint(row: Mapping[str, object], where: str) -> Endpoint:
+    known = (*_ENDPOINT_FIELDS, *_FACTS, "models")
     for name, value in row.items():
-        if name not in _ENDPOINT_FIELDS:
-            raise SettingsError(f"{where} sets {name!r}, which is no field.{suggestion(name, _ENDPOINT_FIELDS)}")
-        if not isinstance(value, str) or not value.strip():
+        if name not in known:
+            raise SettingsError(f"{where} sets {name!r}, which is no field.{suggestion(name, known)}")
+        if name in _ENDPOINT_FIELDS and (not isinstance(value, str) or not value.strip()):
             raise SettingsError(f"{where}: {name} must be a text that is not empty.")
     texts = cast(Mapping[str, str], row)
+    models = row.get("models", {})
+    if not isinstance(models, dict):
+        raise SettingsError(f'{where}: models must be tables, [endpoint.models."name"] each.')
     for name in ("name", "base_url"):
         if name not in texts:
             raise SettingsError(f"{where} has no {name}.")
@@ -240,7 +250,36 @@ def _endpoint(row: Mapping[str, object], where: str) -> Endpoint:
         key_env=texts.get("key_env"),
         key_file=texts.get("key_file"),
         key_command=texts.get("key_command"),
+        facts=_facts({name: row[name] for name in _FACTS if name in row}, where),
+        models={name: _facts(said, f"{where}: model {name!r}") for name, said in models.items()},
     )
+
+
+def _facts(said: object, where: str) -> ModelFacts:
+    """Read what the file says of models."""
+    if not isinstance(said, Mapping):
+        raise SettingsError(f"{where} must be a table with price or context_window.")
+    for name in said:
+        if name not in _FACTS:
+            raise SettingsError(f"{where} sets {name!r}, which is no field.{suggestion(name, _FACTS)}")
+    window = said.get("context_window")
+    if window is not None and (
+        isinstance(window, bool) or not isinstance(window, int) or not 0 < window < _MOST_TOKENS
+    ):
+        raise SettingsError(f"{where}: context_window must be a whole number of tokens above 0.")
+    return ModelFacts(price=_rates(said["price"], where) if "price" in said else None, context_window=window)
+
+
+def _rates(said: object, where: str) -> Rates:
+    how = "dollars for a million tokens, as { input = 0.5, cached_input = 0.05, output = 2 }"
+    if not isinstance(said, Mapping) or not {"input", "output"} <= said.keys() <= set(_RATES):
+        raise SettingsError(f"{where}: price must be {how}; cached_input can be left out.")
+    rates: dict[str, Decimal] = {}
+    for name, value in said.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
+            raise SettingsError(f"{where}: price must be {how}, and {name} is {value!r}.")
+        rates[name] = Decimal(str(value))
+    return Rates(**rates)
 
 
 def _base_url(name: str, text: str) -> str:

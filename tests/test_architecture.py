@@ -14,7 +14,7 @@ LEVELS = {
     **dict.fromkeys(
         [
             *("messages", "attachments", "conversation", "events", "usage", "options", "parameters", "settings"),
-            *("errors", "endpoints"),
+            *("errors", "endpoints", "prices"),
             *("keys", "logs", "changes", "intents", "pacing", "search", "folders", "arranging", "listing"),
         ],
         0,

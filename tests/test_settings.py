@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from services.endpoints import guess_profile
+from services.endpoints import ModelFacts, Rates, guess_profile
 from services.errors import SettingsError
 from services.settings import SETTING_NAMES, read_settings
 
@@ -52,6 +54,40 @@ def test_more_endpoints_come_from_toml(tmp_path: Path) -> None:
     team, router, _demo = settings.endpoints
     assert (team.profile, team.key_command) == ("vllm", "pass show llm")
     assert router.profile == "openrouter", "guessed from its host"
+
+
+def test_what_models_cost_and_take_comes_from_toml(tmp_path: Path) -> None:
+    here = read(
+        tmp_path,
+        toml='[[endpoint]]\nname = "team"\nbase_url = "https://llm.example.org/v1"\ncontext_window = 32768\n'
+        "price = { input = 0.5, cached_input = 0.05, output = 2 }\n"
+        '[endpoint.models."llama"]\nprice = { input = 1, output = 1.5 }\n',
+    ).endpoints[0]
+    rates = Rates(input=Decimal("0.5"), cached_input=Decimal("0.05"), output=Decimal(2))
+    assert here.facts == ModelFacts(price=rates, context_window=32768)
+    assert here.models == {"llama": ModelFacts(price=Rates(input=Decimal(1), output=Decimal("1.5")))}
+    assert isinstance(hash(here), int), "endpoints are values"
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ("price = 2", "price must be dollars for a million tokens"),
+        ("price = { input = 2 }", "price must be dollars"),
+        ("price = { input = 2, output = 3, other = 1 }", "price must be dollars"),
+        ("price = { input = -2, output = 3 }", "and input is -2"),
+        ("price = { input = nan, output = 3 }", "and input is nan"),
+        ("price = { input = '2', output = 3 }", "and input is '2'"),
+        ("context_window = 0", "context_window must be a whole number"),
+        ("context_window = true", "context_window must be a whole number"),
+        ("models = 3", "models must be tables"),
+        ("models.x = 3", "model 'x' must be a table"),
+        ("models.x.prise = 3", "model 'x' sets 'prise', which is no field. Did you mean price?"),
+    ],
+)
+def test_prices_that_cannot_be_stop_the_start(tmp_path: Path, fields: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(says)):
+        read(tmp_path, toml=f"[[endpoint]]\nname = 'x'\nbase_url = 'https://h.example/v1'\n{fields}\n")
 
 
 @pytest.mark.parametrize(

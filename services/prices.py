@@ -1,0 +1,120 @@
+"""What tokens cost, and how many a model takes: by the file of endpoints, else by the price list that comes along.
+
+The list is genai-prices' (https://github.com/pydantic/genai-prices), read from the package and never from elsewhere.
+Amounts are whole nanodollars (10⁻⁹ US dollars), so that sums are exact in every database.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import TYPE_CHECKING
+
+from services.endpoints import Endpoint, ModelFacts, Rates, profile_of
+from services.usage import Usage
+
+if TYPE_CHECKING:
+    from genai_prices.types import ModelInfo, Provider
+
+NANOS = 1_000_000_000
+"""Nanodollars of a dollar."""
+
+_MILLION = 1_000_000
+_LARGEST = 2**62
+"""Nanodollars above which a price is no price: databases hold no more, and an endpoint may report any number."""
+
+
+def load() -> None:
+    """Read the price list: 0.2 s of work that is better done before the first question than at its end."""
+    importlib.import_module("genai_prices.data_snapshot").get_snapshot()
+
+
+def price_of(
+    usage: Usage, endpoint: Endpoint, *models: str | None, at: datetime, service_tier: str | None = None
+) -> int | None:
+    """Return what a call cost in nanodollars, rounded to even; None where nobody knows.
+
+    Args:
+        usage: The tokens.
+        endpoint: Where the call went.
+        models: Names of the model, the surest first: as it answered, then as it was asked for.
+        at: When, aware: prices change.
+        service_tier: The one that was asked for.
+    """
+    for model in filter(None, models):
+        rates = facts_of(endpoint, model).price
+        if rates is not None:
+            return _nanos(_by_rates(usage, rates))
+    if endpoint.is_demo:
+        return 0
+    for info, provider in _listed(endpoint, *models):
+        from genai_prices import Usage as Counted  # noqa: PLC0415 - see `load`
+
+        cached = min(usage.cached_input, usage.input)  # an endpoint may report anything
+        counted = Counted(input_tokens=usage.input, cache_read_tokens=cached, output_tokens=usage.output)
+        context = {"service_tier": service_tier} if service_tier else None
+        try:
+            price = info.calc_price(counted, provider, genai_request_timestamp=at, price_context=context)
+        except (LookupError, ValueError, ArithmeticError):
+            continue  # it has no price for one of these
+        return _nanos(price.total_price)
+    return None
+
+
+def window_of(endpoint: Endpoint, *models: str | None) -> int | None:
+    """Return how many tokens a model takes, question and answer together; None where nobody knows."""
+    for model in filter(None, models):
+        window = facts_of(endpoint, model).context_window
+        if window is not None:
+            return window
+    return next((info.context_window for info, _ in _listed(endpoint, *models) if info.context_window), None)
+
+
+def facts_of(endpoint: Endpoint, model: str) -> ModelFacts:
+    """Return what the file of endpoints says of a model: its own, and of the rest what holds for all of them."""
+    own = endpoint.models.get(model, ModelFacts())
+    return ModelFacts(
+        price=own.price or endpoint.facts.price,
+        context_window=own.context_window or endpoint.facts.context_window,
+    )
+
+
+def in_dollars(nanos: int | None) -> str:
+    """Return an amount in words: with two figures that count, and cents from a dollar on."""
+    if nanos is None:
+        return "unknown"
+    dollars = Decimal(nanos) / NANOS
+    if nanos == 0 or abs(dollars) >= 1:
+        return f"${dollars:,.2f}"
+    figures = 1 - math.floor(math.log10(abs(dollars)))
+    return f"${dollars:,.{min(max(figures, 2), 9)}f}"
+
+
+def _listed(endpoint: Endpoint, *models: str | None) -> Iterator[tuple[ModelInfo, Provider]]:
+    """Yield what the price list has of a model; nothing for servers that no price list is of."""
+    whose = profile_of(endpoint.profile).prices
+    if whose is None:
+        return
+    from genai_prices import data_snapshot  # noqa: PLC0415 - see `load`
+
+    provider_id, url = (None, endpoint.base_url) if whose == "host" else (whose, None)
+    for model in filter(None, models):
+        try:
+            provider, info = data_snapshot.get_snapshot().find_provider_model(model, None, provider_id, url)
+        except LookupError:
+            continue
+        yield info, provider
+
+
+def _by_rates(usage: Usage, rates: Rates) -> Decimal:
+    cached = min(usage.cached_input, usage.input)
+    of_cached = rates.input if rates.cached_input is None else rates.cached_input
+    return ((usage.input - cached) * rates.input + cached * of_cached + usage.output * rates.output) / _MILLION
+
+
+def _nanos(dollars: Decimal) -> int | None:
+    nanos = int((dollars * NANOS).to_integral_value(ROUND_HALF_EVEN))
+    return nanos if 0 <= nanos < _LARGEST else None

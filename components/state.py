@@ -109,6 +109,7 @@ class ConversationState(param.Parameterized):
         self._sending = asyncio.Lock()  # what a tab sends is stored in the order in which it was sent
         self.looking = asyncio.Lock()  # else what an earlier look found could be shown after what a later one did
         self._closed = self._forking = False
+        self._warned = 0  # number of the last word on budgets that was told
         self._unread: str | None = None  # the conversation that could not be read; it is tried again
         self.prepare: Prepare = _nothing_to_prepare
         self.drain: Drain = _nothing_to_drain
@@ -119,6 +120,8 @@ class ConversationState(param.Parameterized):
         self._spawn(self._listen(self._stored.changes.listen(self._owner, lambda: self._stored.pace.aside_s)))
         self._spawn(self.refresh_models())
         self.trouble = self._stored.trouble
+        warned = self._stored.budgets.warned(self._owner)
+        self._warned = warned.number if warned is not None else 0
 
         async def list_all() -> None:
             with telling(self):
@@ -328,10 +331,12 @@ class ConversationState(param.Parameterized):
         except PanelistError:
             return ()  # it is not set up any more
 
-    async def retry(self, message_id: str, label: str | None = None, options: Options | None = None) -> None:
+    async def retry(
+        self, message_id: str, label: str | None = None, options: Options | None = None, *, beyond: bool = False
+    ) -> None:
         """Have a question answered, beside the answers it has.
 
-        With a `label` by this model, with `options` with these, and only this time.
+        With a `label` by this model, with `options` with these, and only this time; with `beyond` no budget stops it.
         """
         choice = next((choice for choice in self.choices if choice.label == label), None)
         if label is not None and choice is None:
@@ -341,7 +346,9 @@ class ConversationState(param.Parameterized):
             if choice is not None:
                 options = dataclasses.replace(self.options, endpoint=choice.endpoint, model=choice.model)
             with telling(self):
-                self._show(await self._chat.retry(self._owner, self.conversation.id, message_id, options=options), turn)
+                here = self.conversation.id
+                opened = await self._chat.retry(self._owner, here, message_id, options=options, beyond=beyond)
+                self._show(opened, turn)
 
     async def fork(self, message_id: str) -> None:
         """Go on in a new conversation that begins like this one up to an answer; an undo in the notice comes back."""
@@ -663,6 +670,7 @@ class ConversationState(param.Parameterized):
         async with self.looking:
             self._looked = self._latest
             self.trouble, self.ending = self._stored.trouble, self._stored.ending
+            self._tell_of_budgets()
             with telling(self):
                 await self.catalogue.refresh()
                 if self._unread is not None and self.trouble is None:
@@ -675,6 +683,13 @@ class ConversationState(param.Parameterized):
                         await self._leave(here.id)
                 return True
         return False
+
+    def _tell_of_budgets(self) -> None:
+        """Say which mark of a budget was passed since this was last asked."""
+        warned = self._stored.budgets.warned(self._owner)
+        if warned is not None and warned.number != self._warned:
+            self._warned = warned.number
+            self.notice = Notice(warned.sentence)
 
     async def _catch_up(self) -> None:
         """Show what another tab, or the end of an answer, did in the open conversation.

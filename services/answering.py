@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Literal
 
+from services.budgets import Budgets
 from services.changes import Changes
 from services.connect import Connections
 from services.context import build_request, within_limit
-from services.conversation import Conversation, Draft, Queued, title_from
-from services.errors import NO_IMAGES, NotFoundError, PanelistError, StorageError
+from services.conversation import Conversation, Draft, Queued, is_temporary, title_from
+from services.errors import NO_IMAGES, ModelError, NotFoundError, PanelistError, StorageError
+from services.events import Reply, RunFinished
 from services.messages import Message, TextPart, new_id
+from services.metering import Meter, measured_by
 from services.options import Options
 from services.providers.base import ModelRequest, Provider
 from services.runner import RunLog, RunManager, RunSpec
 from services.settings import Settings
+from services.spending import Hold, Refused
 from services.storage.store import Begun, Store
-from services.titles import ask_for_title
+from services.titles import TITLE_PROMPT, TITLE_TOKENS, ask_for_title, title_request
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +44,10 @@ class Answering:
         connections: Connections,
         provider: Provider,
         changes: Changes,
+        budgets: Budgets,
     ) -> None:
         self._settings = settings
+        self._budgets = budgets
         self._store = store
         self._runs = runs
         self._connections = connections
@@ -75,10 +82,10 @@ class Answering:
         return await self._begin(owner, conversation, question, question.id, waited=True)
 
     async def ask_again(
-        self, owner: str, conversation: Conversation, question_id: str
+        self, owner: str, conversation: Conversation, question_id: str, *, beyond: bool = False
     ) -> tuple[Begun, tuple[Message, ...]]:
-        """Begin another answer to a question."""
-        return await self._begin(owner, conversation, None, question_id)
+        """Begin another answer to a question, with `beyond` also where a budget has no room for it."""
+        return await self._begin(owner, conversation, None, question_id, beyond=beyond)
 
     async def go_on(self, owner: str, conversation: Conversation, message_id: str) -> None:
         """Begin to write on in an answer that was cut off, as it was asked for where that endpoint is still set up."""
@@ -88,13 +95,22 @@ class Answering:
         if answer.options is not None and self._connections.knows(answer.endpoint):
             asked = replace(answer.options, endpoint=answer.endpoint)
         run_id = new_id()
+
+        async def path() -> Sequence[Message]:
+            return await self._store.path(owner, conversation.id, message_id)
+
+        hold, asked = await self._hold(owner, conversation, asked, path)
         try:
-            begun = await self._store.resume_run(owner, conversation.id, message_id, run_id, options=asked)
+            async with self._reserved(owner, run_id, hold) as reserved:
+                begun = await self._store.resume_run(
+                    owner, conversation.id, message_id, run_id, options=asked, hold=reserved.hold
+                )
         except StorageError:
             self._find_out(owner, conversation, run_id, asked)
             raise
         if begun.run_id is not None:
-            self._start(owner, begun.conversation, begun.run_id, message_id, asked)
+            refused = reserved.refused or begun.refused
+            self._start(owner, begun.conversation, begun.run_id, message_id, asked, refused=refused)
 
     async def _begin(
         self,
@@ -106,33 +122,76 @@ class Answering:
         request_key: str | None = None,
         waited: bool = False,
         before: Sequence[Message] | None = None,
+        beyond: bool = False,
     ) -> tuple[Begun, tuple[Message, ...]]:
         self._runs.check_open()
-        asked = self._asked(conversation)
+
+        async def path() -> Sequence[Message]:
+            if question is None:
+                return await self._store.path(owner, conversation.id, question_id)
+            return [*(before if before is not None else await self._store.path(owner, conversation.id)), question]
+
+        hold, asked = await self._hold(owner, conversation, self._asked(conversation), path, beyond=beyond)
         run_id = new_id()
         answer = _message(conversation.id, question_id, "assistant", None, run_id=run_id, options=asked)
         try:
-            begun = await self._store.begin_run(
-                owner,
-                conversation=conversation,
-                question=question,
-                answer=answer,
-                run_id=run_id,
-                request_key=request_key,
-                waited=waited,
-            )
+            async with self._reserved(owner, run_id, hold) as reserved:
+                begun = await self._store.begin_run(
+                    owner,
+                    conversation=conversation,
+                    question=question,
+                    answer=answer,
+                    run_id=run_id,
+                    request_key=request_key,
+                    waited=waited,
+                    hold=reserved.hold,
+                )
         except StorageError:
             self._find_out(owner, conversation, run_id, asked)
             raise
         new = (answer,) if question is None else (question, answer)
         if begun.fresh:
             known = None if before is None else (*before, *new)
-            self._start(owner, begun.conversation, run_id, answer.id, asked, known)
+            refused = reserved.refused or begun.refused
+            self._start(owner, begun.conversation, run_id, answer.id, asked, known, refused=refused)
         elif begun.run_id is not None:  # its commit may have seemed to fail the first time
             await self._start_stored(owner, begun.conversation, begun.run_id, asked)
         if not begun.fresh:
             return begun, ()  # what is new was never stored
         return begun, new
+
+    async def _hold(
+        self,
+        owner: str,
+        conversation: Conversation,
+        asked: Options,
+        path: Callable[[], Awaitable[Sequence[Message]]],
+        *,
+        beyond: bool = False,
+    ) -> tuple[Hold | None, Options]:
+        """Return what is to be reserved for an answer to a path, and the options that it is asked with then."""
+        if not await self._budgets.of(owner):
+            return None, asked
+        try:
+            endpoint = self._connections.get(asked.endpoint)
+            model = asked.model or await self._connections.default_model(endpoint)
+        except ModelError:
+            return None, asked  # the run says so itself, and costs nothing
+        prompt = await self._prompt(owner, conversation.folder_id)
+        return await self._budgets.hold(owner, endpoint, model, asked, await path(), prompt, beyond=beyond)
+
+    @asynccontextmanager
+    async def _reserved(self, owner: str, run_id: str, hold: Hold | None) -> AsyncIterator[_Reserved]:
+        """Reserve what a run could cost, where the transaction that begins it cannot do so: in another database."""
+        ledger = self._budgets.ledger
+        if hold is None or ledger is self._store.ledger:
+            yield _Reserved(hold=hold)
+            return
+        try:
+            yield _Reserved(refused=await ledger.reserve(owner, run_id, None, hold))
+        except BaseException:
+            await asyncio.shield(ledger.settle(owner, run_id, None))
+            raise
 
     def _find_out(self, owner: str, conversation: Conversation, run_id: str, asked: Options) -> None:
         """See to a run whose beginning could not be stored: the commit may have been done, and only its word lost."""
@@ -168,10 +227,12 @@ class Answering:
         answer_id: str,
         asked: Options,
         known: Sequence[Message] | None = None,
+        *,
+        refused: Refused | None = None,
     ) -> None:
         """Start a run that storage holds, and that writes the answer or goes on with what is there of it.
 
-        `known` is the path to the answer, where that need not be read.
+        `known` is the path to the answer, where that need not be read. One that was `refused` only says so.
         """
         conversation_id = conversation.id
         if (
@@ -184,6 +245,8 @@ class Answering:
 
         async def prepare() -> ModelRequest:
             nonlocal sent_to
+            if refused is not None:
+                raise ModelError(refused.failure)
             endpoint = self._connections.get(asked.endpoint)
             model = asked.model or await self._connections.default_model(endpoint)
             sent_to = (endpoint.name, model)
@@ -199,11 +262,19 @@ class Answering:
         def on_end(run: RunLog) -> None:
             if sent_to and run.reply.failure and run.reply.failure.parameter == NO_IMAGES:
                 self._blind.add(sent_to)
+            self._runs.background(self._budgets.look(owner, run.measured, conversation_id), name="look at budgets")
             self._name(run, asked)
             self.on_end(run)
             self._changes.ring(owner, conversation_id)
 
-        spec = RunSpec(id=run_id, owner=owner, conversation_id=conversation_id, message_id=answer_id, prepare=prepare)
+        spec = RunSpec(
+            id=run_id,
+            owner=owner,
+            conversation_id=conversation_id,
+            message_id=answer_id,
+            prepare=prepare,
+            measured_as=None if is_temporary(conversation_id) else conversation_id,
+        )
         self._runs.start(spec, on_end)
         self._changes.ring(owner, conversation_id)
 
@@ -232,6 +303,7 @@ class Answering:
 
     async def _title(self, spec: RunSpec, asked: Options) -> None:
         """Ask the model for a title after the first answer; whatever goes wrong leaves the title as it is."""
+        owner = spec.owner
         try:
             conversation = await self._store.conversation(spec.owner, spec.conversation_id)
             path = await self._store.path(spec.owner, spec.conversation_id, spec.message_id)
@@ -241,12 +313,43 @@ class Answering:
                 return
             endpoint = self._connections.get(asked.endpoint)
             model = asked.model or await self._connections.default_model(endpoint)
-            title = await ask_for_title(self._provider, endpoint, model, _subject(path[0]))
+            request = title_request(endpoint, model, _subject(path[0]))
+            run_id = new_id()
+            hold, _ = await self._budgets.hold(
+                owner, endpoint, model, Options(max_output_tokens=TITLE_TOKENS), request.messages, TITLE_PROMPT
+            )
+            ledger = self._budgets.ledger
+            if hold is not None and await ledger.reserve(owner, run_id, conversation.id, hold) is not None:
+                return
+            meter, reply = Meter("title", conversation.id), Reply()
+            try:
+                title = await ask_for_title(self._provider, request, meter, reply)
+            finally:
+                self._runs.background(self._settle_title(owner, run_id, meter, reply), name="measure a title")
             if title is not None:
                 await self._store.rename(spec.owner, spec.conversation_id, title, "model")
                 self._changes.ring(spec.owner, spec.conversation_id)
         except PanelistError as error:
             log.info("no title for conversation %s: %s", spec.conversation_id, error)
+
+    async def _settle_title(self, owner: str, run_id: str, meter: Meter, reply: Reply) -> None:
+        """Keep what asking for a title measured, also where somebody did not wait for its end."""
+        if reply.status == "streaming":
+            reply.apply(RunFinished("stopped"))
+        try:
+            measured = await measured_by(meter, reply, meter.elapsed_s)
+            await self._budgets.ledger.settle(owner, run_id, measured)
+        except StorageError as error:
+            log.warning("what a title cost was not kept: %s", error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reserved:
+    """What is left to do of a reservation, and what came of it."""
+
+    hold: Hold | None = None
+    """To be reserved by the transaction that begins the run."""
+    refused: Refused | None = None
 
 
 def _subject(question: Message) -> str:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from services.answering import Answering, new_conversation
 from services.attachments import MAX_ATTACHMENTS, check_together, clean_name
 from services.branching import Branching
+from services.budgets import Budgets
 from services.catalogue import Catalogue
 from services.changes import Changes
 from services.connect import Connections
@@ -77,6 +78,7 @@ class ChatService:
         trouble: StorageTrouble,
         pace: Pace | None = None,
         *,
+        budgets: Budgets | None = None,
         changes: Changes | None = None,
         prefix: str = "",
     ) -> None:
@@ -94,7 +96,9 @@ class ChatService:
         """The owner's conversations as a whole."""
         self.branching = Branching(store, self._intents, self.changes)
         """The tree of each of them."""
-        self._answering = Answering(settings, store, runs, connections, provider, self.changes)
+        self.budgets = budgets or Budgets(store.ledger, self.changes)
+        """What may be spent, here and in all other places of this process."""
+        self._answering = Answering(settings, store, runs, connections, provider, self.changes, self.budgets)
         self._queueing = Queueing(store, runs, self._answering, self._intents, self.changes)
         self._answering.on_end = self._queueing.on_end
         trouble.on_change = self.changes.ring_all
@@ -258,17 +262,23 @@ class ChatService:
         await self._intents.through(self._unqueue(owner, conversation_id, queued_id))
 
     async def retry(
-        self, owner: str, conversation_id: str, message_id: str, *, options: Options | None = None
+        self,
+        owner: str,
+        conversation_id: str,
+        message_id: str,
+        *,
+        options: Options | None = None,
+        beyond: bool = False,
     ) -> Opened:
         """Answer a question, or that of an answer once more: `message_id` is either. Answers to it are siblings.
 
-        `options` are for this answer alone, instead of the conversation's.
+        `options` are for this answer alone, instead of the conversation's; with `beyond` no budget stops it.
 
         Raises:
             InputError: an answer is still being written, or the message is an answer to nothing.
             NotFoundError: there is no such message for this owner.
         """
-        return await self._intents.through(self._retry(owner, conversation_id, message_id, options))
+        return await self._intents.through(self._retry(owner, conversation_id, message_id, options, beyond))
 
     async def edit(
         self, owner: str, conversation_id: str, message_id: str, text: str, *, request_key: str | None = None
@@ -403,7 +413,9 @@ class ChatService:
         self.changes.ring(owner, conversation_id)
         return await self.open(owner, conversation_id)
 
-    async def _retry(self, owner: str, conversation_id: str, message_id: str, options: Options | None) -> Opened:
+    async def _retry(
+        self, owner: str, conversation_id: str, message_id: str, options: Options | None, beyond: bool
+    ) -> Opened:
         async with self._intents.alone_in(conversation_id):
             conversation = await self._store.conversation(owner, conversation_id)
             self._check_idle(conversation_id)
@@ -413,7 +425,7 @@ class ChatService:
                     raise InputError("This answer follows no question, so it cannot be written again.")
                 last = await self._store.message(owner, conversation_id, last.parent_id)
             asked = replace(conversation, options=options) if options else conversation
-            begun = await self._answering.ask_again(owner, asked, last.id)
+            begun = await self._answering.ask_again(owner, asked, last.id, beyond=beyond)
             return await self._shown(owner, *begun)
 
     async def _edit(

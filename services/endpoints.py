@@ -199,3 +199,12 @@ def check_base_url(text: str) -> str:
     if parts.query or parts.fragment:
         raise ValueError("must not carry a query or fragment")
     return url
+
+
+def is_loopback(base_url: str) -> bool:
+    """Whether a URL names this machine."""
+    try:
+        host = urlsplit(base_url).hostname or ""
+    except ValueError:
+        return False
+    return host in {"localhost", "::1"} or host.startswith("127.") or host.endswith(".localhost")

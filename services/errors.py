@@ -20,10 +20,11 @@ FailureKind = Literal[
     "unreachable",
     "garbled",
     "storage",
+    "budget",
     "unexpected",
 ]
 
-NextStep = Literal["add_key", "retry", "choose_model", "shorten", "drop_parameter", "check_endpoint", "none"]
+NextStep = Literal["add_key", "retry", "choose_model", "shorten", "drop_parameter", "check_endpoint", "spend", "none"]
 """What the button beside a failure does. Views map each to one action; `none` shows no button."""
 
 NO_IMAGES = "images"

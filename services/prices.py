@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING
 
-from services.endpoints import Endpoint, ModelFacts, Rates, profile_of
+from services.endpoints import Endpoint, ModelFacts, Rates, is_loopback, profile_of
 from services.usage import Usage
 
 if TYPE_CHECKING:
@@ -82,22 +82,28 @@ def facts_of(endpoint: Endpoint, model: str) -> ModelFacts:
     )
 
 
+def in_list(endpoint: Endpoint) -> bool:
+    """Whether the price list is looked into for an endpoint, which has to be read the first time."""
+    whose = profile_of(endpoint.profile).prices
+    return whose is not None and not (whose == "host" and is_loopback(endpoint.base_url)) and not endpoint.is_demo
+
+
 def in_dollars(nanos: int | None) -> str:
-    """Return an amount in words: with two figures that count, and cents from a dollar on."""
+    """Return an amount in words: cents, and below a dollar as many places as three figures that count take."""
     if nanos is None:
         return "unknown"
     dollars = Decimal(nanos) / NANOS
     if nanos == 0 or abs(dollars) >= 1:
         return f"${dollars:,.2f}"
-    figures = 1 - math.floor(math.log10(abs(dollars)))
-    return f"${dollars:,.{min(max(figures, 2), 9)}f}"
+    whole, _, cents = f"{dollars:.{min(2 - math.floor(math.log10(abs(dollars))), 9)}f}".partition(".")
+    return f"${whole}.{cents.rstrip('0'):0<2}"
 
 
 def _listed(endpoint: Endpoint, *models: str | None) -> Iterator[tuple[ModelInfo, Provider]]:
     """Yield what the price list has of a model; nothing for servers that no price list is of."""
-    whose = profile_of(endpoint.profile).prices
-    if whose is None:
+    if not in_list(endpoint):
         return
+    whose = profile_of(endpoint.profile).prices
     from genai_prices import data_snapshot  # noqa: PLC0415 - see `load`
 
     provider_id, url = (None, endpoint.base_url) if whose == "host" else (whose, None)

@@ -24,8 +24,11 @@ from services.events import (
     is_delta,
 )
 from services.loop import Deadlines, run_loop
+from services.measures import Measured
+from services.metering import Meter, measured_by
 from services.providers.base import ModelRequest, Provider
 from services.retries import EndpointHealth
+from services.storage.ledger import Ledger
 from services.storage.store import Store
 from services.trouble import StorageTrouble
 
@@ -48,6 +51,8 @@ class RunSpec:
     """The answer that the run writes."""
     prepare: Callable[[], Awaitable[ModelRequest]]
     """Builds the request; called inside the run, so that what it waits for never delays the question."""
+    measured_as: str | None = None
+    """The conversation's id in what is kept of the request; None where nothing is to lead back to it."""
 
 
 @dataclass(eq=False)
@@ -55,12 +60,14 @@ class RunLog:
     """A run's events in memory, numbered, with the fold of them. Readers hold a cursor, never a queue."""
 
     spec: RunSpec
+    meter: Meter
     events: list[Numbered] = field(default_factory=list)
     reply: Reply = field(default_factory=Reply)
-    first_token_s: float | None = None
     working: bool = False
     """Its task is at the model call, where it can be cancelled: neither not begun nor storing its end."""
     stop_asked: bool = False
+    measured: Measured | None = None
+    """What is kept of it, once it has ended."""
     _more: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -97,9 +104,17 @@ class RunManager:
     """Starts, stops and remembers runs, and writes their events down as they come."""
 
     def __init__(
-        self, store: Store, provider: Provider, deadlines: Deadlines, tries: int, trouble: StorageTrouble
+        self,
+        store: Store,
+        provider: Provider,
+        deadlines: Deadlines,
+        tries: int,
+        trouble: StorageTrouble,
+        ledger: Ledger | None = None,
     ) -> None:
+        """Keep answers in `store`, and what they measured in `ledger`: the store's own unless given."""
         self._store = store
+        self._ledger = ledger or store.ledger
         self._trouble = trouble
         self._provider = provider
         self._deadlines = deadlines
@@ -117,7 +132,7 @@ class RunManager:
 
     def start(self, spec: RunSpec, on_end: Callable[[RunLog], None]) -> None:
         """Start a run that storage already holds. `on_end` is called once, when its end is stored."""
-        run = RunLog(spec)
+        run = RunLog(spec, Meter("chat", spec.measured_as))
         self._logs[spec.id] = run
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush_loop(), name="flush", context=contextvars.Context())
@@ -186,8 +201,6 @@ class RunManager:
             await asyncio.gather(self._flusher, return_exceptions=True)
 
     async def _run(self, run: RunLog, on_end: Callable[[RunLog], None]) -> None:
-        now = asyncio.get_running_loop().time
-        started = now()
         run.working = True
         try:
             if run.stop_asked:
@@ -195,7 +208,7 @@ class RunManager:
             elif self._closing:
                 end = _shut_down()
             else:
-                end = await self._work(run, started)
+                end = await self._work(run)
         except asyncio.CancelledError:
             end = self._ending_of(run)
         except Exception as error:  # the last wall: whatever went wrong, the question and what came are kept
@@ -206,7 +219,7 @@ class RunManager:
             end = RunFinished("interrupted" if began else "failed", failure)
         run.working = False
         try:
-            await self._store_end(run, end, now() - started)
+            await self._store_end(run, end)
         finally:
             self._pending.pop(run.spec.id, None)
             run.append(end)
@@ -214,7 +227,7 @@ class RunManager:
             del self._tasks[run.spec.id]
             on_end(run)
 
-    async def _work(self, run: RunLog, started: float) -> RunFinished:
+    async def _work(self, run: RunLog) -> RunFinished:
         try:
             request = await run.spec.prepare()
         except ModelError as error:
@@ -223,13 +236,13 @@ class RunManager:
             return RunFinished("failed", Failure(kind="storage", message=str(error), next_step="retry"))
         except NotFoundError:  # the conversation was deleted before the model could be asked
             return RunFinished("stopped")
+        run.meter.sends(request)
         loop = run_loop(self._provider, request, self._deadlines, health=self._health, tries=self._tries)
         async with aclosing(loop) as events:
             async for event in events:
                 if isinstance(event, RunFinished):
                     return event
-                if run.first_token_s is None and is_delta(event):
-                    run.first_token_s = asyncio.get_running_loop().time() - started
+                run.meter.note(event)
                 self._record(run, event)
         raise AssertionError("run_loop ended without RunFinished")
 
@@ -249,15 +262,26 @@ class RunManager:
         if self._pending_chars >= FLUSH_CHARS or not (is_delta(event) or isinstance(event, StepStarted | ModelNamed)):
             self._flush_now.set()  # what a call begins with says nothing that is lost, and the first word comes next
 
-    async def _store_end(self, run: RunLog, end: RunFinished, total_s: float) -> None:
+    async def _store_end(self, run: RunLog, end: RunFinished) -> None:
         """Store the whole answer. While that fails it stays in memory and on the page, and is tried again."""
         final = Reply()
         for numbered in run.events:
             final.apply(numbered.event)
         final.apply(end)
+        total_s = run.meter.elapsed_s
+        measured = run.measured = await measured_by(run.meter, final, total_s)
+        together = self._ledger is self._store.ledger
         while True:
             try:
-                await self._store.finish_run(run.spec.id, reply=final, first_token_s=run.first_token_s, total_s=total_s)
+                await self._store.finish_run(
+                    run.spec.id,
+                    reply=final,
+                    first_token_s=run.meter.first_token_s,
+                    total_s=total_s,
+                    measured=measured if together else None,
+                )
+                if not together:
+                    await self._ledger.settle(run.spec.owner, run.spec.id, measured)
             except Exception as error:  # whatever it is, the answer is not stored, and giving up would lose it
                 log.exception("the answer of run %s could not be stored yet", run.spec.id)
                 told = error if isinstance(error, StorageError) else StorageError(_NOT_STORED)

@@ -13,16 +13,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from services.budgets import Budgets
 from services.catalogue import Catalogue
 from services.changes import Changes
 from services.chat import ChatService
 from services.connect import Connections
-from services.conversation import TEMPORARY
+from services.conversation import TEMPORARY, RunRecord
 from services.endpoints import Endpoint
 from services.errors import StorageError
+from services.events import Reply
 from services.keys import KeyRing
 from services.logs import set_up_logging
 from services.loop import Deadlines
+from services.measures import Measured, orphaned
 from services.pacing import Pace
 from services.providers.base import KeySource, Provider
 from services.providers.client import OpenAIProvider
@@ -129,26 +132,49 @@ async def _wire(
 ) -> Runtime:
     if mend:
         await store.remove_staged()
-        await store.interrupt_orphans()
+        await _end_orphans(settings, store)
         await store.remove_orphans()
         await store.empty_trash()  # here too: a server may be started more often than it looks again
     deadlines = Deadlines(first_token_s=settings.first_token_s, stall_s=settings.stall_s, run_s=settings.run_s)
     connections = Connections(settings, keys, provider, store)
     await connections.load()
     pace = pace or Pace()
+    changes = Changes()
+    ledger = store.ledger
+    budgets = Budgets(ledger, changes)
 
     def wire(store: Store, settings: Settings, changes: Changes, prefix: str = "") -> Wired:
         trouble = StorageTrouble(store.check)
         store.on_failure(trouble.suspect)
-        runs = RunManager(store, provider, deadlines, settings.tries, trouble)
-        chat = ChatService(settings, store, runs, connections, provider, trouble, pace, changes=changes, prefix=prefix)
+        runs = RunManager(store, provider, deadlines, settings.tries, trouble, ledger)
+        chat = ChatService(
+            settings,
+            store,
+            runs,
+            connections,
+            provider,
+            trouble,
+            pace,
+            budgets=budgets,
+            changes=changes,
+            prefix=prefix,
+        )
         return Wired(chat, runs, trouble)
 
-    changes = Changes()
     quiet = replace(settings, titles=False)  # a title would be one more request, for a list that it is not in
     temporary = Temporary(store, lambda memory: wire(memory, quiet, changes, TEMPORARY))
     kept = wire(store, settings, changes)
     return Runtime(settings, store, kept.runs, connections, kept.chat, temporary, provider, kept.trouble)
+
+
+async def _end_orphans(settings: Settings, store: Store) -> None:
+    """End the runs that a stop of Panelist cut short, and count what they cost."""
+    endpoints = {endpoint.name: endpoint for endpoint in settings.endpoints}
+
+    def measure(run: RunRecord, reply: Reply, input_tokens: int | None) -> Measured | None:
+        return orphaned(run, reply, endpoints.get(run.endpoint or ""), input_tokens)
+
+    await store.interrupt_orphans(measure)
 
 
 async def _empty_trash(store: Store, every_s: float) -> None:

@@ -7,9 +7,10 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 
 from services.endpoints import Endpoint
-from services.events import ReasoningDelta, TextDelta
+from services.events import ReasoningDelta, Reply, TextDelta
 from services.loop import Deadlines, run_loop
 from services.messages import Message, TextPart, new_id
+from services.metering import Meter
 from services.providers.base import ModelRequest, Provider
 
 TITLE_PROMPT = (
@@ -24,9 +25,12 @@ _ENOUGH_THOUGHT = 4_000
 
 _QUESTION_CHARS = 2_000
 
+TITLE_TOKENS = 2_000
+"""What one could come to at most, thoughts included."""
 
-async def ask_for_title(provider: Provider, endpoint: Endpoint, model: str, question: str) -> str | None:
-    """Return a title for a conversation that begins with `question`, or None when the model gave nothing usable."""
+
+def title_request(endpoint: Endpoint, model: str, question: str) -> ModelRequest:
+    """Return the request for a title of a conversation that begins with `question`."""
     message = Message(
         id=new_id(),
         conversation_id="",
@@ -36,11 +40,18 @@ async def ask_for_title(provider: Provider, endpoint: Endpoint, model: str, ques
         status="complete",
         created_at=datetime.now(UTC),
     )
-    request = ModelRequest(endpoint=endpoint, model=model, messages=(message,), system_prompt=TITLE_PROMPT)
+    return ModelRequest(endpoint=endpoint, model=model, messages=(message,), system_prompt=TITLE_PROMPT)
+
+
+async def ask_for_title(provider: Provider, request: ModelRequest, meter: Meter, reply: Reply) -> str | None:
+    """Return what a model gave as a title, or None when it was nothing usable; `reply` and `meter` take in the rest."""
     text, thought = "", 0
     deadlines = Deadlines(first_token_s=30.0, stall_s=15.0, run_s=60.0)
+    meter.sends(request)
     async with aclosing(run_loop(provider, request, deadlines)) as events:
         async for event in events:
+            meter.note(event)
+            reply.apply(event)
             if isinstance(event, TextDelta):
                 text += event.text
             elif isinstance(event, ReasoningDelta):

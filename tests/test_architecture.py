@@ -14,14 +14,27 @@ LEVELS = {
     **dict.fromkeys(
         [
             *("messages", "attachments", "conversation", "events", "usage", "options", "parameters", "settings"),
-            *("errors", "endpoints", "prices"),
+            *("errors", "endpoints", "prices", "measures", "spending"),
             *("keys", "logs", "changes", "intents", "pacing", "search", "folders", "arranging", "listing"),
         ],
         0,
     ),
     **dict.fromkeys(["providers", "storage", "tools", "retrieval", "media"], 1),
     **dict.fromkeys(
-        ["runner", "trouble", "loop", "retries", "context", "titles", "export", "structured", "render", "uploads"], 2
+        [
+            "runner",
+            "metering",
+            "trouble",
+            "loop",
+            "retries",
+            "context",
+            "titles",
+            "export",
+            "structured",
+            "render",
+            "uploads",
+        ],
+        2,
     ),
     **dict.fromkeys(
         [
@@ -38,7 +51,9 @@ LEVELS = {
         ],
         2,
     ),
-    **dict.fromkeys(["chat", "catalogue", "branching", "queueing", "answering", "batch", "connect", "temporary"], 3),
+    **dict.fromkeys(
+        ["chat", "catalogue", "branching", "queueing", "answering", "batch", "connect", "temporary", "budgets"], 3
+    ),
     "runtime": 4,
 }
 FOREIGN_TO_SERVICES = {"panel", "bokeh", "param", "panel_material_ui", "components", "app", "cli"}

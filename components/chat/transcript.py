@@ -377,6 +377,8 @@ class Transcript(ScriptComponent):
         match step:
             case "retry":
                 await self._state.retry(message_id)
+            case "spend":
+                await self._state.retry(message_id, beyond=True)
             case "add_key" | "check_endpoint":
                 self._on_connect()
             case "choose_model":

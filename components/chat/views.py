@@ -36,6 +36,7 @@ _STEPS: dict[NextStep, str] = {
     "shorten": "Edit the question",
     "drop_parameter": "Send without it",
     "check_endpoint": "Check the endpoint",
+    "spend": "Answer anyway",
     "none": "",
 }
 

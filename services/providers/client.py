@@ -18,7 +18,7 @@ import aiohttp
 import httpx2
 import openai
 
-from services.endpoints import Api, Endpoint, profile_of
+from services.endpoints import Api, Endpoint, is_loopback, profile_of
 from services.errors import Failure, ModelError
 from services.events import RunEvent, is_delta
 from services.pacing import Pace
@@ -274,7 +274,7 @@ class OpenAIProvider(Provider):
             http = httpx2.AsyncClient(transport=transport, timeout=timeout, follow_redirects=False, event_hooks=hooks)
         else:
             # A proxy named in the environment is not the way to this machine.
-            mounts = {f"all://{urlsplit(url).hostname}": None} if failures.is_loopback(url) else None
+            mounts = {f"all://{urlsplit(url).hostname}": None} if is_loopback(url) else None
             http = openai.DefaultAioHttpClient(
                 verify=self._tls or True, timeout=timeout, follow_redirects=False, event_hooks=hooks, mounts=mounts
             )

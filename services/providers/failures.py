@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from services.endpoints import Endpoint
+from services.endpoints import Endpoint, is_loopback
 from services.errors import NO_IMAGES, Failure, FailureKind, NextStep, mask_keys
 from services.providers.dialects import Said, read_error, status_in_words
 from services.providers.waits import retry_after_s
@@ -198,15 +198,6 @@ def bad_key(asked: Asked) -> Failure:
     """Return the failure for a key that cannot be put into a request."""
     message = f"The API key of {asked.name} holds a space, a line break or a letter that no key has; enter it again."
     return Failure(kind="auth", message=message, next_step="add_key")
-
-
-def is_loopback(base_url: str) -> bool:
-    """Whether a URL names this machine."""
-    try:
-        host = urlsplit(base_url).hostname or ""
-    except ValueError:
-        return False
-    return host in {"localhost", "::1"} or host.startswith("127.") or host.endswith(".localhost")
 
 
 def _unreachable(asked: Asked, message: str, step: NextStep, reason: str) -> Failure:

@@ -29,6 +29,12 @@ def one(connection: Connection, owner: str, conversation_id: str) -> Conversatio
     return rows.to_conversation(row)
 
 
+def owner_of(connection: Connection, conversation_id: str) -> str:
+    """Return whose a conversation is, deleted or not."""
+    query = select(conversations.c.owner).where(conversations.c.id == conversation_id)
+    return str(connection.execute(query).scalar_one())
+
+
 def add(connection: Connection, owner: str, conversation: Conversation) -> None:
     """Store the conversation unless it is there already; outside any folder if its own is gone.
 

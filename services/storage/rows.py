@@ -13,6 +13,7 @@ from services.events import Numbered
 from services.folders import Folder
 from services.messages import Message, Part, clean_text
 from services.options import Options
+from services.spending import Refused
 from services.storage import codec
 from services.usage import Usage
 
@@ -44,6 +45,8 @@ class Begun:
     """None when the message of the request still waits for its turn."""
     fresh: bool
     """False when the request had come before: nothing was stored now, and this is the run of that first time."""
+    refused: Refused | None = None
+    """Why the run is not to ask a model: a budget has no room for it."""
 
 
 def to_conversation(row: Row[Any]) -> Conversation:

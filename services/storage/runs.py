@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -13,9 +13,11 @@ from sqlalchemy import Connection, CursorResult, Row, delete, insert, select, up
 from services.conversation import Conversation, Queued, RunRecord
 from services.errors import Failure, InputError, NotFoundError, StorageError
 from services.events import Numbered, Reply, RunFinished
+from services.measures import Measured
 from services.messages import RESUMABLE, Message, Part, ReasoningPart, TextPart, moved
 from services.options import Options
-from services.storage import attached, codec, conversations, queue, rows, searching, tree
+from services.spending import Hold
+from services.storage import attached, codec, conversations, queue, requests, rows, searching, tree
 from services.storage.engine import insert_new
 from services.storage.rows import Begun
 from services.storage.schema import conversations as conversations_table
@@ -53,9 +55,13 @@ def begin(
     run_id: str,
     request_key: str | None,
     waited: bool,
+    hold: Hold | None,
     now: datetime,
 ) -> Begun:
-    """Store the conversation if it is new, the new messages (the last is the answer) and the run."""
+    """Store the conversation if it is new, the new messages (the last is the answer) and the run.
+
+    A run that a budget has no room for is stored as well: the question is kept, and the answer says why there is none.
+    """
     if waited:
         request_key = queue.take(connection, owner, conversation.id, new[0].id)
     earlier = begun_before(connection, owner, request_key)
@@ -65,7 +71,7 @@ def begin(
     conversations.add(connection, owner, conversation)
     tree.add(connection, new)
     attached.mark_sent(connection, owner, new[0].attachments, now)
-    return _add_run(connection, owner, answer, run_id=run_id, request_key=request_key, now=now)
+    return _add_run(connection, owner, answer, run_id=run_id, request_key=request_key, hold=hold, now=now)
 
 
 def resume(
@@ -77,6 +83,7 @@ def resume(
     run_id: str,
     options: Options | None,
     request_key: str | None,
+    hold: Hold | None,
     now: datetime,
 ) -> Begun:
     """Open an answer that was cut off again, for a new run that writes on.
@@ -119,7 +126,7 @@ def resume(
         )
     )
     connection.execute(delete(parts).where(parts.c.message_id == message_id, parts.c.kind == "error"))
-    return _add_run(connection, owner, answer, run_id=run_id, request_key=request_key, now=now)
+    return _add_run(connection, owner, answer, run_id=run_id, request_key=request_key, hold=hold, now=now)
 
 
 def append(connection: Connection, events: Mapping[str, Sequence[Numbered]]) -> None:
@@ -143,9 +150,10 @@ def finish(
     *,
     first_token_s: float | None,
     total_s: float | None,
+    measured: Measured | None,
     now: datetime,
 ) -> None:
-    """Write what a run came to into its message and its row. A run that has ended stays as it is."""
+    """Write what a run came to into its message and its row, and what it measured. What has ended stays as it is."""
     run = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
     if run is None:
         raise _not_found()
@@ -182,17 +190,25 @@ def finish(
     connection.execute(
         delete(run_events).where(run_events.c.run_id == run_id, run_events.c.kind.in_(codec.DELTA_KINDS))
     )
+    requests.settle(connection, conversations.owner_of(connection, run.conversation_id), run_id, measured)
     conversations.touch(connection, run.conversation_id, now)
 
 
-def interrupt_orphans(connection: Connection, now: datetime) -> int:
+Measure = Callable[[RunRecord, Reply, int | None], Measured | None]
+"""Says what a run measured that nobody saw end; the number is of the tokens it sent, as far as that is known."""
+
+
+def interrupt_orphans(connection: Connection, measure: Measure, now: datetime) -> int:
     """End every run that is still streaming with what its events hold; return how many there were."""
     # In the order they began, so that the conversations keep their order in the list.
     query = select(runs.c.id).where(runs.c.status == "streaming").order_by(runs.c.started_at, runs.c.id)
     orphans = connection.scalars(query).all()
     for run_id in orphans:
         reply = cut_short(connection, run_id, STOPPED)
-        finish(connection, run_id, reply, first_token_s=None, total_s=None, now=now)
+        run = rows.to_run(connection.execute(select(runs).where(runs.c.id == run_id)).one())
+        measured = measure(run, reply, requests.input_tokens_of(connection, run_id))
+        finish(connection, run_id, reply, first_token_s=None, total_s=None, measured=measured, now=now)
+    requests.settle_orphans(connection)
     return len(orphans)
 
 
@@ -266,9 +282,18 @@ def wait(
 
 
 def _add_run(
-    connection: Connection, owner: str, answer: Message, *, run_id: str, request_key: str | None, now: datetime
+    connection: Connection,
+    owner: str,
+    answer: Message,
+    *,
+    run_id: str,
+    request_key: str | None,
+    hold: Hold | None,
+    now: datetime,
 ) -> Begun:
-    """Store the run that writes `answer`, and make that the head."""
+    """Store the run that writes `answer`, reserve what it could cost, and make the answer the head."""
+    here = answer.conversation_id
+    refused = requests.reserve(connection, owner, run_id, here, hold, now) if hold is not None else None
     connection.execute(
         insert(runs).values(
             id=run_id,
@@ -282,7 +307,8 @@ def _add_run(
     )
     if request_key is not None:
         connection.execute(insert(request_keys).values(owner=owner, key=request_key, run_id=run_id))
-    return Begun(conversations.touch(connection, answer.conversation_id, now, head_id=answer.id), run_id, fresh=True)
+    conversation = conversations.touch(connection, answer.conversation_id, now, head_id=answer.id)
+    return Begun(conversation, run_id, fresh=True, refused=refused)
 
 
 def _usage_with(connection: Connection, run: Row[Any], went_on: bool, used: Usage | None) -> Usage | None:

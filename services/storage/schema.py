@@ -26,7 +26,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSVECTOR
 
 from services.conversation import TitleSource
+from services.measures import RequestKind
 from services.messages import MESSAGE_STATUSES, Role, clean_text
+from services.spending import SCOPES
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -248,6 +250,58 @@ searched = Table(
     Column("message_id", Text, ForeignKey("messages.id")),
     Column("words", Text().with_variant(TSVECTOR, "postgresql"), nullable=False),
     Index(None, "conversation_id", "message_id"),
+)
+
+# What every request to a model measured, never a word of its content. No foreign keys: it outlives what it was for.
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", Text, primary_key=True),
+    # Milliseconds since 1970, UTC: both databases count days with them.
+    Column("at", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("conversation_id", Text),
+    Column("endpoint", CleanText, nullable=False),
+    Column("model", CleanText, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("error", Text),
+    *_usage(),
+    # Nanodollars; NULL where nobody knows.
+    Column("price", BigInteger().with_variant(Integer, "sqlite")),
+    Column("queue_s", Float),
+    Column("first_token_s", Float),
+    Column("total_s", Float),
+    Column("retries", Integer, nullable=False),
+    _one_of("kind", get_args(RequestKind)),
+    _one_of("status", MESSAGE_STATUSES),
+    # Enough to add up a day or a month, of one endpoint or of all, without reading a row.
+    Index(None, "owner", "at", "endpoint", "price"),
+    Index(None, "conversation_id", "price"),
+)
+
+# What runs that are at work could cost at most. A row goes in the transaction that ends its run.
+reservations = Table(
+    "reservations",
+    metadata,
+    # No foreign key: the runs of temporary chats are not in this database.
+    Column("run_id", Text, primary_key=True),
+    Column("owner", Text, nullable=False, index=True),
+    Column("conversation_id", Text),
+    Column("endpoint", CleanText, nullable=False),
+    Column("at", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
+    Column("amount", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
+    Column("input_tokens", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("scope", Text, primary_key=True),
+    Column("name", CleanText, primary_key=True),
+    Column("amount", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
+    _one_of("scope", SCOPES),
 )
 
 dropped_parameters = Table(

@@ -30,9 +30,11 @@ from services.errors import InputError, StorageError
 from services.events import Numbered, Reply
 from services.folders import Defaults, Folder, RemovedFolder
 from services.listing import Listing, View
+from services.measures import Measured
 from services.messages import AttachmentPart, Message, new_id
 from services.options import Options
 from services.search import Hit, Query
+from services.spending import Hold
 from services.storage import (
     arranging,
     attached,
@@ -53,6 +55,7 @@ from services.storage.dialects import dialect_of
 from services.storage.engine import Database, Dialect, insert_new
 from services.storage.engine_memory import Memory
 from services.storage.files import Files, MemoryFiles
+from services.storage.ledger import Ledger
 from services.storage.migrate import check_current, migrate
 from services.storage.paths import Paths
 from services.storage.rows import Begun, Snapshot
@@ -114,6 +117,8 @@ class Store:
         self._now = now
         self._paths = Paths()
         self._check_room = check_room
+        self.ledger = Ledger(database, now)
+        """What requests measured, and budgets."""
 
     @classmethod
     async def open(
@@ -598,6 +603,7 @@ class Store:
         run_id: str,
         request_key: str | None = None,
         waited: bool = False,
+        hold: Hold | None = None,
     ) -> Begun:
         """Store a question and the empty answer that a run will fill, and make the answer the head: all or nothing.
 
@@ -610,6 +616,7 @@ class Store:
             request_key: A word of the browser's for this request. When the owner has used it before, nothing is
                 stored, and the conversation and run of that first time are returned.
             waited: The question is one of those that wait, under the same id; it stops waiting, and its own key counts.
+            hold: What the run could cost, where there are budgets: reserved, or `refused` in what is returned.
 
         Raises:
             InputError: `request_key` is empty or no plain word.
@@ -633,6 +640,7 @@ class Store:
             run_id=run_id,
             request_key=request_key,
             waited=waited,
+            hold=hold,
             now=self._now(),
         )
 
@@ -649,6 +657,7 @@ class Store:
         *,
         options: Options | None = None,
         request_key: str | None = None,
+        hold: Hold | None = None,
     ) -> Begun:
         """Open an answer that was cut off again, so that a new run writes on in it; its text stays.
 
@@ -662,6 +671,7 @@ class Store:
             run_id: The new run.
             options: Who writes on, where that is not who wrote before.
             request_key: As for `begin_run`.
+            hold: As for `begin_run`.
 
         Raises:
             InputError: the answer was not cut off, or there are messages after it.
@@ -676,6 +686,7 @@ class Store:
             run_id=run_id,
             options=options,
             request_key=request_key,
+            hold=hold,
             now=self._now(),
         )
 
@@ -687,10 +698,19 @@ class Store:
         """Store the next events of several runs in one transaction; skips what is stored already and ended runs."""
         await self._database.write(runs.append, events)
 
-    async def finish_run(self, run_id: str, *, reply: Reply, first_token_s: float | None, total_s: float) -> None:
+    async def finish_run(
+        self,
+        run_id: str,
+        *,
+        reply: Reply,
+        first_token_s: float | None,
+        total_s: float,
+        measured: Measured | None = None,
+    ) -> None:
         """Write the finished answer into its message, and the run's result; drop the stored events that it repeats.
 
-        `reply` is the fold of this run's own events, also when it went on with an earlier answer.
+        `reply` is the fold of this run's own events, also when it went on with an earlier answer. What the run
+        `measured` is kept, and comes in the place of what was reserved for it.
 
         A run that has ended already stays as it is, so the call may be tried again.
 
@@ -701,16 +721,25 @@ class Store:
         if reply.status == "streaming":
             raise ValueError(f"run {run_id!r} has not ended")
         await self._database.write(
-            runs.finish, run_id, reply, first_token_s=first_token_s, total_s=total_s, now=self._now()
+            runs.finish,
+            run_id,
+            reply,
+            first_token_s=first_token_s,
+            total_s=total_s,
+            measured=measured,
+            now=self._now(),
         )
 
-    async def interrupt_orphans(self) -> int:
+    async def interrupt_orphans(self, measure: runs.Measure = lambda *_: None) -> int:
         """End the runs that a stop of Panelist cut short, keeping their text; for the start, before any run begins.
+
+        Args:
+            measure: Says what each of them measured. What is reserved for runs of other stores counts as spent.
 
         Returns:
             How many there were.
         """
-        return await self._database.write(runs.interrupt_orphans, self._now())
+        return await self._database.write(runs.interrupt_orphans, measure, self._now())
 
     async def events(self, owner: str, run_id: str, after: int = 0) -> list[Numbered]:
         """Return a run's stored events numbered above `after`. Once it has ended, its text is only in its message."""

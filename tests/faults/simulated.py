@@ -11,6 +11,7 @@ import random
 import selectors
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -140,7 +141,7 @@ class Job:
 
 READS = {
     *("conversations", "conversation", "listing", "message", "path", "snapshot", "versions", "newest_leaf"),
-    *("outline", "branches", "queue", "events", "run"),
+    *("outline", "branches", "queue", "events", "run", "budgets", "standings"),
 }
 
 
@@ -163,9 +164,14 @@ class Disk:
     def on_failure(self, call: Callable[[], None]) -> None:
         self._on_failure = call
 
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        method = getattr(self._store, name)
+    @cached_property
+    def ledger(self) -> Any:
+        return _Ledger(self)
 
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        return self.asking(name, getattr(self._store, name))
+
+    def asking(self, name: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def ask(*args: Any, **kwargs: Any) -> Any:
             if self.dead:
                 raise asyncio.CancelledError
@@ -202,6 +208,16 @@ class Disk:
         """Carry out nothing more and answer nobody."""
         self.dead = True
         self._jobs.clear()
+
+
+class _Ledger:
+    """The ledger of a simulated store, which waits for the same disk."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        return self._disk.asking(name, getattr(self._disk._store.ledger, name))
 
 
 @dataclass(eq=False)

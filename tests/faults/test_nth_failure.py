@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -66,6 +67,10 @@ class FailingStore:
     def __init__(self, store: Store, bomb: Bomb) -> None:
         self._store = store
         self._bomb = bomb
+
+    @cached_property
+    def ledger(self) -> FailingStore:
+        return FailingStore(cast(Store, self._store.ledger), self._bomb)
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         method = getattr(self._store, name)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from services.endpoints import Endpoint
+from services.endpoints import Endpoint, is_loopback
 from services.errors import Failure
 from services.providers import failures
 from services.providers.dialects import is_error, parse_body, read_error
@@ -287,7 +287,7 @@ def test_a_server_on_this_machine_may_not_be_running() -> None:
     ],
 )
 def test_is_loopback(url: str, expected: bool) -> None:
-    assert failures.is_loopback(url) is expected
+    assert is_loopback(url) is expected
 
 
 def test_the_key_is_not_in_the_repr() -> None:

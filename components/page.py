@@ -18,6 +18,7 @@ from panel.util.parameters import edit_readonly
 from panel_material_ui.template.base import Page
 
 from components import ahead, collecting, early, resources, session, theme, wire
+from components.budgets import BudgetsView
 from components.chat.commands import Commands
 from components.chat.comparing import Comparison
 from components.chat.composer import Composer
@@ -43,7 +44,7 @@ from services.runtime import Runtime, check_settings, process_runtime
 log = logging.getLogger(__name__)
 
 Themed = TypeVar("Themed", Trash, Comparison, ConversationMap, Sharing)
-WithDialog = TypeVar("WithDialog", ConnectView, OptionsView, Trash, Comparison, ConversationMap, Sharing)
+WithDialog = TypeVar("WithDialog", BudgetsView, ConnectView, OptionsView, Trash, Comparison, ConversationMap, Sharing)
 
 resources.install()
 early.install()
@@ -172,6 +173,9 @@ class _Dialogs:
         self._importing = cache(lambda: self._hung(ImportView(state).dialog))
         self._connect = cache(lambda: self._with_dialog(ConnectView(state, runtime.connections)))
         self._options = cache(lambda: self._with_dialog(OptionsView(state)))
+        self._budgets = cache(
+            lambda: self._with_dialog(BudgetsView(state, runtime.chat.budgets, runtime.connections, session.owner()))
+        )
         self._sharing = cache(
             lambda: self._with_dialog(self._themed(Sharing(state, sizing_mode="stretch_width", margin=0)))
         )
@@ -196,6 +200,9 @@ class _Dialogs:
 
     def options(self, message_id: str | None = None) -> None:
         pn.state.execute(partial(self._options().open, message_id))
+
+    def budgets(self) -> None:
+        pn.state.execute(self._budgets().open)
 
     def trash(self) -> None:
         pn.state.execute(self._trash().open)
@@ -259,6 +266,7 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         on_theme=choose_theme,
         on_help=dialogs.help,
         on_options=dialogs.options,
+        on_budgets=dialogs.budgets,
         on_trash=dialogs.trash,
         on_map=dialogs.map,
         on_download=lambda address: composer.download(address),  # noqa: PLW0108 - which is made below

@@ -32,6 +32,7 @@ class Box(Composer):
             on_theme=lambda name: self.called.append(f"theme {name}".strip()),
             on_help=lambda: self.called.append("help"),
             on_options=lambda: self.called.append("options"),
+            on_budgets=lambda: self.called.append("budgets"),
             on_trash=lambda: self.called.append("trash"),
             on_map=lambda: self.called.append("map"),
             on_download=lambda address: self.called.append(f"download {address}"),

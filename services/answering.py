@@ -106,7 +106,7 @@ class Answering:
                     owner, conversation.id, message_id, run_id, options=asked, hold=reserved.hold
                 )
         except StorageError:
-            self._find_out(owner, conversation, run_id, asked)
+            self._find_out(owner, conversation, run_id, asked, hold)
             raise
         if begun.run_id is not None:
             refused = reserved.refused or begun.refused
@@ -147,7 +147,7 @@ class Answering:
                     hold=reserved.hold,
                 )
         except StorageError:
-            self._find_out(owner, conversation, run_id, asked)
+            self._find_out(owner, conversation, run_id, asked, hold)
             raise
         new = (answer,) if question is None else (question, answer)
         if begun.fresh:
@@ -155,7 +155,7 @@ class Answering:
             refused = reserved.refused or begun.refused
             self._start(owner, begun.conversation, run_id, answer.id, asked, known, refused=refused)
         elif begun.run_id is not None:  # its commit may have seemed to fail the first time
-            await self._start_stored(owner, begun.conversation, begun.run_id, asked)
+            await self._start_stored(owner, begun.conversation, begun.run_id, asked, hold)
         if not begun.fresh:
             return begun, ()  # what is new was never stored
         return begun, new
@@ -193,13 +193,13 @@ class Answering:
             await asyncio.shield(ledger.settle(owner, run_id, None))
             raise
 
-    def _find_out(self, owner: str, conversation: Conversation, run_id: str, asked: Options) -> None:
+    def _find_out(self, owner: str, conversation: Conversation, run_id: str, asked: Options, hold: Hold | None) -> None:
         """See to a run whose beginning could not be stored: the commit may have been done, and only its word lost."""
 
         async def look() -> None:
             while True:
                 try:
-                    await self._start_stored(owner, conversation, run_id, asked)
+                    await self._start_stored(owner, conversation, run_id, asked, hold)
                 except NotFoundError:
                     return
                 except StorageError:
@@ -209,11 +209,17 @@ class Answering:
 
         self._runs.background(look(), name=f"find out about {run_id}")
 
-    async def _start_stored(self, owner: str, conversation: Conversation, run_id: str, asked: Options) -> None:
+    async def _start_stored(
+        self, owner: str, conversation: Conversation, run_id: str, asked: Options, hold: Hold | None
+    ) -> None:
         """Start a run that storage holds and nobody works on."""
         stored = await self._store.run(owner, run_id)
-        if stored.status == "streaming" and self._runs.log_of(run_id) is None:
-            self._start(owner, conversation, run_id, stored.message_id, asked)
+        if stored.status != "streaming" or self._runs.log_of(run_id) is not None:
+            return
+        here = None if is_temporary(conversation.id) else conversation.id
+        refused = None if hold is None else await self._budgets.ledger.reserve(owner, run_id, here, hold)
+        if self._runs.log_of(run_id) is None:
+            self._start(owner, conversation, run_id, stored.message_id, asked, refused=refused)
 
     def _asked(self, conversation: Conversation) -> Options:
         options = conversation.options

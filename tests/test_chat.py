@@ -586,14 +586,16 @@ async def test_an_answer_that_was_cut_off_goes_on_in_place(open_app: OpenRuntime
 async def test_an_answer_that_was_deleted_before_it_was_asked_for_is_stopped(open_app: OpenRuntime) -> None:
     app = await open_app(ScriptedProvider(answer("Half", reason="length")))
     first = await whole_run(app.chat, await app.chat.send(OWNER, "First"))
-    path = app.store.path
+    path, shown = app.store.path, asyncio.Event()
 
     async def too_late(owner, conversation_id, *args):
+        await shown.wait()
         await app.store.delete(owner, conversation_id)
         return await path(owner, conversation_id, *args)
 
     app.store.path = too_late
     opened = await app.chat.go_on(OWNER, first.conversation.id, first.path[1].id)
+    shown.set()
     async for _ in app.chat.follow(OWNER, opened.run_id or ""):
         pass
     app.store.path = path

@@ -23,7 +23,10 @@ class Ledger:
         await self._database.write(requests.append, owner, measured)
 
     async def reserve(self, owner: str, run_id: str, conversation_id: str | None, hold: Hold) -> Refused | None:
-        """Reserve what a run of another store could cost at most, or say which budget has no room for it."""
+        """Reserve what a run could cost at most, or say which budget has no room for it.
+
+        For a run of another store, or one of which nobody knows whether its beginning reserved that already.
+        """
         return await self._database.write(requests.reserve, owner, run_id, conversation_id, hold, self._now())
 
     async def settle(self, owner: str, run_id: str, measured: Measured | None) -> None:

@@ -53,7 +53,9 @@ def settle(connection: Connection, owner: str, run_id: str, measured: Measured |
 def reserve(
     connection: Connection, owner: str, run_id: str, conversation_id: str | None, hold: Hold, now: datetime
 ) -> Refused | None:
-    """Reserve what a run could cost at most, or say which budget has no room for it."""
+    """Reserve what a run could cost at most, or say which budget has no room for it; once more changes nothing."""
+    if input_tokens_of(connection, run_id) is not None:
+        return None
     if not hold.beyond:
         for standing in standings(connection, owner, hold.period, conversation_id, hold.endpoint):
             if hold.worst > standing.left:

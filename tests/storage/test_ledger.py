@@ -94,6 +94,13 @@ async def test_a_run_without_room_is_stored_and_refused(store: Store) -> None:
     assert (await store.conversation(ANN, here)).id == here
 
 
+async def test_a_run_is_reserved_for_once(store: Store) -> None:
+    await store.ledger.put_budget(ANN, Budget(scope="day", amount=100))
+    run, here, _ = await begun(store, hold(60))
+    assert await store.ledger.reserve(ANN, run, here, hold(60)) is None, "whose beginning's word was lost"
+    assert await left(store) == {"Today": 40}
+
+
 async def test_each_budget_counts_its_own(store: Store) -> None:
     for budget in (
         Budget(scope="day", amount=1_000),

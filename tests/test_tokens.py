@@ -1,0 +1,106 @@
+"""Counting tokens: as tiktoken does, with the vocabulary that comes along."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tiktoken import Encoding
+from tiktoken.core import Encoding as Core
+from tiktoken_ext.openai_public import o200k_base
+
+from services import tokens
+from services.errors import PanelistError
+from tests import corpus
+
+ROOT = Path(__file__).parent.parent
+CACHED = "fb374d419588a4632f3f557e76b4b70aebbca790"
+"""Under this name tiktoken looks for the file before it would fetch it."""
+
+JAPANESE = "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。何でも薄暗いじめじめした所で、"
+CHINESE = "滚滚长江东逝水，浪花淘尽英雄。是非成败转头空：青山依旧在，几度夕阳红。"
+KOREAN = "나랏말싸미 듕귁에 달아 문자와로 서르 사맛디 아니할쎄 "
+EMOJI = "👩‍👩‍👧‍👦 🏳️‍🌈 👍🏽 🇫🇷 🥊 e\u0301 ½ ² "
+PROSE = "The quick brown fox doesn't jump; it's 3,141.59 metres (really!) above\tthe lazy dogs' heads.\r\n\n  Next. "
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Encoding]:
+    """tiktoken's own encoding, which takes the file from its cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    shutil.copy(ROOT / "services" / "vocabulary" / "o200k_base.tiktoken", folder / CACHED)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TIKTOKEN_CACHE_DIR", str(folder))
+        yield Core(**o200k_base())
+
+
+def everything() -> Iterator[tuple[str, str]]:
+    for path in (*sorted((ROOT / "services").glob("*.py")), *sorted((ROOT / "components").rglob("*.js"))):
+        if "mermaid" not in path.parts:
+            yield path.name, path.read_text("utf-8")
+    yield "texts", "\n".join((*corpus.ODD, *corpus.KINDS, *corpus.ANSWERS))
+    for name, text in {"ja": JAPANESE, "zh": CHINESE, "ko": KOREAN, "emoji": EMOJI, "prose": PROSE}.items():
+        yield name, text
+        yield f"1 MB of {name}", (text * (1 + 1_000_000 // len(text)))[:1_000_000]
+    yield "1 MB in one line", ("word " * 200_000).strip()
+    yield "special", "<|endoftext|> and <|endofprompt|> are text<|endoftext|>"
+    yield "nothing", ""
+    yield "hexadecimal", "".join(f"{n * 2654435761 % 2**32:08x}" for n in range(20_000))
+    yield "spaces", "x" + " " * 40_000 + "y"
+    yield "lines", "a\n" * 100_000 + "\n" * 10_000 + "/b"
+
+
+def test_counts_are_those_of_tiktoken(theirs: Encoding) -> None:
+    wrong = {
+        name: (tokens.count(text), expected)
+        for name, text in everything()
+        if tokens.count(text) != (expected := len(theirs.encode_ordinary(text)))
+    }
+    assert wrong == {}
+
+
+@given(st.text("ab B.,;(1½'\n\t 漢。/é\u0301’s", max_size=200), st.integers(1, 40), st.integers(0, 80))
+def test_where_a_text_is_cut_changes_nothing(theirs: Encoding, text: str, most: int, reach: int) -> None:
+    pieces = list(tokens._cut(text, most, reach))
+    assert "".join(pieces) == text
+    before = ""
+    for one, other in pairwise(pieces):
+        before += one
+        if tokens._SAFE.match(text, len(before)):
+            apart = len(theirs.encode_ordinary(one)) + len(theirs.encode_ordinary(other))
+            assert len(theirs.encode_ordinary(one + other)) == apart
+
+
+@pytest.mark.parametrize("text", ["a" * 1_000_000, " " * 1_200_000, "\n" * 1_000_000, "漢" * 500_000, "!" * 300_000])
+def test_what_would_overflow_or_never_end_is_counted_in_pieces(text: str) -> None:
+    assert 0 < tokens.count(text) <= len(text.encode())
+
+
+def test_half_a_character_is_counted() -> None:
+    assert tokens.count("x \ud83d y") > 0
+
+
+async def test_others_go_on_while_a_megabyte_is_counted() -> None:
+    tokens.load()
+    turns = 0
+    counting = asyncio.create_task(asyncio.to_thread(tokens.count, PROSE * 10_000))
+    while not counting.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert counting.result() > 100_000
+    assert turns > 100
+
+
+def test_a_damaged_vocabulary_is_told(tmp_path: Path) -> None:
+    broken = tmp_path / "o200k_base.tiktoken"
+    for content in (None, b"IQ== 0\n"):
+        if content is not None:
+            broken.write_bytes(content)
+        with pytest.raises(PanelistError, match="Install it again"):
+            tokens._encoding(broken)

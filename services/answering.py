@@ -16,6 +16,7 @@ from services.changes import Changes
 from services.connect import Connections
 from services.context import build_request, within_limit
 from services.conversation import Conversation, Draft, Queued, is_temporary, title_from
+from services.endpoints import Endpoint
 from services.errors import NO_IMAGES, ModelError, NotFoundError, PanelistError, StorageError
 from services.events import Reply, RunFinished
 from services.messages import Message, TextPart, new_id
@@ -27,6 +28,7 @@ from services.settings import Settings
 from services.spending import Hold, Refused
 from services.storage.store import Begun, Store
 from services.titles import TITLE_PROMPT, TITLE_TOKENS, ask_for_title, title_request
+from services.windows import Windows
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,9 @@ class Answering:
         provider: Provider,
         changes: Changes,
         budgets: Budgets,
+        windows: Windows,
     ) -> None:
+        self._windows = windows
         self._settings = settings
         self._budgets = budgets
         self._store = store
@@ -247,7 +251,7 @@ class Answering:
             self._titling[conversation_id].cancel()
             self._untitled.add(conversation_id)
 
-        sent_to: tuple[str, str] | None = None
+        sent_to: tuple[Endpoint, str] | None = None
 
         async def prepare() -> ModelRequest:
             nonlocal sent_to
@@ -255,10 +259,10 @@ class Answering:
                 raise ModelError(refused.failure)
             endpoint = self._connections.get(asked.endpoint)
             model = asked.model or await self._connections.default_model(endpoint)
-            sent_to = (endpoint.name, model)
+            sent_to = (endpoint, model)
             path = within_limit(known or await self._store.path(owner, conversation_id, answer_id))
             files = await self._files_of(owner, path)
-            blind = sent_to in self._blind
+            blind = (endpoint.name, model) in self._blind
             build = partial(
                 build_request, path, endpoint=endpoint, model=model, options=asked, files=files, blind=blind
             )
@@ -266,8 +270,8 @@ class Answering:
             return await asyncio.to_thread(build, system_prompt=prompt) if files else build(system_prompt=prompt)
 
         def on_end(run: RunLog) -> None:
-            if sent_to and run.reply.failure and run.reply.failure.parameter == NO_IMAGES:
-                self._blind.add(sent_to)
+            if sent_to is not None:
+                self._note(*sent_to, run.reply)
             self._runs.background(self._budgets.look(owner, run.measured, conversation_id), name="look at budgets")
             self._name(run, asked)
             self.on_end(run)
@@ -283,6 +287,12 @@ class Answering:
         )
         self._runs.start(spec, on_end)
         self._changes.ring(owner, conversation_id)
+
+    def _note(self, endpoint: Endpoint, model: str, reply: Reply) -> None:
+        """Remember what an answer says of the model that was asked."""
+        self._windows.answered(endpoint, model, reply.failure, reply.usage)
+        if reply.failure is not None and reply.failure.parameter == NO_IMAGES:
+            self._blind.add((endpoint.name, model))
 
     async def _prompt(self, owner: str, folder_id: str | None) -> str | None:
         """Return the system prompt of a folder, or else the one that holds everywhere."""

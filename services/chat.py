@@ -31,6 +31,7 @@ from services.settings import Settings
 from services.storage.store import Begun, Named, Snapshot, Store
 from services.trouble import StorageTrouble
 from services.uploads import Piece, Progress, Uploads
+from services.windows import Windows
 
 __all__ = ["ChatService", "Opened", "Waiting"]
 
@@ -77,6 +78,7 @@ class ChatService:
         provider: Provider,
         trouble: StorageTrouble,
         pace: Pace | None = None,
+        windows: Windows | None = None,
         *,
         budgets: Budgets | None = None,
         changes: Changes | None = None,
@@ -98,7 +100,8 @@ class ChatService:
         """The tree of each of them."""
         self.budgets = budgets or Budgets(store.ledger, self.changes)
         """What may be spent, here and in all other places of this process."""
-        self._answering = Answering(settings, store, runs, connections, provider, self.changes, self.budgets)
+        windows = windows or Windows()
+        self._answering = Answering(settings, store, runs, connections, provider, self.changes, self.budgets, windows)
         self._queueing = Queueing(store, runs, self._answering, self._intents, self.changes)
         self._answering.on_end = self._queueing.on_end
         trouble.on_change = self.changes.ring_all

@@ -75,6 +75,10 @@ class Failure:
     """The server's own id of the request: what its support asks for."""
     detail: str | None = None
     """What the server said, keys masked, at most 2,000 characters."""
+    tokens: int | None = None
+    """How many the refused request had, where it was too long and the server said so."""
+    window: int | None = None
+    """How many the model takes, likewise."""
 
 
 class PanelistError(Exception):

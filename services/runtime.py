@@ -28,7 +28,7 @@ from services.loop import Deadlines
 from services.measures import Measured, orphaned
 from services.pacing import Pace
 from services.providers.base import KeySource, Provider
-from services.providers.client import OpenAIProvider
+from services.providers.client import OnWindows, OpenAIProvider
 from services.providers.demo import DemoTransport
 from services.runner import RunManager
 from services.settings import Settings, read_settings
@@ -36,6 +36,7 @@ from services.storage.backup import backup, restore
 from services.storage.store import Store
 from services.temporary import Temporary, Wired
 from services.trouble import StorageTrouble
+from services.windows import Windows
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,12 @@ class Runtime:
 
 
 def make_provider(
-    key_of: KeySource, *, stall_s: float = 60.0, demo_pace: float = 1.0, pace: Pace | None = None
+    key_of: KeySource,
+    *,
+    stall_s: float = 60.0,
+    demo_pace: float = 1.0,
+    pace: Pace | None = None,
+    on_windows: OnWindows = lambda *_: None,
 ) -> Provider:
     """Return the provider that reaches every endpoint, the demo one inside this process, and reads at a pace.
 
@@ -89,7 +95,8 @@ def make_provider(
     def transport_for(endpoint: Endpoint) -> DemoTransport | None:
         return demo if endpoint.is_demo else None
 
-    return OpenAIProvider(key_of, transport_for=transport_for, tail_timeout_s=min(5.0, stall_s / 2), pace=pace)
+    tail_s = min(5.0, stall_s / 2)
+    return OpenAIProvider(key_of, transport_for=transport_for, tail_timeout_s=tail_s, pace=pace, on_windows=on_windows)
 
 
 async def open_runtime(
@@ -110,9 +117,11 @@ async def open_runtime(
     opening = Store.beside if beside else Store.open
     store = await opening(settings.database, attachments=settings.attachments)
     try:
-        pace = Pace()
-        provider = provider or make_provider(keys.key_of, stall_s=settings.stall_s, pace=pace)
-        runtime = await _wire(settings, store, keys, provider, pace, mend=not beside)
+        pace, windows = Pace(), Windows()
+        provider = provider or make_provider(
+            keys.key_of, stall_s=settings.stall_s, pace=pace, on_windows=windows.listed
+        )
+        runtime = await _wire(settings, store, keys, provider, pace, windows, mend=not beside)
         if not beside:
             runtime.runs.background(_empty_trash(store, trash_every_s), "empty the trash")
         return runtime
@@ -127,6 +136,7 @@ async def _wire(
     keys: KeyRing,
     provider: Provider,
     pace: Pace | None = None,
+    windows: Windows | None = None,
     *,
     mend: bool = True,
 ) -> Runtime:
@@ -142,6 +152,7 @@ async def _wire(
     changes = Changes()
     ledger = store.ledger
     budgets = Budgets(ledger, changes)
+    windows = windows or Windows()
 
     def wire(store: Store, settings: Settings, changes: Changes, prefix: str = "") -> Wired:
         trouble = StorageTrouble(store.check)
@@ -155,6 +166,7 @@ async def _wire(
             provider,
             trouble,
             pace,
+            windows,
             budgets=budgets,
             changes=changes,
             prefix=prefix,

@@ -8,7 +8,7 @@ import json
 import logging
 import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import cast
@@ -28,6 +28,7 @@ from services.providers.answers import kind_of, model_names, read_all, read_answ
 from services.providers.base import KeySource, ModelRequest, Provider
 from services.providers.dialects import is_error, parse_body
 from services.providers.failures import Asked
+from services.providers.overlong import windows_in
 from services.providers.sse import GarbledError
 
 _log = logging.getLogger(__name__)
@@ -56,6 +57,9 @@ _DIALECTS: dict[Api, _Dialect] = {
 }
 
 TransportFor = Callable[[Endpoint], httpx2.AsyncBaseTransport | None]
+
+OnWindows = Callable[[Endpoint, Mapping[str, int]], None]
+"""Told how many tokens the models of an endpoint take, as far as its list says it."""
 
 
 class _Client(openai.AsyncOpenAI):
@@ -158,12 +162,14 @@ class OpenAIProvider(Provider):
         connect_timeout_s: float = 5.0,
         tail_timeout_s: float = 5.0,
         pace: Pace | None = None,
+        on_windows: OnWindows = lambda *_: None,
     ) -> None:
         """Wait, after the finish reason, `tail_timeout_s` at most for the usage and the stream's end.
 
         With a `pace`, what comes of an answer is gathered between two looks from its first word on.
         """
         self._pace = pace
+        self._on_windows = on_windows
         self._key_of = key_of
         self._transport_for = transport_for
         self._connect_timeout_s = connect_timeout_s
@@ -227,6 +233,7 @@ class OpenAIProvider(Provider):
             raise ModelError(_failure_of(error, asked, self._connect_timeout_s, began=began)) from error
         names = model_names(body)
         if names is not None:
+            self._on_windows(endpoint, windows_in(body))
             return names
         if isinstance(body, dict) and is_error(body):
             raise ModelError(failures.classify_payload(asked, body, headers))

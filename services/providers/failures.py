@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from services.endpoints import Endpoint, is_loopback
 from services.errors import NO_IMAGES, Failure, FailureKind, NextStep, mask_keys
 from services.providers.dialects import Said, read_error, status_in_words
+from services.providers.overlong import tokens_in
 from services.providers.waits import retry_after_s
 
 MAX_DETAIL = 2000
@@ -96,6 +97,9 @@ def classify_status(asked: Asked, status: int, body: object, headers: Mapping[st
     parameter = "include" if sealed else _parameter(asked, said) if kind == "bad_request" else None
     wait_s = retry_after_s(headers, said.text) if kind in {"rate_limit", "server", "quota"} else None
     message, step = _sentence(asked, kind, said, parameter, wait_s)
+    tokens, window = tokens_in(said.text, body) if kind == "too_long" else (None, None)
+    if window is not None:
+        message = _measured(asked, tokens, window)
     if kind in {"bad_request", "not_found", "server"} and _NO_IMAGES.search(said.text[:MAX_DETAIL]):
         what = f"The model {asked.model!r} at {asked.name}" if asked.model else asked.name
         message, step = (
@@ -112,6 +116,8 @@ def classify_status(asked: Asked, status: int, body: object, headers: Mapping[st
         status_code=status,
         request_id=request_id_of(headers),
         detail=_detail(asked, said.text),
+        tokens=tokens,
+        window=window,
     )
 
 
@@ -269,6 +275,15 @@ def _sentence(
             return f"{name} sent a web page instead of an answer; check the endpoint's URL.", "check_endpoint"
         case _:
             return _server(asked, said), "retry"
+
+
+def _measured(asked: Asked, tokens: int | None, window: int) -> str:
+    takes = f"{asked.what} at {asked.name} takes {window:,}, its answer included"
+    if tokens is None:
+        return f"The conversation is too long: {takes}; shorten it."
+    if tokens < window:
+        return f"The conversation has {tokens:,} tokens and {takes}: no room is left for an answer that long."
+    return f"The conversation has {tokens:,} tokens, and {takes}; shorten it."
 
 
 def _not_found(asked: Asked, said: Said) -> tuple[str, NextStep]:

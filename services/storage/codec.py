@@ -246,6 +246,8 @@ def failure_from(data: Fields) -> Failure:
         status_code=data.count_or_none("status_code"),
         request_id=data.text_or_none("request_id"),
         detail=data.text_or_none("detail"),
+        tokens=data.count_or_none("tokens"),
+        window=data.count_or_none("window"),
     )
 
 

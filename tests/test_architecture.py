@@ -34,6 +34,7 @@ LEVELS = {
             "structured",
             "render",
             "uploads",
+            "post",
         ],
         2,
     ),

@@ -62,7 +62,8 @@ def _fence(_self: Any, tokens: list[Token], i: int, _options: Any, _env: Any) ->
     return code_html(body, language, "" if "open" in meta else code)
 
 
-def _build() -> MarkdownIt:
+def build() -> MarkdownIt:
+    """Return a new parser of what Panelist shows."""
     md = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
     add_tables(md)
     add_math(md)
@@ -77,8 +78,8 @@ def _build() -> MarkdownIt:
     return md
 
 
-MD = _build()
-CALM = add_half_rules(_build())
+MD = build()
+CALM = add_half_rules(build())
 """Parses only words that are being written."""
 _BLOCK_TAGS = _DIRECTED | {"ul", "ol", "dl", "hr", "br", "div", "pre"}
 CLEANER = nh3.Cleaner(

@@ -399,12 +399,13 @@ class ConversationState(param.Parameterized):
             undo = partial(self.show_version, message_id)
             self.notice = Notice("What followed the old answer is one version back.", undo=undo)
 
-    async def go_on(self, message_id: str) -> None:
+    async def go_on(self, message_id: str, *, beyond: bool = False) -> None:
         """Have an answer that was cut off or stopped continued in place."""
         if self.conversation is not None:
             turn = self._turn()
             with telling(self):
-                self._show(await self._chat.go_on(self._owner, self.conversation.id, message_id), turn)
+                here = self.conversation.id
+                self._show(await self._chat.go_on(self._owner, here, message_id, beyond=beyond), turn)
 
     async def drop_parameter(self, message_id: str, parameter: str) -> None:
         """Leave a refused request field out from now on, and ask again."""

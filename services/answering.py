@@ -91,8 +91,11 @@ class Answering:
         """Begin another answer to a question, with `beyond` also where a budget has no room for it."""
         return await self._begin(owner, conversation, None, question_id, beyond=beyond)
 
-    async def go_on(self, owner: str, conversation: Conversation, message_id: str) -> None:
-        """Begin to write on in an answer that was cut off, as it was asked for where that endpoint is still set up."""
+    async def go_on(self, owner: str, conversation: Conversation, message_id: str, *, beyond: bool = False) -> None:
+        """Begin to write on in an answer that was cut off, as it was asked for where that endpoint is still set up.
+
+        With `beyond` also where a budget has no room for it.
+        """
         self._runs.check_open()
         answer = await self._store.message(owner, conversation.id, message_id)
         asked = self._asked(conversation)
@@ -103,7 +106,7 @@ class Answering:
         async def path() -> Sequence[Message]:
             return await self._store.path(owner, conversation.id, message_id)
 
-        hold, asked = await self._hold(owner, conversation, asked, path)
+        hold, asked = await self._hold(owner, conversation, asked, path, beyond=beyond)
         try:
             async with self._reserved(owner, run_id, hold) as reserved:
                 begun = await self._store.resume_run(

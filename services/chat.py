@@ -298,14 +298,16 @@ class ChatService:
         """
         return await self._intents.through(self._edit(owner, conversation_id, message_id, text, request_key))
 
-    async def go_on(self, owner: str, conversation_id: str, message_id: str) -> Opened:
+    async def go_on(self, owner: str, conversation_id: str, message_id: str, *, beyond: bool = False) -> Opened:
         """Let the model go on with an answer that was cut off or stopped, in the same message.
+
+        With `beyond` no budget stops it.
 
         Raises:
             InputError: an answer is still being written, or this one was not cut off or is not the last.
             NotFoundError: there is no such message for this owner.
         """
-        return await self._intents.through(self._go_on(owner, conversation_id, message_id))
+        return await self._intents.through(self._go_on(owner, conversation_id, message_id, beyond))
 
     def stop(self, owner: str, run_id: str) -> None:
         """End a run and close its stream; what came is kept. A run that has ended already stays as it is."""
@@ -485,11 +487,11 @@ class ChatService:
         self.changes.ring(owner, forked.id)
         return await self.open(owner, forked.id)
 
-    async def _go_on(self, owner: str, conversation_id: str, message_id: str) -> Opened:
+    async def _go_on(self, owner: str, conversation_id: str, message_id: str, beyond: bool) -> Opened:
         async with self._intents.alone_in(conversation_id):
             conversation = await self._store.conversation(owner, conversation_id)
             self._check_idle(conversation_id)
-            await self._answering.go_on(owner, conversation, message_id)
+            await self._answering.go_on(owner, conversation, message_id, beyond=beyond)
         return await self.open(owner, conversation_id)
 
     async def _shown(self, owner: str, begun: Begun, new: tuple[Message, ...]) -> Opened:

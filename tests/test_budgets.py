@@ -140,6 +140,20 @@ async def test_a_budget_stops_with_a_sentence_and_keeps_the_question(open_app: O
     assert (await whole_run(app.chat, beyond)).path[-1].text == "Still."
 
 
+async def test_what_a_budget_does_not_let_go_on_keeps_its_text(open_app: OpenRuntime, tmp_path: Path) -> None:
+    cut: list[Step] = ["Half ", UsageReported(USED), StepFinished("length", "length")]
+    app = await opened(open_app, tmp_path, cut, told("and half."))
+    here = await whole_run(app.chat, await app.chat.send(OWNER, "Why?", options=DEAR))
+    await app.chat.budgets.put(OWNER, budget_of("conversation", "", "0.01"))
+    last = here.path[-1].id
+    refused = (await whole_run(app.chat, await app.chat.go_on(OWNER, here.conversation.id, last))).path[-1]
+    assert (refused.text, refused.status) == ("Half ", "interrupted"), "it can still be gone on with"
+    assert [part.failure.kind for part in refused.parts if part.kind == "error"] == ["budget"]
+    beyond = await app.chat.go_on(OWNER, here.conversation.id, last, beyond=True)
+    answered = (await whole_run(app.chat, beyond)).path[-1]
+    assert (answered.text, answered.status) == ("Half and half.", "complete")
+
+
 async def test_two_at_once_do_not_overspend(open_app: OpenRuntime, tmp_path: Path) -> None:
     gate = asyncio.Event()
     app = await opened(open_app, tmp_path, [gate, *told("Because.")])

@@ -12,7 +12,7 @@ import param
 from panel.models.esm import DataEvent
 
 from components.chat.streaming import StreamingMarkdown
-from components.chat.views import CHIPS, answer_html, empty_view, message_view, outline_of
+from components.chat.views import CHIPS, answer_html, empty_view, message_view, outline_of, possible
 from components.deltas import Delta
 from components.diagrams import ADDRESSES
 from components.files import serve_here
@@ -377,6 +377,8 @@ class Transcript(ScriptComponent):
         match step:
             case "retry":
                 await self._state.retry(message_id)
+            case "spend" if message is not None and "continue" in possible(message):
+                await self._state.go_on(message_id, beyond=True)
             case "spend":
                 await self._state.retry(message_id, beyond=True)
             case "add_key" | "check_endpoint":

@@ -181,10 +181,12 @@ def finish(
         )
     )
     usage = _usage_with(connection, run, bool(kept), reply.usage)
+    # Going on failed, not the answer: there is text, and it can be gone on with again.
+    shown = "interrupted" if status == "failed" and any(isinstance(part, TextPart) for part in kept) else status
     connection.execute(
         update(messages)
         .where(messages.c.id == run.message_id)
-        .values(status=status, model=model, **rows.from_usage(usage))
+        .values(status=shown, model=model, **rows.from_usage(usage))
     )
     searching.put_message(connection, run.message_id)
     connection.execute(

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import panel as pn
 import panel_material_ui as pmui
@@ -22,6 +22,7 @@ from components.budgets import BudgetsView
 from components.chat.commands import Commands
 from components.chat.comparing import Comparison
 from components.chat.composer import Composer
+from components.chat.details import DetailsView
 from components.chat.map import ConversationMap
 from components.chat.transcript import Transcript
 from components.connect import ConnectView
@@ -43,8 +44,21 @@ from services.runtime import Runtime, check_settings, process_runtime
 
 log = logging.getLogger(__name__)
 
-Themed = TypeVar("Themed", Trash, Comparison, ConversationMap, Sharing)
-WithDialog = TypeVar("WithDialog", BudgetsView, ConnectView, OptionsView, Trash, Comparison, ConversationMap, Sharing)
+
+class _HasTheme(Protocol):
+    """A view that draws itself light or dark."""
+
+    dark: bool
+
+
+class _HasDialog(Protocol):
+    """A view that is the content of a dialog of its own."""
+
+    dialog: pmui.Dialog
+
+
+Themed = TypeVar("Themed", bound=_HasTheme)
+WithDialog = TypeVar("WithDialog", bound=_HasDialog)
 
 resources.install()
 early.install()
@@ -185,8 +199,13 @@ class _Dialogs:
         self._comparison = cache(
             lambda: self._with_dialog(self._themed(Comparison(state, sizing_mode="stretch_width", margin=0)))
         )
+        self._details = cache(
+            lambda: self._with_dialog(self._themed(DetailsView(state, sizing_mode="stretch_width", margin=0)))
+        )
         self._map = cache(
-            lambda: self._with_dialog(self._themed(ConversationMap(state, sizing_mode="stretch_width", margin=0)))
+            lambda: self._with_dialog(
+                self._themed(ConversationMap(state, self.details, sizing_mode="stretch_width", margin=0))
+            )
         )
 
     def help(self) -> None:
@@ -213,6 +232,9 @@ class _Dialogs:
     def compare(self, versions: Versions) -> None:
         pn.state.execute(partial(self._comparison().open, versions))
 
+    def details(self, message_id: str) -> None:
+        pn.state.execute(partial(self._details().open, message_id))
+
     def map(self) -> None:
         pn.state.execute(self._map().open)
 
@@ -232,9 +254,7 @@ class _Dialogs:
         return dialog
 
 
-def _follow_theme(
-    page: Page, view: Composer | Transcript | ConversationList | Trash | Comparison | ConversationMap | Sharing
-) -> None:
+def _follow_theme(page: Page, view: _HasTheme) -> None:
     def update(*_: object) -> None:
         view.dark = page.dark_theme
 
@@ -267,6 +287,7 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         on_help=dialogs.help,
         on_options=dialogs.options,
         on_budgets=dialogs.budgets,
+        on_details=dialogs.details,
         on_trash=dialogs.trash,
         on_map=dialogs.map,
         on_download=lambda address: composer.download(address),  # noqa: PLW0108 - which is made below
@@ -288,6 +309,7 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         on_connect=dialogs.connect,
         on_choose_model=picker.focus,
         on_compare=dialogs.compare,
+        on_details=dialogs.details,
         on_options=dialogs.options,
         on_map=dialogs.map,
         on_share=dialogs.share,

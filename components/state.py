@@ -18,6 +18,7 @@ from components.activity import WAITING, activity_of, retry_activity
 from components.branching import BranchingState
 from components.catalogue import CatalogueState
 from components.deltas import Delta, delta_of, portions
+from components.detailing import DetailsState
 from components.notices import Notice, telling
 from components.temporary import BLANK, TemporaryTab
 from services.chat import ChatService, Opened, Waiting
@@ -102,6 +103,7 @@ class ConversationState(param.Parameterized):
         self._owner = owner
         self.catalogue = CatalogueState(chat.catalogue, owner, self)
         self.branching = BranchingState(lambda: self._chat.branching, owner, self)
+        self.details = DetailsState(lambda: self._chat.details, owner, self)
         self._following: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[object]] = set()
         self._choosing = Options()

@@ -17,6 +17,7 @@ from services.catalogue import Catalogue
 from services.changes import Changes
 from services.connect import Connections
 from services.conversation import MAX_TITLE, Conversation, Draft, Queued, Versions
+from services.details import Details
 from services.errors import InputError, NotFoundError, StorageError
 from services.events import Numbered
 from services.exchange import Exchange
@@ -100,6 +101,8 @@ class ChatService:
         """The tree of each of them."""
         self.budgets = budgets or Budgets(store.ledger, self.changes)
         """What may be spent, here and in all other places of this process."""
+        self.details = Details(store, runs, connections)
+        """How their answers were written."""
         windows = windows or Windows()
         self._answering = Answering(settings, store, runs, connections, provider, self.changes, self.budgets, windows)
         self._queueing = Queueing(store, runs, self._answering, self._intents, self.changes)

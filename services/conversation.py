@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import Literal
 
 from services.errors import Failure, InputError
-from services.events import FinishReason
+from services.events import FinishReason, Numbered
 from services.messages import AttachmentPart, Message, MessageStatus, Role
 from services.options import Options
 from services.parameters import told
@@ -116,6 +116,23 @@ class RunRecord:
     request_id: str | None
     usage: Usage | None
     failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wrote:
+    """A run, and what it told beside the text that it wrote."""
+
+    run: RunRecord
+    events: tuple[Numbered, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An answer, and how it was written."""
+
+    message: Message
+    runs: tuple[Wrote, ...]
+    """In the order in which they began; none where it was written elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,15 +40,18 @@ _KEY_SHAPES = re.compile(
 _LONG_WORD = re.compile(r"[A-Za-z0-9_-]{32,}")
 
 
-def mask_keys(text: str, *known: str) -> str:
+def mask_keys(text: str, *known: str, ids: bool = False) -> str:
     """Return `text` with anything that looks like an API key, and every key in `known`, replaced by `…`.
 
-    Servers echo keys in their 401 texts ("Incorrect API key provided: sk-abc…"); nothing that came from a server is
-    shown, logged or stored without passing through here.
+    With `ids` a long word of letters and digits stays, as a server's own id of something is one. Servers echo keys in
+    their 401 texts ("Incorrect API key provided: sk-abc…"); nothing that came from a server is shown, logged or stored
+    without passing through here.
     """
     for key in known:
         if len(key) >= 4:
             text = text.replace(key, "…")
+    if ids:
+        return _KEY_SHAPES.sub("…", text)
     return _LONG_WORD.sub(_mask_mixed, _KEY_SHAPES.sub("…", text))
 
 

@@ -97,14 +97,14 @@ def plain_of(whole: Whole) -> dict[str, Any]:
         "title_source": conversation.title_source,
         "created_at": _time(conversation.created_at),
         "updated_at": _time(conversation.updated_at),
-        "options": {"endpoint": conversation.options.endpoint, **_options(conversation.options)},
+        "options": {"endpoint": conversation.options.endpoint, **plain_options(conversation.options)},
         "head": conversation.head_id,
         "pinned_at": _time_or_none(conversation.pinned_at),
         "archived_at": _time_or_none(conversation.archived_at),
         "tags": list(conversation.tags),
         "folder": list(whole.folder),
         "messages": [_message(message) for message in whole.messages],
-        "runs": [_run(run) for run in whole.runs],
+        "runs": [plain_run(run) for run in whole.runs],
         "queue": [_queued(queued) for queued in whole.queue],
     }
 
@@ -177,7 +177,8 @@ def file_name(title: str, suffix: str) -> str:
     return ("-".join(plain.split())[:60].strip("-") or "conversation") + suffix
 
 
-def _run(run: RunRecord) -> dict[str, Any]:
+def plain_run(run: RunRecord) -> dict[str, Any]:
+    """Return what is kept of a run, as JSON has it."""
     return {
         "id": run.id,
         "message": run.message_id,
@@ -218,7 +219,7 @@ def _message(message: Message) -> dict[str, Any]:
         "created_at": _time(message.created_at),
         "endpoint": message.endpoint,
         "model": message.model,
-        "options": None if message.options is None else _options(message.options),
+        "options": None if message.options is None else plain_options(message.options),
         "usage": _usage(message.usage),
         "run": message.run_id,
         "parts": [_part(part) for part in message.parts],
@@ -226,7 +227,8 @@ def _message(message: Message) -> dict[str, Any]:
     }
 
 
-def _options(options: Options) -> dict[str, Any]:
+def plain_options(options: Options) -> dict[str, Any]:
+    """Return options beside the endpoint, as JSON has them."""
     return {"model": options.model, **plain(options)}
 
 

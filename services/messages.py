@@ -158,13 +158,17 @@ class Message:
     """The run that wrote it; None for a question."""
     endpoint: str | None = None
     model: str | None = None
-    """The one that answered; `options.model` is the one that was asked, where any was named."""
+    """The one that answered, as the endpoint named it; the one that was asked, where any was named, until then."""
     options: Options | None = None
     """What an answer was asked with, by a model."""
-    """The model that answered, as the endpoint named it; the one that was asked for until then."""
     usage: Usage | None = None
     picked_from: str | None = None
     """The message that it is a copy of, from another branch; that one may be gone."""
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person wrote an answer: every model's has a run, an endpoint or at least a name."""
+        return self.role == "assistant" and self.run_id == self.endpoint == self.model is None
 
     @property
     def text(self) -> str:

@@ -270,6 +270,7 @@ class RunManager:
         final.apply(end)
         total_s = run.meter.elapsed_s
         measured = run.measured = await measured_by(run.meter, final, total_s)
+        events = [numbered for numbered in run.events if not is_delta(numbered.event)]
         together = self._ledger is self._store.ledger
         while True:
             try:
@@ -278,6 +279,7 @@ class RunManager:
                     reply=final,
                     first_token_s=run.meter.first_token_s,
                     total_s=total_s,
+                    events=events,
                     measured=measured if together else None,
                 )
                 if not together:

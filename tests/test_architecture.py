@@ -56,6 +56,7 @@ LEVELS = {
     **dict.fromkeys(
         ["chat", "catalogue", "branching", "queueing", "answering", "batch", "connect", "temporary", "budgets"], 3
     ),
+    "details": 3,
     "runtime": 4,
 }
 FOREIGN_TO_SERVICES = {"panel", "bokeh", "param", "panel_material_ui", "components", "app", "cli"}

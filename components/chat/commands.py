@@ -60,6 +60,7 @@ class Commands:
         on_help: Callable[[], None],
         on_options: Callable[[], None],
         on_budgets: Callable[[], None],
+        on_details: Callable[[str], None],
         on_trash: Callable[[], None],
         on_map: Callable[[], None],
         on_download: Callable[[str], None],
@@ -69,6 +70,7 @@ class Commands:
         self._state = state
         self._on_download = on_download
         self._on_choose_model = on_choose_model
+        self._on_details = on_details
         self._on_theme = on_theme
         self._all = (
             Command(name="new", about="Begin a new chat"),
@@ -115,6 +117,12 @@ class Commands:
                 name="copy",
                 about="Copy the last answer",
                 off=lambda: self._cannot({"copy"}, "The last answer is empty."),
+            ),
+            Command(
+                name="details",
+                about="See how the last answer was written: model, tokens, time, price",
+                run=self._details,
+                off=lambda: "" if self._last else NO_ANSWER,
             ),
             Command(
                 name="map", about="See all branches of this conversation", run=lambda _: on_map(), off=self._closed
@@ -279,6 +287,10 @@ class Commands:
     async def _fork(self, _: str) -> None:
         if self._last is not None:
             await self._state.fork(self._last.id)
+
+    def _details(self, _: str) -> None:
+        if self._last is not None:
+            self._on_details(self._last.id)
 
     async def _rename(self, title: str) -> None:
         if len(title) > MAX_TITLE:

@@ -51,6 +51,7 @@ export function render({model, el}) {
   const ways = {
     go: act("Go there", go),
     compare: act("Compare with…", (place) => begin(place)),
+    details: act("Details", (place) => model.send_msg({type: "details", id: nodes[place].id})),
     pick: act("Copy to the shown branch", (place) => model.send_msg({type: "pick", id: nodes[place].id})),
     fork: act("Fork from here", (place) => model.send_msg({type: "fork", id: nodes[place].id})),
     prune: act("Remove", prune),
@@ -235,6 +236,8 @@ export function render({model, el}) {
     ways.pick.title = ways.pick.disabled && !unfinished ? (node.role === "user" ? "A question goes behind an answer, and the shown branch ends with a question." : "An answer goes behind a question, and the shown branch ends with an answer.") : ""
     ways.fork.disabled = node.role === "user" || unfinished
     ways.fork.title = node.role === "user" ? "A conversation is forked behind an answer." : ""
+    ways.details.disabled = node.role === "user"
+    ways.details.title = node.role === "user" ? "Only answers have details." : ""
     ways.prune.disabled = unfinished
     // What is disabled hears no key any more, not even Esc.
     if (el.getRootNode().activeElement?.disabled) { canvas.focus({preventScroll: true}) }

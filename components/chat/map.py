@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,10 +34,11 @@ class ConversationMap(ScriptComponent):
     _esm = joined(_HERE, "layout", "branches", "map")
     _stylesheets = [(_HERE / f"{part}.css").read_text("utf-8") for part in ("comparing", "map")]  # noqa: RUF012 - Panel's
 
-    def __init__(self, state: ConversationState, **params: Any) -> None:
+    def __init__(self, state: ConversationState, on_details: Callable[[str], None], **params: Any) -> None:
         super().__init__(**params)
         self.on_msg(self._on_message)
         self._state = state
+        self._on_details = on_details
         self._showing = False
         self._outdated = False
         self.dialog = dialog("Map of the conversation", self, width_option=self._width, sizing_mode="stretch_width")
@@ -95,6 +97,9 @@ class ConversationMap(ScriptComponent):
             case {"type": "go", "id": str(id)}:
                 self.dialog.open = False
                 await branching.go(id)
+            case {"type": "details", "id": str(id)}:
+                self.dialog.open = False
+                self._on_details(id)
             case {"type": "prune", "id": str(id)}:
                 await branching.prune(id)
             case {"type": "restore", "id": str(id)}:

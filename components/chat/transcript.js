@@ -123,6 +123,7 @@ export function render({model, el, view}) {
       ])
       bar.append(other)
     }
+    if (view.role === "assistant") { bar.append(button("Details", "info", () => model.send_msg({type: "details", id: view.id}))) }
     if (view.can.includes("fork")) { bar.append(button("Fork from here", "fork", () => model.send_msg({type: "fork", id: view.id}))) }
     if (view.model) { bar.append(element("span", {class: "model"}, view.options ? `${view.model} · ${view.options}` : view.model)) }
     return bar

@@ -81,6 +81,7 @@ class Transcript(ScriptComponent):
         on_connect: Callable[[], None],
         on_choose_model: Callable[[], None],
         on_compare: Callable[[Versions], None],
+        on_details: Callable[[str], None],
         on_options: Callable[[str], None],
         on_map: Callable[[], None],
         on_share: Callable[[], None],
@@ -93,6 +94,7 @@ class Transcript(ScriptComponent):
         self._on_connect = on_connect
         self._on_choose_model = on_choose_model
         self._on_compare = on_compare
+        self._on_details = on_details
         self._on_options = on_options
         self._on_map = on_map
         self._on_share = on_share
@@ -275,7 +277,7 @@ class Transcript(ScriptComponent):
                         "more": self._first > 0,
                     }
                 )
-            case {"type": "compare" | "options" | "map" | "connect"}:
+            case {"type": "compare" | "details" | "options" | "map" | "connect"}:
                 self._on_dialog(event.data)
             case {"type": "step", "id": str(id), "step": str(step), "parameter": parameter}:
                 await self._on_step(id, step, parameter)
@@ -286,6 +288,8 @@ class Transcript(ScriptComponent):
         match data:
             case {"type": "compare", "id": str(id)} if versions := self._state.versions.get(id):
                 self._on_compare(versions)
+            case {"type": "details", "id": str(id)} if self._message(id):
+                self._on_details(id)
             case {"type": "options", "id": str(id)} if self._message(id):
                 self._on_options(id)
             case {"type": "map"} if self._state.conversation is not None:

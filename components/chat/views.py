@@ -83,7 +83,7 @@ def message_view(
         "role": message.role,
         "status": message.status,
         "can": _can(message),
-        "note": BY_HAND if _by_hand(message) else _NOTES.get(message.status),
+        "note": BY_HAND if message.by_hand else _NOTES.get(message.status),
         "alert": _alert(message),
         "model": message.model if message.role == "assistant" and message.status != "streaming" else None,
         "options": " · ".join(f"{label} {value}" for label, value in told(message.options or Options())) or None,
@@ -149,11 +149,6 @@ def _can(message: Message) -> list[str]:
         copy.append("continue")
     offered = any(isinstance(part, ErrorPart) and part.failure.next_step == "retry" for part in message.parts)
     return copy if offered or not message.parent_id else [*copy, "retry"]  # never two buttons of one name
-
-
-def _by_hand(message: Message) -> bool:
-    """Whether a person wrote an answer: every model's has a run, an endpoint or at least a name."""
-    return message.role == "assistant" and message.run_id == message.endpoint == message.model is None
 
 
 def who_wrote(message: Message) -> str:

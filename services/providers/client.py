@@ -190,7 +190,7 @@ class OpenAIProvider(Provider):
             async with aclosing(await _post(client, asked, dialect.path, body, content)) as response:
                 _log.debug("%s answered with status %s", asked.name, response.status_code)
                 headers = response.headers
-                acc = dialect.accumulator(asked, headers, failures.request_id_of(headers))
+                acc = dialect.accumulator(asked, headers, failures.request_id_of(asked, headers))
                 in_process = self._transport_for(request.endpoint) is not None  # which then has its own pace
                 flow = _Flow(response.aiter_bytes(), None if in_process else self._pace)
                 async with (

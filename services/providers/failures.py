@@ -114,7 +114,7 @@ def classify_status(asked: Asked, status: int, body: object, headers: Mapping[st
         retry_after_s=wait_s,
         parameter=parameter,
         status_code=status,
-        request_id=request_id_of(headers),
+        request_id=request_id_of(asked, headers),
         detail=_detail(asked, said.text),
         tokens=tokens,
         window=window,
@@ -128,10 +128,10 @@ def classify_payload(asked: Asked, payload: object, headers: Mapping[str, str]) 
     return failure if said.status else replace(failure, status_code=None)
 
 
-def request_id_of(headers: Mapping[str, str]) -> str | None:
+def request_id_of(asked: Asked, headers: Mapping[str, str]) -> str | None:
     """Return the server's id of the request, if it gave one."""
     found = next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)
-    return mask_keys(found[:200]) if found else None
+    return mask_keys(found[:200], asked.key or "", ids=True) if found else None
 
 
 def redirected(asked: Asked, status: int, headers: Mapping[str, str]) -> Failure:
@@ -147,7 +147,7 @@ def redirected(asked: Asked, status: int, headers: Mapping[str, str]) -> Failure
         message=message,
         next_step="check_endpoint",
         status_code=status,
-        request_id=request_id_of(headers),
+        request_id=request_id_of(asked, headers),
     )
 
 

@@ -150,10 +150,14 @@ def finish(
     *,
     first_token_s: float | None,
     total_s: float | None,
+    events: Sequence[Numbered] = (),
     measured: Measured | None,
     now: datetime,
 ) -> None:
-    """Write what a run came to into its message and its row, and what it measured. What has ended stays as it is."""
+    """Write what a run came to into its message and its row, and what it measured. What has ended stays as it is.
+
+    `events` are those that add no text; some may be stored already.
+    """
     run = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
     if run is None:
         raise _not_found()
@@ -180,6 +184,8 @@ def finish(
             **rows.from_usage(reply.usage),
         )
     )
+    if events:
+        connection.execute(insert_new(connection, run_events), [rows.from_numbered(run_id, one) for one in events])
     usage = _usage_with(connection, run, bool(kept), reply.usage)
     # Going on failed, not the answer: there is text, and it can be gone on with again.
     shown = "interrupted" if status == "failed" and any(isinstance(part, TextPart) for part in kept) else status

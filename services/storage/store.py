@@ -25,6 +25,7 @@ from services.conversation import (
     TitleSource,
     Versions,
     Whole,
+    Written,
 )
 from services.errors import InputError, StorageError
 from services.events import Numbered, Reply
@@ -48,6 +49,7 @@ from services.storage import (
     trash,
     tree,
     whole,
+    written,
 )
 from services.storage.attached import Named
 from services.storage.backup import backup
@@ -705,12 +707,14 @@ class Store:
         reply: Reply,
         first_token_s: float | None,
         total_s: float,
+        events: Sequence[Numbered] = (),
         measured: Measured | None = None,
     ) -> None:
         """Write the finished answer into its message, and the run's result; drop the stored events that it repeats.
 
-        `reply` is the fold of this run's own events, also when it went on with an earlier answer. What the run
-        `measured` is kept, and comes in the place of what was reserved for it.
+        `reply` is the fold of this run's own events, also when it went on with an earlier answer. `events` are those of
+        them that add no text, and stay; some may be stored already. What the run `measured` is kept, and comes in the
+        place of what was reserved for it.
 
         A run that has ended already stays as it is, so the call may be tried again.
 
@@ -726,6 +730,7 @@ class Store:
             reply,
             first_token_s=first_token_s,
             total_s=total_s,
+            events=events,
             measured=measured,
             now=self._now(),
         )
@@ -748,6 +753,10 @@ class Store:
     async def run(self, owner: str, run_id: str) -> RunRecord:
         """Return what is kept of a run."""
         return await self._database.read(runs.one, owner, run_id)
+
+    async def written(self, owner: str, conversation_id: str, message_id: str) -> Written:
+        """Return a message with the runs that wrote it, and what these told beside its text."""
+        return await self._database.read(written.written, owner, conversation_id, message_id)
 
     # What endpoints refused: the operator's, not anybody's own
 

@@ -33,6 +33,7 @@ class Box(Composer):
             on_help=lambda: self.called.append("help"),
             on_options=lambda: self.called.append("options"),
             on_budgets=lambda: self.called.append("budgets"),
+            on_details=lambda id: self.called.append(f"details {id}"),
             on_trash=lambda: self.called.append("trash"),
             on_map=lambda: self.called.append("map"),
             on_download=lambda address: self.called.append(f"download {address}"),
@@ -99,7 +100,8 @@ async def test_a_command_that_cannot_be_done_says_why(make: Make) -> None:
     names = {command["name"] for command in box.view["commands"] if command["where"] != "box"}
     assert len(names) == len(box.view["commands"])
     assert box.reasons.keys() <= names
-    assert box.reasons["/retry"] == box.reasons["/copy"] == box.reasons["/continue"] == NO_ANSWER
+    for name in ("/retry", "/copy", "/continue", "/details"):
+        assert box.reasons[name] == NO_ANSWER
     assert box.reasons["/delete"] == box.reasons["/rename"] == NOTHING_OPEN
     await box._state.send("Go")
     assert "/stop" not in box.reasons
@@ -129,7 +131,8 @@ async def test_a_question_without_an_answer_is_answered_and_the_map_opened(make:
     await becomes(state, lambda: state.path[-1].text == "Two")
     assert [m.text for m in state.path] == ["Go", "One", "Go", "Two"]
     await box.runs("/map")
-    assert box.called == ["map"]
+    await box.runs("/details")
+    assert box.called == ["map", f"details {state.path[-1].id}"]
 
 
 async def test_commands_do_what_the_buttons_do(make: Make) -> None:

@@ -19,7 +19,8 @@ class Map(ConversationMap):
 
     def __init__(self, state: ConversationState) -> None:
         self.told: list[dict[str, Any]] = []
-        super().__init__(state)
+        self.asked: list[str] = []
+        super().__init__(state, self.asked.append)
 
     def _send_msg(self, data: dict[str, Any]) -> None:
         self.told.append(data)

@@ -163,6 +163,7 @@ async def test_the_transcript_goes_to_the_message(make: Make) -> None:
         on_choose_model=lambda: None,
         on_compare=lambda _: None,
         on_options=lambda _: None,
+        on_details=lambda _: None,
         on_map=lambda: None,
         on_share=lambda: None,
         on_screen=lambda *_: None,

@@ -97,6 +97,7 @@ class Page(Transcript):
             on_choose_model=lambda: self.called.append("choose_model"),
             on_compare=lambda versions: self.called.append(f"compare {versions.index}"),
             on_options=lambda id: self.called.append(f"options {id}"),
+            on_details=lambda id: self.called.append(f"details {id}"),
             on_map=lambda: self.called.append("map"),
             on_share=lambda: self.called.append("share"),
             on_screen=lambda dark, narrow: self.called.append(f"dark={dark} narrow={narrow}"),

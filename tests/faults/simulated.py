@@ -141,7 +141,7 @@ class Job:
 
 READS = {
     *("conversations", "conversation", "listing", "message", "path", "snapshot", "versions", "newest_leaf"),
-    *("outline", "branches", "queue", "events", "run", "budgets", "standings"),
+    *("outline", "branches", "queue", "events", "run", "written", "budgets", "standings"),
 }
 
 

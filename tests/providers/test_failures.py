@@ -109,6 +109,14 @@ def test_statuses(status: int, body: object, kind: str, step: str) -> None:
     check_words(classify_status(Asked(endpoint=ENDPOINT, key=KEY), status, body, {}))
 
 
+@pytest.mark.parametrize("id", ["req_7f1f9c0d2b5e4a6f8c3d1e0b9a8f7c6d", "3f2504e0-4f89-41d3-9a0c-0305e82c3301"])
+def test_a_servers_id_of_a_request_stays_and_a_key_in_its_place_does_not(id: str) -> None:
+    asked = Asked(endpoint=ENDPOINT, key=KEY)
+    assert failures.request_id_of(asked, {"x-request-id": id}) == id
+    for key in (KEY, "sk-abcdefghijkl"):
+        assert failures.request_id_of(asked, {"x-request-id": f"{id} {key}"}) == f"{id} …"
+
+
 PARAMETERS: list[tuple[int, object, str]] = [
     (400, openai_error("Unsupported parameter", "unsupported_parameter", param="temperature"), "temperature"),
     (400, openai_error("Bad", param="stream_options.include_usage"), "stream_options"),

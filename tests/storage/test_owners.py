@@ -57,6 +57,7 @@ CALLS: dict[str, Call] = {
     "attachment_bytes": lambda s, who, x: s.attachment_bytes(who, SHA256),
     "events": lambda s, who, x: s.events(who, x.run_id),
     "run": lambda s, who, x: s.run(who, x.run_id),
+    "written": lambda s, who, x: s.written(who, x.conversation.id, x.answer.id),
 }
 
 ABOUT_MANY = {"every_id", "has_attachments", "known", "grown", "add_wholes", "delete_all", "every_attachment"}

@@ -1,0 +1,177 @@
+"""The door to how answers were written: who was asked, who answered, how long it took, what it cost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from services import prices
+from services.connect import Connections
+from services.conversation import RunRecord, Written, Wrote
+from services.errors import NotFoundError
+from services.events import RetryScheduled, RunEvent, StepFinished, StepStarted, is_delta
+from services.exporting import plain_options, plain_run
+from services.messages import Message, ReasoningPart
+from services.options import Options
+from services.prices import price_of
+from services.runner import RunLog, RunManager
+from services.storage.codec import failure_to_json
+from services.storage.store import Store
+from services.usage import Usage
+
+E = TypeVar("E", bound=RunEvent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDetails:
+    """One run that wrote an answer, or part of it."""
+
+    run: RunRecord
+    asked: str | None
+    """The model as it was asked for; `run.model` is the one that answered."""
+    raw_reason: str | None
+    """The endpoint's own word for why the model stopped."""
+    retries: tuple[RetryScheduled, ...]
+    """The tries after the first, each with why the one before it failed."""
+    price: int | None
+    """Nanodollars; None where nobody knows."""
+    tokens_per_s: float | None
+    """Of the answer as it was written, from its first token on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerDetails:
+    """How an answer came to be."""
+
+    message: Message
+    runs: tuple[RunDetails, ...]
+    """In the order in which they began, several where it was gone on with; none where it was written elsewhere."""
+    price: int | None
+    """Of all of them, in nanodollars; None where it is unknown of one."""
+
+
+class Details:
+    """How an owner's answers were written. Every method takes the owner first and sees nothing of anybody else."""
+
+    def __init__(self, store: Store, runs: RunManager, connections: Connections) -> None:
+        self._store = store
+        self._runs = runs
+        self._connections = connections
+
+    async def of(self, owner: str, conversation_id: str, message_id: str) -> AnswerDetails:
+        """Return how an answer was written; of one that is being written, as far as it has come.
+
+        Raises:
+            NotFoundError: there is no such answer for this owner.
+        """
+        written = await self._store.written(owner, conversation_id, message_id)
+        if written.message.role != "assistant":
+            raise NotFoundError("There are details of answers only, and this is a question.")
+        live = [self._runs.log_of(wrote.run.id) for wrote in written.runs]
+        found = replace(written, runs=tuple(map(_as_it_is, written.runs, live)))
+        # The first price has the list of prices read, which takes longer than the event loop may wait.
+        return await asyncio.to_thread(self._details, found)
+
+    def _details(self, written: Written) -> AnswerDetails:
+        prices.load()
+        runs = tuple(self._run(written.message, wrote) for wrote in written.runs)
+        message = written.message
+        if runs:
+            known = [run.price for run in runs if run.price is not None]
+            price = sum(known) if len(known) == len(runs) else None
+        else:
+            price = self._price(message.usage, message, message.model, message.endpoint)
+        return AnswerDetails(message=message, runs=runs, price=price)
+
+    def _run(self, message: Message, wrote: Wrote) -> RunDetails:
+        run = wrote.run
+        steps, ends = _of(StepStarted, wrote), _of(StepFinished, wrote)
+        options = message.options or Options()
+        asked = steps[-1].model if steps else options.model if run.id == message.run_id else None
+        return RunDetails(
+            run=run,
+            asked=asked,
+            raw_reason=ends[-1].raw if ends else None,
+            retries=_of(RetryScheduled, wrote),
+            price=self._price(run.usage, message, run.model, run.endpoint, run=run, asked=asked),
+            tokens_per_s=_speed(run, message),
+        )
+
+    def _price(
+        self,
+        usage: Usage | None,
+        message: Message,
+        model: str | None,
+        endpoint: str | None,
+        *,
+        run: RunRecord | None = None,
+        asked: str | None = None,
+    ) -> int | None:
+        if usage is None or endpoint is None or not self._connections.knows(endpoint):
+            return None
+        at = message.created_at if run is None else run.started_at
+        tier = message.options.service_tier if message.options is not None else None
+        return price_of(usage, self._connections.get(endpoint), model, asked, at=at, service_tier=tier)
+
+
+def plain_of(details: AnswerDetails) -> dict[str, Any]:
+    """Return the details as JSON has them, without what the answer says."""
+    message = details.message
+    return {
+        "message": message.id,
+        "status": message.status,
+        "endpoint": message.endpoint,
+        "model": message.model,
+        "options": None if message.options is None else plain_options(message.options),
+        "price_usd": None if details.price is None else details.price / prices.NANOS,
+        "runs": [
+            {
+                **plain_run(one.run),
+                "asked_model": one.asked,
+                "raw_finish_reason": one.raw_reason,
+                "retries": [
+                    {"attempt": retry.attempt, "of": retry.of, "failure": json.loads(failure_to_json(retry.failure))}
+                    for retry in one.retries
+                ],
+                "price_usd": None if one.price is None else one.price / prices.NANOS,
+                "tokens_per_s": one.tokens_per_s,
+            }
+            for one in details.runs
+        ],
+    }
+
+
+def _as_it_is(wrote: Wrote, live: RunLog | None) -> Wrote:
+    """Return a run with what storage has not got yet."""
+    if live is None:
+        return wrote
+    reply = live.reply
+    run = replace(
+        wrote.run,
+        model=reply.model or wrote.run.model,
+        first_token_s=live.meter.first_token_s,
+        finish_reason=reply.finish_reason,
+        response_id=reply.response_id,
+        request_id=reply.request_id,
+        usage=reply.usage,
+    )
+    return Wrote(run, tuple(numbered for numbered in live.events if not is_delta(numbered.event)))
+
+
+def _of(kind: type[E], wrote: Wrote) -> tuple[E, ...]:
+    return tuple(numbered.event for numbered in wrote.events if isinstance(numbered.event, kind))
+
+
+def _speed(run: RunRecord, message: Message) -> float | None:
+    """Return the tokens of a second, from the first that came on.
+
+    Those of a reasoning that nothing was shown of were spent before.
+    """
+    if run.usage is None or run.first_token_s is None or run.total_s is None:
+        return None
+    thoughts = any(isinstance(part, ReasoningPart) and part.text for part in message.parts)
+    tokens = run.usage.output - (0 if thoughts else run.usage.reasoning)
+    seconds = run.total_s - run.first_token_s
+    return tokens / seconds if tokens > 0 and seconds > 0 else None

@@ -1,0 +1,42 @@
+"""The details of an answer, as they are looked at and copied."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.ui.acts import answers, ask, open_new, settled
+from tests.ui.conftest import Server
+
+pytestmark = pytest.mark.browser
+
+
+def test_an_answer_tells_how_it_was_written(page: Page, server: Server) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    open_new(page, server)
+    ask(page, "What can you do?")
+    settled(answers(page))
+    answers(page).get_by_role("button", name="Details").click()
+    dialog = page.get_by_role("dialog", name="Details of the answer")
+    for label in ("Model", "Finish reason", "First token after", "Output tokens", "Price"):
+        expect(dialog.get_by_text(label, exact=True)).to_be_visible()
+    expect(dialog.get_by_text("panelist-demo", exact=True)).to_be_visible()
+    dialog.get_by_role("button", name="Copy the request id").click()
+    expect(dialog.get_by_text("Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()").startswith("req_demo")
+    dialog.get_by_role("button", name="Copy as JSON").click()
+    expect(dialog.get_by_role("button", name="Copied")).to_be_visible()
+    copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
+    assert copied["runs"][0]["asked_model"] == copied["model"] == "panelist-demo"
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    ask(page, "/fail 500")
+    settled(answers(page).last, "failed")
+    ask(page, "/details")
+    expect(dialog.get_by_text("Failed", exact=True)).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Alt+m")
+    page.get_by_role("treeitem", name="What can you do?").first.click(modifiers=["Shift"])
+    expect(page.get_by_role("button", name="Details", exact=True).last).to_be_disabled()

@@ -14,7 +14,7 @@ from typing import Literal
 from services.budgets import Budgets
 from services.changes import Changes
 from services.connect import Connections
-from services.context import build_request, within_limit
+from services.context import build_request, told, within_limit
 from services.conversation import Conversation, Draft, Queued, is_temporary, title_from
 from services.endpoints import Endpoint
 from services.errors import NO_IMAGES, ModelError, NotFoundError, PanelistError, StorageError
@@ -185,7 +185,7 @@ class Answering:
         except ModelError:
             return None, asked  # the run says so itself, and costs nothing
         prompt = await self._prompt(owner, conversation.folder_id)
-        return await self._budgets.hold(owner, endpoint, model, asked, await path(), prompt, beyond=beyond)
+        return await self._budgets.hold(owner, endpoint, model, asked, told(await path()), prompt, beyond=beyond)
 
     @asynccontextmanager
     async def _reserved(self, owner: str, run_id: str, hold: Hold | None) -> AsyncIterator[_Reserved]:
@@ -263,7 +263,7 @@ class Answering:
             endpoint = self._connections.get(asked.endpoint)
             model = asked.model or await self._connections.default_model(endpoint)
             sent_to = (endpoint, model)
-            path = within_limit(known or await self._store.path(owner, conversation_id, answer_id))
+            path = within_limit(told(known or await self._store.path(owner, conversation_id, answer_id)))
             files = await self._files_of(owner, path)
             blind = (endpoint.name, model) in self._blind
             build = partial(

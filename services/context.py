@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 
 from services.attachments import MAX_TOGETHER, not_shown, pictured, quoted, text_of
+from services.conversation import told_from
 from services.endpoints import Endpoint, profile_of
 from services.errors import Failure, ModelError, NextStep
 from services.messages import AttachmentPart, Message, Part, TextPart
@@ -18,6 +19,24 @@ GO_ON = (
     "need be. Repeat nothing, and say nothing about having been cut off."
 )
 """Asks for the rest of an answer: no endpoint's own way of continuing is common to all of them."""
+
+
+SUMMARY = "What was said before, in short, as it is too long to be told in full:\n\n{}\n\n---\n\n"
+
+
+def told(path: Sequence[Message]) -> list[Message]:
+    """Return what of a path a model is told: where its memory begins behind a message, only what follows that one.
+
+    A summary goes before the text of the question that comes first then. As a message of its own it would be refused by
+    servers for which questions and answers take turns, and in a system prompt by models that have none.
+    """
+    first = told_from(path)
+    memory = path[first - 1].memory if first else None
+    if memory is None or memory.summary is None:
+        return list(path[first:])
+    question = path[first]
+    parts = (TextPart(SUMMARY.format(memory.summary)), *question.parts)
+    return [dataclasses.replace(question, parts=parts), *path[first + 1 :]]
 
 
 def within_limit(path: Sequence[Message]) -> list[Message]:

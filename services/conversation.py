@@ -260,6 +260,16 @@ def path_to(parents: Parents, id: str | None) -> tuple[str, ...]:
     return tuple(reversed(found))
 
 
+def told_from(path: Sequence[Message]) -> int:
+    """Return the place of the first message of a path that a model is told; before it stands one with a memory, if any.
+
+    A memory counts from the next question on: an answer is never told without what it answers.
+    """
+    asked = max((place for place, message in enumerate(path) if message.role == "user"), default=0)
+    places = (place for place in range(asked, 0, -1) if path[place].role == "user")
+    return next((place for place in places if path[place - 1].memory is not None), 0)
+
+
 def siblings(parents: Parents, id: str) -> Versions:
     """Return a message's place among those that follow the same message, in the order of the mapping."""
     ids = tuple(other for other, parent_id in parents.items() if parent_id == parents[id])

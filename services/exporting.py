@@ -19,7 +19,7 @@ from services.messages import ErrorPart, Message, MessageStatus, Part
 from services.options import Options
 from services.parameters import plain
 from services.render import MARKDOWN_CSS, escape, render_markdown
-from services.storage.codec import failure_to_json, part_to_json
+from services.storage.codec import failure_to_json, memory_plain, part_to_json
 from services.usage import Usage
 
 Kind = Literal["json", "markdown", "html", "notebook"]
@@ -119,6 +119,8 @@ def markdown_of(conversation: Conversation, path: tuple[Message, ...]) -> str:
             blocks.append(_closed(message.text.strip("\n")))
         if note := note_of(message):
             blocks.append(f"*{note}*")
+        if memory := memory_note(message):
+            blocks.append(f"---\n\n*{memory}*")
     return "\n\n".join(blocks) + "\n"
 
 
@@ -164,6 +166,15 @@ def note_of(message: Message) -> str:
 def ending_of(message: Message) -> str:
     """Return the same without what went wrong, which can name a server."""
     return _NOTES.get(message.status, "")
+
+
+def memory_note(message: Message) -> str:
+    """Return what stands behind a message with which a model's memory ends; empty for others."""
+    if message.memory is None:
+        return ""
+    if message.memory.summary is None:
+        return "From here on, the model was not told what is above."
+    return "From here on, the model was told a summary of what is above."
 
 
 def entry_of(sha256: str) -> str:
@@ -224,6 +235,7 @@ def _message(message: Message) -> dict[str, Any]:
         "run": message.run_id,
         "parts": [_part(part) for part in message.parts],
         **({} if message.picked_from is None else {"picked_from": message.picked_from}),
+        **({} if message.memory is None else {"memory": memory_plain(message.memory)}),
     }
 
 
@@ -257,6 +269,8 @@ def _article(message: Message) -> str:
         lines.append(f'<div class="markdown" dir="auto" data-streamed>{render_markdown(message.text)}</div>')
     if note := note_of(message):
         lines.append(f'<p class="note">{escape(note)}</p>')
+    if memory := memory_note(message):
+        lines.append(f'<hr><p class="gap">{escape(memory)}</p>')
     return "<article>\n" + "\n".join(filter(None, lines)) + "\n</article>"
 
 

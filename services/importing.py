@@ -29,6 +29,7 @@ from services.messages import (
     MESSAGE_STATUSES,
     TRANSITIONS,
     AttachmentPart,
+    Memory,
     Message,
     MessageStatus,
     Part,
@@ -37,7 +38,7 @@ from services.messages import (
 )
 from services.options import Options
 from services.parameters import from_plain
-from services.storage.codec import Fields, attachment_from, failure_from, part_from
+from services.storage.codec import Fields, attachment_from, failure_from, memory_from, part_from
 from services.storage.queue import MAX_QUEUED
 from services.usage import Usage
 
@@ -444,8 +445,16 @@ def _message(conversation_id: str, data: _Fields) -> Message:
         options=None if (options := data.inner("options")) is None else _options(options, data),
         usage=_usage(data.inner("usage")),
         picked_from=None if data.text_or_none("picked_from") is None else data.id("picked_from"),
+        memory=_memory(data),
         run_id=data.text_or_none("run"),
     )
+
+
+def _memory(data: _Fields) -> Memory | None:
+    inner = data.inner("memory")
+    if inner is None:
+        return None
+    return replace(memory_from(inner), at=inner.time("at"), model=inner.name_or_none("model"))
 
 
 def _harmless(part: Part) -> Part:

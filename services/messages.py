@@ -143,6 +143,18 @@ Part = TextPart | ReasoningPart | ToolCallPart | ErrorPart | AttachmentPart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What a model is told instead of a message and all before it."""
+
+    summary: str | None = None
+    """None: nothing at all."""
+    model: str | None = None
+    """The one that wrote the summary."""
+    at: datetime
+    """When that was decided; aware, UTC. Answers from before were told more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One message of a conversation's tree. Immutable once finished; an edit makes a sibling."""
 
@@ -164,6 +176,8 @@ class Message:
     usage: Usage | None = None
     picked_from: str | None = None
     """The message that it is a copy of, from another branch; that one may be gone."""
+    memory: Memory | None = None
+    """Where the model's memory begins behind this message, what it is told instead; questions that follow go by it."""
 
     @property
     def by_hand(self) -> bool:

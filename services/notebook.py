@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from services.conversation import Conversation
-from services.exporting import note_of, title_line
+from services.context import told
+from services.conversation import Conversation, told_from
+from services.exporting import memory_note, note_of, title_line
 from services.messages import Message
 
 _ABOUT = (
@@ -30,6 +31,9 @@ def ask(question, **parameters):
     display(Markdown(answer))"""
 
 
+_FORGET = "del messages[{kept}:]"
+
+
 def notebook_of(conversation: Conversation, path: tuple[Message, ...], system_prompt: str | None = None) -> str:
     """Return the messages on show as a notebook: questions as code, answers as what that code put out."""
     first = [{"role": "system", "content": system_prompt}] if system_prompt else []
@@ -37,7 +41,10 @@ def notebook_of(conversation: Conversation, path: tuple[Message, ...], system_pr
         _markdown(_ABOUT.format(title=title_line(conversation))),
         _code(_BEGIN.format(messages=repr(first)), None),
     ]
+    first_told = told_from(path)
     for index, message in enumerate(path):
+        if 0 < index == first_told:
+            cells += [_markdown(memory_note(path[index - 1])), _code(_FORGET.format(kept=len(first)), None)]
         following = path[index + 1] if index + 1 < len(path) else None
         answer = following if following is not None and following.role == "assistant" else None
         if message.role == "user":
@@ -46,7 +53,8 @@ def notebook_of(conversation: Conversation, path: tuple[Message, ...], system_pr
                 cells.append(_markdown(f"Attached, and not part of this notebook: {names}"))
             model = (answer.model if answer is not None else None) or conversation.options.model
             given = f", model={model!r}" if model else ', model="…"'
-            cells.append(_code(f"ask({_literal(message.text)}{given})", answer))
+            said = told(path)[0].text if 0 < index == first_told else message.text
+            cells.append(_code(f"ask({_literal(said)}{given})", answer))
         elif index == 0 or path[index - 1].role != "user":
             cells.append(_markdown(_shown(message)))
     for number, cell in enumerate(cells):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from services.attachments import MAX_TOGETHER, not_shown
-from services.context import build_request, within_limit
+from services.context import SUMMARY, build_request, within_limit
+from services.context import told as told_of
+from services.conversation import told_from
 from services.endpoints import Endpoint, ProfileName
 from services.errors import ModelError
-from services.messages import AttachmentPart, TextPart
+from services.messages import AttachmentPart, Memory, TextPart
 from services.providers.base import Image, ModelRequest
 from tests.providers.test_chat import message
 
@@ -86,3 +89,48 @@ def test_one_request_takes_so_many_files_and_the_newest_first() -> None:
     large = message("user", *(replace(MAP, size=MAX_TOGETHER) for _ in range(2)))
     assert within_limit([turns[0], large])[1] == large, "the question itself was taken, or refused, before"
     assert within_limit([turns[0], large])[0].attachments == ()
+
+
+AT = datetime(2026, 11, 1, tzinfo=UTC)
+FORGET, SHORT = Memory(at=AT), Memory(summary="It rained.", at=AT)
+
+
+def remembered(*memories: Memory | None, roles: str = "uauaua") -> list[str]:
+    """Return what is told of a path whose messages are called by their places."""
+    names = {"u": "user", "a": "assistant"}
+    path = [
+        replace(message(names[role], str(place)), id=str(place), memory=memory)
+        for place, (role, memory) in enumerate(zip(roles, (*memories, *[None] * len(roles)), strict=False))
+    ]
+    return [one.text for one in told_of(path)]
+
+
+def test_what_is_above_the_last_memory_is_not_told() -> None:
+    assert remembered() == list("012345")
+    assert remembered(None, FORGET) == list("2345")
+    assert remembered(None, FORGET, None, FORGET) == list("45")
+    assert remembered(None, SHORT) == [SUMMARY.format("It rained.") + "2", *"345"]
+    assert remembered(None, SHORT, None, FORGET) == list("45"), "the later one is instead of all before it"
+
+
+def test_a_memory_counts_from_the_next_question_on() -> None:
+    assert remembered(None, None, None, None, None, FORGET) == list("012345"), "nothing follows it yet"
+    assert remembered(None, None, None, FORGET, roles="uaua") == list("0123"), "it is the answer to go on with"
+    assert remembered(FORGET) == list("012345"), "an answer is told with its question"
+    assert remembered(FORGET, roles="uua") == list("12")
+    assert remembered(None, FORGET, roles="aau") == list("2")
+    assert remembered(FORGET, FORGET, roles="aa") == list("01")
+    assert (told_from([]), told_of([])) == (0, [])
+
+
+def test_a_summary_is_part_of_the_first_question_that_is_told() -> None:
+    path = [
+        replace(message("user", "Old"), id="0"),
+        replace(message("assistant", "Older"), id="1", memory=SHORT),
+        replace(message("user", NOTES, "And now?"), id="2"),
+        message("assistant"),
+    ]
+    endpoint = Endpoint(name="there", base_url="http://x/v1")
+    asked = build_request(told_of(path), endpoint=endpoint, model="m", system_prompt=None, files=FILES)
+    assert told(asked) == [[SUMMARY.format("It rained.") + QUOTED + "And now?"]]
+    assert path[2].text == "And now?", "what was said stays as it is"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from services.conversation import Whole
 from services.errors import Failure
 from services.exporting import file_name, html_of, markdown_of, plain_of
-from services.messages import ErrorPart, Message, MessageStatus, ReasoningPart, TextPart, new_id
+from services.messages import ErrorPart, Memory, Message, MessageStatus, ReasoningPart, TextPart, new_id
 from services.render import render_markdown
 from tests.storage import make
 from tests.trees import NOTE_PART, exported, plain, wholes
@@ -49,6 +49,18 @@ def test_an_answer_that_was_cut_off_says_so_and_its_code_ends() -> None:
     failed = replace(whole.messages[1], parts=(ErrorPart(Failure(kind="server", message="It <broke>.")),))
     assert "*It <broke>.*" in markdown_of(whole.conversation, (failed,))
     assert "It &lt;broke&gt;." in html_of(whole.conversation, (failed,))
+
+
+def test_where_the_models_memory_begins_is_marked() -> None:
+    whole = told("Why?", "Rain.", "And?")
+    short = replace(whole.messages[1], memory=Memory(summary="It <b>rains</b>.", at=whole.messages[0].created_at))
+    left = replace(short, memory=replace(short.memory, summary=None) if short.memory else None)
+    for answer, said in ((short, "told a summary of what is above"), (left, "not told what is above")):
+        path = (whole.messages[0], answer, whole.messages[2])
+        assert f"Rain.\n\n---\n\n*From here on, the model was {said}.*\n\n## You" in markdown_of(
+            whole.conversation, path
+        )
+        assert f'<hr><p class="gap">From here on, the model was {said}.</p>' in html_of(whole.conversation, path)
 
 
 def test_the_snapshot_is_one_file_that_runs_and_loads_nothing() -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.messages import TextPart
+from services.messages import Memory, TextPart
 from services.notebook import _literal, notebook_of
 from tests.test_exporting import told
 from tests.trees import NOTE_PART
@@ -81,3 +81,16 @@ def test_what_is_no_question_with_its_answer() -> None:
 @given(st.text(st.sampled_from("ab\"\\\n'\r\t{}é💧")))
 def test_a_question_is_what_it_was_in_python_too(text: str) -> None:
     assert ast.literal_eval(_literal(text)) == text
+
+
+def test_a_notebook_forgets_what_the_model_was_not_told() -> None:
+    whole = told("Why?", "Rain.", "And?", "Snow.")
+    short = Memory(summary="It rains.", at=whole.messages[0].created_at)
+    path = (whole.messages[0], replace(whole.messages[1], memory=short), *whole.messages[2:])
+    *_, note, forget, second = cells_of(notebook_of(whole.conversation, path, "Be brief."))
+    assert note["source"] == "From here on, the model was told a summary of what is above."
+    assert forget["source"] == "del messages[1:]", "the system prompt stays"
+    assert "It rains." in second["source"]
+    assert second["source"].endswith('And?""", model=\'tiny\')')
+    assert second["outputs"][0]["data"]["text/markdown"] == "Snow."
+    assert len(cells_of(notebook_of(whole.conversation, whole.path))) == 4

@@ -23,6 +23,7 @@ from services.messages import (
     TRANSITIONS,
     AttachmentPart,
     ErrorPart,
+    Memory,
     Message,
     Part,
     ProviderMetadata,
@@ -122,6 +123,7 @@ def wholes(draw: st.DrawFn) -> Whole:
             options=draw(st.none() | _options.map(lambda given, at=endpoint: replace(given, endpoint=at))),
             usage=draw(_usages),
             picked_from=draw(st.none() | st.sampled_from([m.id for m in messages])) if messages else None,
+            memory=draw(st.none() | st.builds(Memory, summary=st.none() | _texts, model=_names, at=_times)),
         )
         messages.append(one)
     conversation = Conversation(

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Self, assert_never, cast, get_args
 
 from services.errors import Failure, FailureKind, InputError, NextStep, PanelistError, StorageError
@@ -28,6 +29,7 @@ from services.messages import (
     MESSAGE_STATUSES,
     AttachmentPart,
     ErrorPart,
+    Memory,
     MessageStatus,
     Part,
     ProviderMetadata,
@@ -198,6 +200,31 @@ def options_from_json(text: str | None, endpoint: str | None) -> Options:
         return from_plain(Options(endpoint=endpoint, model=data.text_or_none("model")), data.all)
     except InputError as error:
         raise data.damaged(str(error)) from error
+
+
+def memory_to_json(memory: Memory | None) -> str | None:
+    return None if memory is None else _dump(memory_plain(memory))
+
+
+def memory_from_json(text: str | None) -> Memory | None:
+    """Return the memory that `memory_to_json` wrote; StorageError if it cannot be read."""
+    return None if text is None else memory_from(Fields("memory", text))
+
+
+def memory_plain(memory: Memory) -> dict[str, Json]:
+    """Return what a memory holds, as JSON has it."""
+    return {"summary": memory.summary, "model": memory.model, "at": memory.at.isoformat()}
+
+
+def memory_from(data: Fields) -> Memory:
+    """Return the memory that the fields hold; what they raise if it cannot be read."""
+    try:
+        at = datetime.fromisoformat(data.text("at"))
+    except ValueError as error:
+        raise data.damaged("at") from error
+    if at.tzinfo is None:
+        raise data.damaged("at")
+    return Memory(summary=data.text_or_none("summary"), model=data.text_or_none("model"), at=at)
 
 
 def failure_to_json(failure: Failure) -> str:

@@ -1,4 +1,4 @@
-"""What need not be read again: messages that have been followed by others never change any more."""
+"""What need not be read again: messages that have been followed by others hardly ever change any more."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ class Paths:
         self._lock = Lock()
         self._kept: OrderedDict[str, Beginning] = OrderedDict()
         self._chars = 0
+        self.turn = 0
+        """Grows with each `forget`: what was read before one is kept no more."""
 
     def known(self, conversation_id: str) -> Beginning | None:
         with self._lock:
@@ -45,18 +47,26 @@ class Paths:
     def forget(self, conversation_ids: Iterable[str]) -> None:
         """Keep nothing of these conversations any more."""
         with self._lock:
+            self.turn += 1
             for id in conversation_ids:
                 if (known := self._kept.pop(id, None)) is not None:
                     self._chars -= known.chars
 
-    def keep(self, path: Sequence[Message], seqs: Sequence[int]) -> None:
-        """Keep all but the last message, which may still be written; `seqs` are the places of the last ones."""
+    def keep(self, path: Sequence[Message], seqs: Sequence[int], turn: int) -> None:
+        """Keep all but the last message, which may still be written.
+
+        Args:
+            path: The messages.
+            seqs: The places of the last ones.
+            turn: That of the moment before they were read.
+        """
         if len(path) < 2 or len(seqs) < 2:
             return  # what is known already reaches as far
         if any(message.status == "streaming" for message in path[-len(seqs) : -1]):
             return  # it was followed before it was written: its run is yet to come
         with self._lock:
-            self._keep(path, seqs)
+            if turn == self.turn:
+                self._keep(path, seqs)
 
     def _keep(self, path: Sequence[Message], seqs: Sequence[int]) -> None:
         conversation_id = path[0].conversation_id

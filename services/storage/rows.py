@@ -130,6 +130,7 @@ def to_message(row: Row[Any], parts: tuple[Part, ...]) -> Message:
         options=None if row.options is None else codec.options_from_json(row.options, row.endpoint),
         usage=to_usage(row),
         picked_from=row.picked_from,
+        memory=codec.memory_from_json(row.memory),
     )
 
 
@@ -148,6 +149,7 @@ def from_message(message: Message, seq: int) -> Values:
         **from_usage(message.usage),
         "created_at": message.created_at,
         "picked_from": message.picked_from,
+        "memory": codec.memory_to_json(message.memory),
     }
 
 

@@ -123,6 +123,7 @@ def resume(
             endpoint=answer.endpoint,
             model=answer.model,
             options=codec.options_to_json(answer.options),
+            memory=None,  # what it goes on with would be told nowhere
         )
     )
     connection.execute(delete(parts).where(parts.c.message_id == message_id, parts.c.kind == "error"))

@@ -155,6 +155,8 @@ messages = Table(
     Column("pruned_at", UtcTime),
     # No foreign key: a copy outlives what it was made from.
     Column("picked_from", Text),
+    # What a model is told instead of this message and all before it.
+    Column("memory", Text),
     _one_of("role", get_args(Role)),
     _one_of("status", MESSAGE_STATUSES),
     UniqueConstraint("conversation_id", "seq"),

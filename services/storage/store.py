@@ -32,7 +32,7 @@ from services.events import Numbered, Reply
 from services.folders import Defaults, Folder, RemovedFolder
 from services.listing import Listing, View
 from services.measures import Measured
-from services.messages import AttachmentPart, Message, new_id
+from services.messages import AttachmentPart, Memory, Message, new_id
 from services.options import Options
 from services.search import Hit, Query
 from services.spending import Hold
@@ -55,7 +55,7 @@ from services.storage.attached import Named
 from services.storage.backup import backup
 from services.storage.dialects import dialect_of
 from services.storage.engine import Database, Dialect, insert_new
-from services.storage.engine_memory import Memory
+from services.storage.engine_memory import Memory as InMemory
 from services.storage.files import Files, MemoryFiles
 from services.storage.ledger import Ledger
 from services.storage.migrate import check_current, migrate
@@ -164,7 +164,7 @@ class Store:
                 then whatever adds a message or a file raises InputError.
             most_files: The bytes that the attached files may come to.
         """
-        dialect = Memory(most)
+        dialect = InMemory(most)
         files = MemoryFiles(most_files)
         return cls(dialect.name, await _opened(dialect), dialect, _utc_now, None, files, dialect.check_room)
 
@@ -386,6 +386,20 @@ class Store:
     async def removed(self, owner: str, conversation_id: str, *, limit: int = 100) -> list[Removed]:
         """Return what was pruned in a conversation and can be brought back, the last first."""
         return await self._database.read(pruning.removed, owner, conversation_id, limit)
+
+    async def remember(self, owner: str, conversation_id: str, message_id: str, memory: Memory | None) -> Memory | None:
+        """Set what a model is told instead of a message and all before it, or with None that it is told those.
+
+        Returns:
+            What that was until now.
+
+        Raises:
+            InputError: the message is an answer that is still being written.
+        """
+        try:
+            return await self._database.write(tree.remember, owner, conversation_id, message_id, memory, self._now())
+        finally:  # also where only the word of its success was lost
+            self._paths.forget([conversation_id])
 
     async def pick(self, owner: str, conversation_id: str, message_id: str) -> str:
         """Put a copy of a message behind the end of the path on show, and make it the head; once more does nothing.

@@ -8,12 +8,12 @@ from datetime import datetime
 from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import CTE, Connection, ScalarSelect, Select, func, insert, select
+from sqlalchemy import CTE, Connection, ScalarSelect, Select, func, insert, select, update
 
 from services.conversation import Branches, Conversation, Outline, Versions, check_follows, fork_point
 from services.errors import InputError, NotFoundError
-from services.messages import TRANSITIONS, Message, Part, new_id
-from services.storage import conversations, rows, searching
+from services.messages import TRANSITIONS, Memory, Message, Part, new_id
+from services.storage import codec, conversations, rows, searching
 from services.storage.paths import Paths
 from services.storage.schema import messages, parts
 
@@ -36,6 +36,7 @@ def path_to(connection: Connection, conversation_id: str, head_id: str | None, p
     """Return the messages from the root to `head_id` in a conversation that was looked up; none for None."""
     if head_id is None:
         return ()
+    turn = paths.turn
     known = paths.known(conversation_id)
     found, seqs = _read_path(connection, conversation_id, head_id, known.seq if known else 0)
     if known is not None and found and found[0].parent_id == known.messages[-1].id:
@@ -44,7 +45,7 @@ def path_to(connection: Connection, conversation_id: str, head_id: str | None, p
         found, seqs = _read_path(connection, conversation_id, head_id, 0)
     if not found:
         raise not_found()
-    paths.keep(found, seqs)
+    paths.keep(found, seqs, turn)
     return found
 
 
@@ -229,6 +230,24 @@ def add_answer(connection: Connection, owner: str, answer: Message, now: datetim
     return id
 
 
+def remember(
+    connection: Connection,
+    owner: str,
+    conversation_id: str,
+    message_id: str,
+    memory: Memory | None,
+    now: datetime,
+) -> Memory | None:
+    """Set what a model is told instead of a finished message and all before it; return what that was until now."""
+    before = one(connection, owner, conversation_id, message_id)
+    if TRANSITIONS[before.status]:
+        raise InputError("This answer is still being written. Wait for its end, or stop it first.")
+    found = messages.c.id == message_id
+    connection.execute(update(messages).where(found).values(memory=codec.memory_to_json(memory)))
+    conversations.touch(connection, conversation_id, now)
+    return before.memory
+
+
 def pick(connection: Connection, owner: str, conversation_id: str, message_id: str, now: datetime) -> str:
     """Store a copy of a message behind the end of the path on show, and make it the head; return its id.
 
@@ -245,7 +264,7 @@ def pick(connection: Connection, owner: str, conversation_id: str, message_id: s
     if TRANSITIONS[end.status] or TRANSITIONS[found.status]:
         raise InputError("An answer is still being written. Wait for its end, or stop it first.")
     check_follows(found.role, end.role)
-    copy = replace(found, id=new_id(), parent_id=end_id, picked_from=message_id)
+    copy = replace(found, id=new_id(), parent_id=end_id, picked_from=message_id, memory=None)
     add(connection, [copy])
     conversations.touch(connection, conversation_id, now, head_id=copy.id)
     return copy.id

@@ -78,3 +78,18 @@ async def test_an_answer_that_was_followed_before_it_was_written_is_read_when_it
     await store.path(ANN, first.conversation.id)
     await make.finish(store, first.run_id, "Written at last")
     assert (await store.path(ANN, first.conversation.id))[1].text == "Written at last"
+
+
+async def test_what_was_read_before_it_was_forgotten_is_not_kept(store: Store) -> None:
+    first = await make.asked(store)
+    await make.finish(store, first.run_id)
+    follow = make.exchange(first.conversation, after=first.answer.id)
+    await make.begin(store, follow)
+    path = await store.path(ANN, first.conversation.id)
+    known = Paths()
+    turn = known.turn
+    known.forget([first.conversation.id])
+    known.keep(path, [1, 2, 3, 4], turn)
+    assert known.known(first.conversation.id) is None
+    known.keep(path, [1, 2, 3, 4], known.turn)
+    assert known.known(first.conversation.id) is not None

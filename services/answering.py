@@ -269,7 +269,7 @@ class Answering:
             build = partial(
                 build_request, path, endpoint=endpoint, model=model, options=asked, files=files, blind=blind
             )
-            prompt = await self._prompt(owner, conversation.folder_id)
+            prompt = asked.system_prompt or await self._prompt(owner, conversation.folder_id)
             return await asyncio.to_thread(build, system_prompt=prompt) if files else build(system_prompt=prompt)
 
         def on_end(run: RunLog) -> None:

@@ -14,7 +14,7 @@ from services.conversation import Conversation, Deleted
 from services.errors import InputError
 from services.exchange import Exchange, Export, Preview
 from services.exporting import Kind
-from services.folders import Defaults, Folder, RemovedFolder, folder_name, folder_prompt
+from services.folders import Defaults, Folder, RemovedFolder, clean_prompt, folder_name
 from services.intents import Intents
 from services.listing import MAX_ROWS, Listing, View
 from services.messages import clean_text, new_id
@@ -139,7 +139,7 @@ class Catalogue:
             InputError: the system prompt is too long.
             NotFoundError: the folder is gone.
         """
-        prompt = folder_prompt(defaults.system_prompt or "")
+        prompt = clean_prompt(defaults.system_prompt or "")
         return await self._change_folder(
             owner, folder_id, lambda folder: replace(folder, options=defaults.options, system_prompt=prompt)
         )

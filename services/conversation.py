@@ -14,7 +14,7 @@ from services.errors import Failure, InputError
 from services.events import FinishReason, Numbered
 from services.messages import AttachmentPart, Message, MessageStatus, Role
 from services.options import Options
-from services.parameters import told
+from services.parameters import PARAMETERS, in_words, value_of
 from services.usage import Usage
 
 TitleSource = Literal["question", "model", "user"]
@@ -329,13 +329,16 @@ class Difference:
 
 def differences(one: Message, other: Message) -> tuple[Difference, ...]:
     """Return what differs in the options that two messages were written with."""
-    sides = [
-        {"model": message.model, "endpoint": message.endpoint, **dict(told(message.options or Options()))}
-        for message in (one, other)
-    ]
-    before, after = sides
-    found = (Difference(option, before.get(option), after.get(option)) for option in {**before, **after})
-    return tuple(each for each in found if each.before != each.after)
+    named = (Difference("model", one.model, other.model), Difference("endpoint", one.endpoint, other.endpoint))
+    before, after = one.options or Options(), other.options or Options()
+    return (
+        *(each for each in named if each.before != each.after),
+        *(
+            Difference(parameter.label, in_words(before, parameter), in_words(after, parameter))
+            for parameter in PARAMETERS
+            if value_of(before, parameter) != value_of(after, parameter)
+        ),
+    )
 
 
 def is_temporary(conversation_id: str) -> bool:

@@ -242,7 +242,7 @@ class Exchange:
     async def _document(self, owner: str, whole: Whole, kind: Kind) -> bytes:
         folder_id = whole.conversation.folder_id
         of_folder = None if folder_id is None else (await self._store.defaults(owner, folder_id)).system_prompt
-        prompt = of_folder or self._system_prompt
+        prompt = whole.conversation.options.system_prompt or of_folder or self._system_prompt
 
         def made() -> str:
             match kind:

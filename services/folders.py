@@ -23,7 +23,7 @@ MAX_NAME = 80
 """Characters of a folder's name."""
 
 MAX_PROMPT = 20_000
-"""Characters of a folder's system prompt."""
+"""Characters of a system prompt."""
 
 MAX_TAGS = 20
 """Tags of one conversation."""
@@ -78,7 +78,7 @@ def folder_name(typed: str) -> str:
     return name
 
 
-def folder_prompt(typed: str) -> str | None:
+def clean_prompt(typed: str) -> str | None:
     """Return a system prompt as it is stored, None where it is blank; InputError where it is too long."""
     prompt = clean_text(typed).strip()
     if len(prompt) > MAX_PROMPT:

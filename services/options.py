@@ -23,3 +23,5 @@ class Options:
     verbosity: str | None = None
     output: Literal["json"] | None = None
     service_tier: str | None = None
+    system_prompt: str | None = None
+    """What the model is told before the conversation, instead of what its folder or the settings say."""

@@ -9,17 +9,21 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from services.endpoints import Api, Endpoint, profile_of
 from services.errors import InputError
+from services.folders import clean_prompt
 from services.messages import clean_text
 from services.options import Options
 
 MAX_STOPS = 4
 MAX_WORD = 200
 """Characters of a stop sequence, and of a level that was typed in."""
+
+_SAID = 60
+"""Characters that are told of a system prompt."""
 
 Value = float | int | str | tuple[str, ...] | None
 
@@ -32,9 +36,9 @@ class Parameter:
     """Of the field of `Options`."""
     label: str
     hint: str
-    kind: Literal["number", "count", "level", "lines"]
-    """A decimal number, a whole one, one of `levels`, or texts."""
-    fields: Mapping[Api, str]
+    kind: Literal["number", "count", "level", "lines", "prompt"]
+    """A decimal number, a whole one, one of `levels`, texts, or what goes before the messages and not beside them."""
+    fields: Mapping[Api, str] = field(default_factory=dict)
     """Where it stands in the body of a request, a dot for each object it is in; absent where an API has none."""
     low: float = -math.inf
     high: float = math.inf
@@ -46,6 +50,12 @@ def _both(field: str) -> dict[Api, str]:
 
 
 PARAMETERS: tuple[Parameter, ...] = (
+    Parameter(
+        name="system_prompt",
+        label="System prompt",
+        hint="Said to the model before the conversation. When it is empty, that of the folder or of the settings is.",
+        kind="prompt",
+    ),
     Parameter(
         name="temperature",
         label="Temperature",
@@ -151,9 +161,12 @@ def offered(endpoint: Endpoint) -> tuple[Parameter, ...]:
     return tuple(
         one
         for one in PARAMETERS
-        if endpoint.speaks in one.fields
-        and one.name not in without
-        and field_of(one, endpoint).split(".")[0] not in endpoint.dropped
+        if one.kind == "prompt"
+        or (
+            endpoint.speaks in one.fields
+            and one.name not in without
+            and field_of(one, endpoint).split(".")[0] not in endpoint.dropped
+        )
     )
 
 
@@ -168,7 +181,7 @@ def fields_of(options: Options, endpoint: Endpoint) -> dict[str, object]:
     body: dict[str, object] = {}
     for parameter in offered(endpoint):
         value = value_of(options, parameter)
-        if value is None:
+        if value is None or parameter.kind == "prompt":
             continue
         sent: object = list(value) if isinstance(value, tuple) else _JSON if parameter.name == "output" else value
         *outer, last = field_of(parameter, endpoint).split(".")
@@ -224,14 +237,18 @@ def from_plain(options: Options, values: Mapping[str, object]) -> Options:
 
 def told(options: Options) -> tuple[tuple[str, str], ...]:
     """Return what is set of options beside endpoint and model, in words: label and value."""
-    return tuple(
-        (parameter.label, _in_words(value))
-        for parameter in PARAMETERS
-        if (value := value_of(options, parameter)) is not None
-    )
+    words = ((parameter.label, in_words(options, parameter)) for parameter in PARAMETERS)
+    return tuple((label, said) for label, said in words if said is not None)
 
 
-def _in_words(value: Value) -> str:
+def in_words(options: Options, parameter: Parameter) -> str | None:
+    """Return an option as it is told, of a system prompt how it begins; None where it is not set."""
+    value = value_of(options, parameter)
+    if value is None:
+        return None
+    if parameter.kind == "prompt":
+        line = " ".join(str(value).split())
+        return f"“{line if len(line) <= _SAID else line[:_SAID].rstrip() + '…'}”"
     if isinstance(value, tuple):
         return ", ".join(f"“{text}”" for text in value)
     return f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
@@ -244,6 +261,8 @@ def _read(parameter: Parameter, value: object) -> Value:
     if value is None or value in ("", ()):
         return None
     match parameter.kind:
+        case "prompt":
+            return clean_prompt(str(value))
         case "lines":
             return _lines(parameter, value)
         case "level":

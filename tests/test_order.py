@@ -43,6 +43,36 @@ async def test_a_new_conversation_begins_with_what_its_folder_says(open_app: Ope
     assert (request.model, request.system_prompt) == ("tiny", "Everywhere."), "options stay, the prompt follows"
 
 
+async def test_a_conversation_may_have_a_system_prompt_of_its_own(open_app: OpenRuntime) -> None:
+    provider = ScriptedProvider(["Half"], answer("So."), answer("So."), answer("So."))
+    app = await open_app(provider, PANELIST_SYSTEM_PROMPT="Everywhere.", PANELIST_MODEL="model-a")
+    folder = await app.chat.catalogue.add_folder(OWNER, "Work")
+    await app.chat.catalogue.set_defaults(OWNER, folder.id, Defaults(system_prompt="In the folder."))
+    own = Options(system_prompt="Here.")
+    begun = await whole_run(app.chat, await app.chat.send(OWNER, "One", folder_id=folder.id, options=own))
+    answered = begun.path[-1]
+    assert answered.options is not None
+    assert (begun.conversation.options.system_prompt, answered.options.system_prompt) == ("Here.", "Here.")
+
+    await app.chat.set_options(OWNER, begun.conversation.id, Options(system_prompt="Since then."))
+    await whole_run(app.chat, await app.chat.go_on(OWNER, begun.conversation.id, answered.id))
+    await whole_run(app.chat, await app.chat.send(OWNER, "Two", conversation_id=begun.conversation.id))
+    exported = await app.chat.catalogue.export(OWNER, [begun.conversation.id], "notebook")
+    assert b"Since then." in b"".join([piece async for piece in exported.pieces])
+    await app.chat.set_options(OWNER, begun.conversation.id, Options())
+    await whole_run(app.chat, await app.chat.send(OWNER, "Three", conversation_id=begun.conversation.id))
+    told = [request.system_prompt for request in provider.requests]
+    assert told == ["Here.", "Here.", "Since then.", "In the folder."], "an answer goes on as it was begun"
+
+    await app.chat.set_options(OWNER, begun.conversation.id, own)
+    export = await app.chat.catalogue.export(OWNER, None, "json")
+    word = await app.chat.catalogue.receive_import("ben", export.pieces)
+    [id] = (await app.chat.catalogue.import_("ben", word)).added
+    theirs = await app.chat.open("ben", id)
+    assert theirs.conversation.options.system_prompt == "Here."
+    assert [m.options.system_prompt for m in theirs.path if m.options] == ["Here.", "Since then.", None]
+
+
 async def test_deleting_many_stops_what_is_written_in_them(open_app: OpenRuntime) -> None:
     gate = asyncio.Event()
     app = await open_app(ScriptedProvider(["Half", gate], answer("So.")))

@@ -28,6 +28,7 @@ ALL = Options(
     verbosity="high",
     output="json",
     service_tier="flex",
+    system_prompt="Answer\nbriefly.",
 )
 BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
 
@@ -114,6 +115,8 @@ def test_what_an_endpoint_refused_is_neither_offered_nor_sent() -> None:
         ("reasoning_effort", "a level of next year", "a level of next year"),
         ("output", "json", "json"),
         ("output", None, None),
+        ("system_prompt", " Be brief.\x00\n", "Be brief."),
+        ("system_prompt", " \n", None),
     ],
 )
 def test_what_is_typed_becomes_a_value(name: str, typed: object, value: object) -> None:
@@ -135,6 +138,7 @@ def test_what_is_typed_becomes_a_value(name: str, typed: object, value: object) 
         ("stop", "x" * 201, "200 characters"),
         ("output", "xml", "The output is JSON or"),
         ("verbosity", "x" * 201, "low, medium, high"),
+        ("system_prompt", "x" * 20_001, "at most 20,000 characters"),
     ],
 )
 def test_what_is_no_value_is_refused_in_a_sentence(name: str, typed: object, says: str) -> None:
@@ -149,6 +153,9 @@ def test_out_and_in_again() -> None:
     )
     assert (plain(named), told(named)) == ({}, ())
     assert ("Stop at", "“END”, “\n\n”") in told(ALL)
+    assert ("System prompt", "“Answer briefly.”") in told(ALL)
+    [(_, words)] = told(Options(system_prompt="word " * 100))
+    assert words == f"“{'word ' * 11}word…”"
 
 
 @given(st.sampled_from(PARAMETERS), st.one_of(st.text(), st.integers(), st.floats(), st.none(), st.booleans()))

@@ -81,6 +81,6 @@ function askSettings(el, {name, model, prompt, around, models}, save) {
   const options = element("datalist", {id: "known-models"}, ...models.map((label) => element("option", {value: label})))
   const box = element("textarea", {rows: "6", maxlength: "20000", dir: "auto", placeholder: around.prompt ? `${around.prompt.slice(0, 300)} (from the folder around it)` : "What the model is told before every conversation in this folder"})
   box.value = prompt
-  const about = element("p", {}, "A conversation begun here starts with this model and keeps it. The system prompt goes to the model in every conversation that is in this folder, and is left behind when one is moved out.")
+  const about = element("p", {}, "A conversation begun here starts with this model and keeps it. The system prompt goes to the model in every conversation that is in this folder and has none of its own, and is left behind when one is moved out.")
   openDialog(el, `Settings of ${name}`, dialogForm(() => save(field.value, box.value), element("label", {}, "Model", field), options, element("label", {}, "System prompt", box), about, dialogEnd("Save")))
 }

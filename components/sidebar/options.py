@@ -12,6 +12,7 @@ from components.dialogs import dialog
 from components.sentence import SentencePane
 from components.state import ConversationState
 from services.errors import InputError
+from services.folders import MAX_PROMPT
 from services.options import Options
 from services.parameters import Parameter, typed, value_of, with_value
 from services.render import escape
@@ -117,6 +118,8 @@ def _input_for(parameter: Parameter) -> Input:
             return pmui.Select(options=[DEFAULT, *parameter.levels], value=DEFAULT, **common)
         case "lines":
             return pmui.TextAreaInput(rows=2, max_length=2_000, resizable=False, **common)
+        case "prompt":
+            return pmui.TextAreaInput(rows=3, max_length=MAX_PROMPT, **common)
         case "number" | "count":
             return pmui.TextInput(max_length=40, **common)
 

@@ -47,8 +47,15 @@ async def test_what_is_saved_is_shown_again_and_asked_with(make: Make) -> None:
     await view.open()
     assert field(view, "Output").options == [DEFAULT, "json"]
     fill(view, Temperature="0,5", Max_output_tokens="1,000", Output="json", Stop_at="END\n\\n\\n")
+    fill(view, System_prompt="Be brief.\nIn JSON.\n")
     await view._on_save(None)
-    expected = Options(temperature=0.5, max_output_tokens=1000, output="json", stop=("END", "\n\n"))
+    expected = Options(
+        temperature=0.5,
+        max_output_tokens=1000,
+        output="json",
+        stop=("END", "\n\n"),
+        system_prompt="Be brief.\nIn JSON.",
+    )
     assert (view._state.options, view.dialog.open) == (expected, False)
     await view._state.send("Go")
     await until(lambda: view._state.run_id is None)

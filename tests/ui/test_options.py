@@ -20,9 +20,11 @@ def test_options_are_set_sent_and_shown(page: Page, server: Server) -> None:
     dialog.get_by_role("button", name="Save").click()
     expect(dialog.get_by_text("Max output tokens is a whole number from 1 to 10,000,000.")).to_be_visible()
     most.fill("20")
+    dialog.get_by_role("textbox", name="System prompt").fill("Be brief.\nBe kind.")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_be_hidden()
-    expect(page.get_by_role("button", name="Options: Max output tokens 20")).to_be_visible()
+    told = "Options: System prompt “Be brief. Be kind.”, Max output tokens 20"
+    expect(page.get_by_role("button", name=told)).to_be_visible()
     ask(page, "Show me every kind of Markdown")
     settled(answers(page), "truncated")
     expect(answers(page)).to_contain_text("Max output tokens 20")
@@ -34,4 +36,4 @@ def test_options_are_set_sent_and_shown(page: Page, server: Server) -> None:
     settled(answers(page))
     expect(answers(page).get_by_text("2 / 2")).to_be_visible()
     page.reload()
-    expect(page.get_by_role("button", name="Options: Max output tokens 20")).to_be_visible()
+    expect(page.get_by_role("button", name=told)).to_be_visible()

@@ -6,22 +6,25 @@ import asyncio
 from collections.abc import AsyncIterable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import UTC, tzinfo
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from services.arranging import MAX_AT_ONCE, Arrangement, Before, Delete
 from services.changes import Changes
 from services.conversation import Conversation, Deleted
 from services.errors import InputError
-from services.exchange import Exchange, Export, Preview
-from services.exporting import Kind
 from services.folders import Defaults, Folder, RemovedFolder, clean_prompt, folder_name
 from services.intents import Intents
 from services.listing import MAX_ROWS, Listing, View
 from services.messages import clean_text, new_id
 from services.runner import RunManager
 from services.search import Hit, parse
-from services.sharing import Choice
 from services.storage.store import Imported, Store
+
+if TYPE_CHECKING:
+    from services.exchange import Exchange, Export, Preview
+    from services.exporting import Kind
+    from services.sharing import Choice
 
 __all__ = ["Catalogue", "Imported"]
 
@@ -37,14 +40,22 @@ IN_TRASH = 500
 class Catalogue:
     """An owner's conversations. Every method takes the owner first and sees nothing of anybody else."""
 
-    def __init__(self, store: Store, runs: RunManager, exchange: Exchange, intents: Intents, changes: Changes) -> None:
+    def __init__(
+        self, store: Store, runs: RunManager, intents: Intents, changes: Changes, system_prompt: str | None
+    ) -> None:
         self._store = store
         self._runs = runs
-        self._exchange = exchange
+        self._system_prompt = system_prompt
         self._intents = intents
         self._changes = changes
         self._listing: dict[tuple[str, View, int], asyncio.Task[Listing]] = {}
         """Reads of the list that are under way, by owner, view and the version of what the owner was told."""
+
+    @cached_property
+    def _exchange(self) -> Exchange:
+        from services.exchange import Exchange  # noqa: PLC0415 - takes 0.2 s, which no question has to wait for
+
+        return Exchange(self._store, self._system_prompt)
 
     async def conversations(self, owner: str, limit: int = 200) -> tuple[Conversation, ...]:
         """Return the owner's conversations, archived ones too, last used first, at most `limit` of them."""

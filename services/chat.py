@@ -20,7 +20,6 @@ from services.conversation import MAX_TITLE, Conversation, Draft, Queued, Versio
 from services.details import Details
 from services.errors import InputError, NotFoundError, StorageError
 from services.events import Numbered
-from services.exchange import Exchange
 from services.intents import Intents
 from services.messages import AttachmentPart, Message, TextPart, clean_text, new_id
 from services.options import Options
@@ -95,7 +94,7 @@ class ChatService:
         self._intents = Intents()
         self._uploads = Uploads(store)
         self.changes = changes or Changes()
-        self.catalogue = Catalogue(store, runs, Exchange(store, settings.system_prompt), self._intents, self.changes)
+        self.catalogue = Catalogue(store, runs, self._intents, self.changes, settings.system_prompt)
         """The owner's conversations as a whole."""
         self.branching = Branching(store, self._intents, self.changes)
         """The tree of each of them."""

@@ -14,7 +14,6 @@ from services.errors import Failure, InputError, ModelError
 from services.keys import KeyRing, write_env
 from services.messages import new_id
 from services.providers.base import Provider
-from services.providers.demo import DEMO_COMMANDS
 from services.settings import Settings, check_key
 from services.storage.store import Store
 
@@ -139,7 +138,11 @@ class Connections:
 
     def known_questions(self, name: str) -> tuple[tuple[str, str], ...]:
         """Return the questions that an endpoint answers in a way of its own, each with what comes."""
-        return DEMO_COMMANDS if name in self._endpoints and self._endpoints[name].is_demo else ()
+        if name not in self._endpoints or not self._endpoints[name].is_demo:
+            return ()
+        from services.providers.demo import DEMO_COMMANDS  # noqa: PLC0415 - with all that it can say
+
+        return DEMO_COMMANDS
 
     async def find_local(self) -> list[Found]:
         """Return the model servers that answer on this machine's usual ports within half a second."""

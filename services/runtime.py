@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from services.budgets import Budgets
 from services.catalogue import Catalogue
@@ -29,7 +30,6 @@ from services.measures import Measured, orphaned
 from services.pacing import Pace
 from services.providers.base import KeySource, Provider
 from services.providers.client import OnWindows, OpenAIProvider
-from services.providers.demo import DemoTransport
 from services.runner import RunManager
 from services.settings import Settings, read_settings
 from services.storage.backup import backup, restore
@@ -37,6 +37,9 @@ from services.storage.store import Store
 from services.temporary import Temporary, Wired
 from services.trouble import StorageTrouble
 from services.windows import Windows
+
+if TYPE_CHECKING:
+    from services.providers.demo import DemoTransport
 
 log = logging.getLogger(__name__)
 
@@ -90,10 +93,13 @@ def make_provider(
 
     After a finish reason it waits for the usage no longer than a run may be silent: the answer is whole by then.
     """
-    demo = DemoTransport(pace=demo_pace)
 
     def transport_for(endpoint: Endpoint) -> DemoTransport | None:
-        return demo if endpoint.is_demo else None
+        if not endpoint.is_demo:
+            return None
+        from services.providers.demo import DemoTransport  # noqa: PLC0415 - with all that it can say
+
+        return DemoTransport(pace=demo_pace)
 
     tail_s = min(5.0, stall_s / 2)
     return OpenAIProvider(key_of, transport_for=transport_for, tail_timeout_s=tail_s, pace=pace, on_windows=on_windows)

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from sqlalchemy import Connection, Engine, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, Insert, Table
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from services.errors import NotFoundError, PanelistError, StorageError
@@ -89,10 +88,14 @@ def no_such_text() -> NotFoundError:
     return NotFoundError("There is nothing under that address. Choose a conversation from the list.")
 
 
-def insert_new(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+def insert_new(connection: Connection, table: Table) -> Insert:
     """Return an INSERT that leaves a row which is already there as it is."""
     if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects import sqlite  # noqa: PLC0415 - only that of the database is there
+
         return sqlite.insert(table).on_conflict_do_nothing()
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415
+
     return postgresql.insert(table).on_conflict_do_nothing()
 
 

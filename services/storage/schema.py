@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.types import UserDefinedType
 
 from services.conversation import TitleSource
 from services.measures import RequestKind
@@ -46,6 +46,15 @@ class UtcTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class SearchVector(UserDefinedType[str]):
+    """PostgreSQL's `tsvector`. SQLAlchemy's own comes with all else it knows of PostgreSQL, which takes its time."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "TSVECTOR"
 
 
 class CleanText(TypeDecorator[str]):
@@ -250,7 +259,7 @@ searched = Table(
     Column("place", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("conversation_id", Text, ForeignKey("conversations.id"), nullable=False),
     Column("message_id", Text, ForeignKey("messages.id")),
-    Column("words", Text().with_variant(TSVECTOR, "postgresql"), nullable=False),
+    Column("words", Text().with_variant(SearchVector(), "postgresql"), nullable=False),
     Index(None, "conversation_id", "message_id"),
 )
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Select, cast, select
-from sqlalchemy.dialects.postgresql import TSQUERY
 
 from services.search import Term
 from services.storage.schema import searched
@@ -29,6 +28,8 @@ def stored(tokens: Sequence[str]) -> str:
 
 
 def matches(terms: Sequence[Term]) -> Select[Any]:
+    from sqlalchemy.dialects.postgresql import TSQUERY  # noqa: PLC0415 - who has another database need not import it
+
     found = searched.alias()
     query = " & ".join(f"{'!' if term.negated else ''}({_phrase(term)})" for term in terms)
     return select(found.c.place, found.c.conversation_id, found.c.message_id).where(

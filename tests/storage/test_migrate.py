@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from services.errors import StorageError
 from services.storage import searching
 from services.storage.dialects import dialect_of
 from services.storage.engine_sqlite import SQLite
-from services.storage.migrate import migrate
+from services.storage.migrate import MIGRATIONS, heads, known_revisions, migrate
 from services.storage.schema import metadata
 from services.storage.store import Store
 from tests.storage import make
@@ -127,7 +128,7 @@ import os, signal, sys
 from pathlib import Path
 from sqlalchemy import Engine, create_engine, event, inspect
 from services.storage.dialects import dialect_of
-from services.storage.migrate import migrate
+from services.storage.migrate import MIGRATIONS, heads, known_revisions, migrate
 kind, where = sys.argv[1:]
 where = where if kind == "str" else Path(where)
 def child(last):
@@ -160,3 +161,9 @@ while True:
     assert tables() == before, (last, tables())
 print(last - 1)
 """
+
+
+def test_what_is_read_of_the_revisions_is_what_alembic_reads() -> None:
+    history = ScriptDirectory(str(MIGRATIONS))
+    assert heads() == set(history.get_heads())
+    assert known_revisions() == {one.revision for one in history.walk_revisions()}

@@ -12,7 +12,6 @@ from services.connect import Connections
 from services.conversation import RunRecord, Written, Wrote
 from services.errors import NotFoundError
 from services.events import RetryScheduled, RunEvent, StepFinished, StepStarted, is_delta
-from services.exporting import plain_options, plain_run
 from services.messages import Message, ReasoningPart
 from services.options import Options
 from services.prices import price_of
@@ -118,6 +117,8 @@ class Details:
 
 def plain_of(details: AnswerDetails) -> dict[str, Any]:
     """Return the details as JSON has them, without what the answer says."""
+    from services.exporting import plain_options, plain_run  # noqa: PLC0415 - comes with all that renders
+
     message = details.message
     return {
         "message": message.id,

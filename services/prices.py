@@ -23,8 +23,8 @@ NANOS = 1_000_000_000
 """Nanodollars of a dollar."""
 
 _MILLION = 1_000_000
-_LARGEST = 2**62
-"""Nanodollars above which a price is no price: databases hold no more, and an endpoint may report any number."""
+_LARGEST = 1_000_000 * NANOS
+"""From which on a price is no price: an endpoint may report any number, and databases hold the sum of nine thousand."""
 
 
 def load() -> None:

@@ -27,6 +27,7 @@ from services.keys import KeyRing
 from services.logs import set_up_logging
 from services.loop import Deadlines
 from services.measures import Measured, orphaned
+from services.measuring import Measuring
 from services.pacing import Pace
 from services.providers.base import KeySource, Provider
 from services.providers.client import OnWindows, OpenAIProvider
@@ -61,6 +62,7 @@ class Runtime:
     temporary: Temporary
     provider: Provider
     trouble: StorageTrouble
+    measuring: Measuring
 
     @property
     def busy(self) -> bool:
@@ -182,7 +184,8 @@ async def _wire(
     quiet = replace(settings, titles=False)  # a title would be one more request, for a list that it is not in
     temporary = Temporary(store, lambda memory: wire(memory, quiet, changes, TEMPORARY))
     kept = wire(store, settings, changes)
-    return Runtime(settings, store, kept.runs, connections, kept.chat, temporary, provider, kept.trouble)
+    measuring = Measuring(ledger)
+    return Runtime(settings, store, kept.runs, connections, kept.chat, temporary, provider, kept.trouble, measuring)
 
 
 async def _end_orphans(settings: Settings, store: Store) -> None:
@@ -218,6 +221,22 @@ async def catalogue_of(app_dir: Path, *, beside: bool) -> AsyncIterator[Catalogu
         yield runtime.chat.catalogue
     finally:
         await runtime.close()
+
+
+@asynccontextmanager
+async def measuring_of(app_dir: Path) -> AsyncIterator[Measuring]:
+    """Open the door to what was measured on this machine for a while, also while a server is using the database.
+
+    Raises:
+        SettingsError: a setting cannot be read.
+        StorageError: the database cannot be used.
+    """
+    settings = read_settings(os.environ, app_dir)
+    store = await Store.beside(settings.database, attachments=settings.attachments)
+    try:
+        yield Measuring(store.ledger)
+    finally:
+        await store.close()
 
 
 class _Process:

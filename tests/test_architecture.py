@@ -14,7 +14,7 @@ LEVELS = {
     **dict.fromkeys(
         [
             *("messages", "attachments", "conversation", "events", "usage", "options", "parameters", "settings"),
-            *("errors", "endpoints", "prices", "measures", "spending"),
+            *("errors", "endpoints", "prices", "measures", "spending", "statistics"),
             *("tokens", "windows"),
             *("keys", "logs", "changes", "intents", "pacing", "search", "folders", "arranging", "listing"),
         ],
@@ -50,11 +50,24 @@ LEVELS = {
             "openwebui",
             "librechat",
             "exchange",
+            "sheets",
         ],
         2,
     ),
     **dict.fromkeys(
-        ["chat", "catalogue", "branching", "queueing", "answering", "batch", "connect", "temporary", "budgets"], 3
+        [
+            "chat",
+            "catalogue",
+            "branching",
+            "queueing",
+            "answering",
+            "batch",
+            "connect",
+            "temporary",
+            "budgets",
+            "measuring",
+        ],
+        3,
     ),
     "details": 3,
     "runtime": 4,

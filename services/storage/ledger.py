@@ -7,7 +7,8 @@ from datetime import datetime
 
 from services.measures import Measured
 from services.spending import Budget, Hold, Period, Refused, Standing
-from services.storage import requests
+from services.statistics import Costly, Selection, Stats
+from services.storage import requests, tallies
 from services.storage.engine import Database
 
 
@@ -21,6 +22,18 @@ class Ledger:
     async def append(self, owner: str, measured: Measured) -> None:
         """Keep what a request measured; the same one again changes nothing."""
         await self._database.write(requests.append, owner, measured)
+
+    async def stats(self, owner: str, selection: Selection) -> Stats:
+        """Return what the owner's requests of a selection come to."""
+        return await self._database.read(tallies.stats, owner, selection)
+
+    async def costly(self, owner: str, selection: Selection, limit: int) -> list[Costly]:
+        """Return the conversations that cost the most, temporary chats as one of them; the dearest first."""
+        return await self._database.read(tallies.costly, owner, selection, limit)
+
+    async def page(self, owner: str, selection: Selection, after: Measured | None, limit: int) -> list[Measured]:
+        """Return the next requests of a selection in the order of their times, behind one that was read before."""
+        return await self._database.read(requests.page, owner, selection, after, limit)
 
     async def reserve(self, owner: str, run_id: str, conversation_id: str | None, hold: Hold) -> Refused | None:
         """Reserve what a run could cost at most, or say which budget has no room for it.

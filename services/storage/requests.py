@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,18 +12,22 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, exis
 from services.measures import Measured
 from services.messages import new_id
 from services.spending import Budget, Hold, Period, Refused, Standing
-from services.storage import rows
+from services.statistics import Selection
+from services.storage import rows, tallies
 from services.storage.engine import insert_new
 from services.storage.schema import budgets, requests, reservations, runs
+from services.storage.tallies import milliseconds
+from services.usage import Usage
 
-
-def milliseconds(moment: datetime) -> int:
-    """Return an aware moment as the column `at` has it."""
-    return round(moment.timestamp() * 1000)
+MOST_TOKENS = 10**12
+"""Of one request: an endpoint may report any number, and the sum of many has to be one that databases hold."""
 
 
 def append(connection: Connection, owner: str, measured: Measured) -> None:
     """Keep what a request measured; one that is there already stays as it is."""
+    if measured.usage is not None:
+        told = {name: min(count, MOST_TOKENS) for name, count in asdict(measured.usage).items()}
+        measured = replace(measured, usage=Usage(**told))
     values = {
         "id": measured.id,
         "at": milliseconds(measured.at),
@@ -40,7 +45,19 @@ def append(connection: Connection, owner: str, measured: Measured) -> None:
         "total_s": measured.total_s,
         "retries": measured.retries,
     }
-    connection.execute(insert_new(connection, requests), [values])
+    if connection.execute(insert_new(connection, requests).values(values)).rowcount:
+        tallies.add(connection, owner, measured)
+
+
+def page(
+    connection: Connection, owner: str, selection: Selection, after: Measured | None, limit: int
+) -> list[Measured]:
+    """Return the next requests of a selection in the order of their times, behind one that was read before."""
+    query = select(requests).where(*tallies.among(owner, selection)).order_by(requests.c.at, requests.c.id).limit(limit)
+    if after is not None:
+        at = milliseconds(after.at)
+        query = query.where(requests.c.at >= at, (requests.c.at > at) | (requests.c.id > after.id))
+    return [rows.to_measured(row) for row in connection.execute(query)]
 
 
 def settle(connection: Connection, owner: str, run_id: str, measured: Measured | None) -> None:

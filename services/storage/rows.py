@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row
@@ -11,6 +12,7 @@ from sqlalchemy import Row
 from services.conversation import BEGINNING, MAX_TITLE, Conversation, Node, Queued, RunRecord, Versions
 from services.events import Numbered
 from services.folders import Folder
+from services.measures import Measured
 from services.messages import Message, Part, clean_text
 from services.options import Options
 from services.spending import Refused
@@ -239,3 +241,22 @@ def to_usage(row: Row[Any]) -> Usage | None:
     if row.input is None:
         return None
     return Usage(input=row.input, cached_input=row.cached_input, output=row.output, reasoning=row.reasoning)
+
+
+def to_measured(row: Row[Any]) -> Measured:
+    return Measured(
+        id=row.id,
+        at=datetime.fromtimestamp(row.at / 1000, UTC),
+        endpoint=row.endpoint,
+        model=row.model,
+        kind=row.kind,
+        status=row.status,
+        error=row.error,
+        usage=to_usage(row),
+        price=row.price,
+        queue_s=row.queue_s,
+        first_token_s=row.first_token_s,
+        total_s=row.total_s,
+        retries=row.retries,
+        conversation_id=row.conversation_id,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import get_args
 
@@ -29,6 +30,7 @@ from services.conversation import TitleSource
 from services.measures import RequestKind
 from services.messages import MESSAGE_STATUSES, Role, clean_text
 from services.spending import SCOPES
+from services.statistics import Sums
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -79,6 +81,10 @@ def _usage() -> list[Column[int]]:
     # An endpoint may report any number; SQLite's INTEGER has 64 bits, PostgreSQL's 32.
     count = BigInteger().with_variant(Integer, "sqlite")
     return [Column(name, count) for name in ("input", "cached_input", "output", "reasoning")]
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, BigInteger().with_variant(Integer, "sqlite"), nullable=False)
 
 
 STAGED = "\x1fimport/"
@@ -289,6 +295,37 @@ requests = Table(
     # Enough to add up a day or a month, of one endpoint or of all, without reading a row.
     Index(None, "owner", "at", "endpoint", "price"),
     Index(None, "conversation_id", "price"),
+)
+
+# What `requests` adds up to, by day, so that a million of them need not be. Without row ids: the keys are the rows.
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    # Days since 1970-01-01, by the time zone that the server had then.
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("endpoint", CleanText, primary_key=True),
+    Column("model", CleanText, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("status", Text, primary_key=True),
+    # Empty where there was none: a key has no NULL.
+    Column("error", Text, primary_key=True),
+    *(_count(field.name) for field in fields(Sums)),
+    sqlite_with_rowid=False,
+)
+
+# How answers were timed, in classes; see `services.statistics.class_of`.
+timings = Table(
+    "timings",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("endpoint", CleanText, primary_key=True),
+    Column("model", CleanText, primary_key=True),
+    Column("measure", Text, primary_key=True),
+    Column("class", Integer, primary_key=True, autoincrement=False),
+    _count("count"),
+    sqlite_with_rowid=False,
 )
 
 # What runs that are at work could cost at most. A row goes in the transaction that ends its run.

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Literal
 
+from services.asides import Asides
 from services.budgets import Budgets
 from services.changes import Changes
 from services.connect import Connections
@@ -18,16 +19,15 @@ from services.context import build_request, told, within_limit
 from services.conversation import Conversation, Draft, Queued, is_temporary, title_from
 from services.endpoints import Endpoint
 from services.errors import NO_IMAGES, ModelError, NotFoundError, PanelistError, StorageError
-from services.events import Reply, RunFinished
+from services.events import Reply
 from services.messages import Message, TextPart, new_id
-from services.metering import Meter, measured_by
 from services.options import Options
-from services.providers.base import ModelRequest, Provider
+from services.providers.base import ModelRequest
 from services.runner import RunLog, RunManager, RunSpec
 from services.settings import Settings
 from services.spending import Hold, Refused
 from services.storage.store import Begun, Store
-from services.titles import TITLE_PROMPT, TITLE_TOKENS, ask_for_title, title_request
+from services.titles import TITLE_DEADLINES, TITLE_TOKENS, title_in, title_request
 from services.windows import Windows
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Answering:
         store: Store,
         runs: RunManager,
         connections: Connections,
-        provider: Provider,
+        asides: Asides,
         changes: Changes,
         budgets: Budgets,
         windows: Windows,
@@ -55,7 +55,7 @@ class Answering:
         self._store = store
         self._runs = runs
         self._connections = connections
-        self._provider = provider
+        self._asides = asides
         self._changes = changes
         self._titling: dict[str, asyncio.Task[None]] = {}
         self._untitled: set[str] = set()
@@ -184,7 +184,7 @@ class Answering:
             model = asked.model or await self._connections.default_model(endpoint)
         except ModelError:
             return None, asked  # the run says so itself, and costs nothing
-        prompt = await self._prompt(owner, conversation.folder_id)
+        prompt = await self.prompt(owner, conversation.folder_id)
         return await self._budgets.hold(owner, endpoint, model, asked, told(await path()), prompt, beyond=beyond)
 
     @asynccontextmanager
@@ -269,7 +269,7 @@ class Answering:
             build = partial(
                 build_request, path, endpoint=endpoint, model=model, options=asked, files=files, blind=blind
             )
-            prompt = asked.system_prompt or await self._prompt(owner, conversation.folder_id)
+            prompt = asked.system_prompt or await self.prompt(owner, conversation.folder_id)
             return await asyncio.to_thread(build, system_prompt=prompt) if files else build(system_prompt=prompt)
 
         def on_end(run: RunLog) -> None:
@@ -297,7 +297,7 @@ class Answering:
         if reply.failure is not None and reply.failure.parameter == NO_IMAGES:
             self._blind.add((endpoint.name, model))
 
-    async def _prompt(self, owner: str, folder_id: str | None) -> str | None:
+    async def prompt(self, owner: str, folder_id: str | None) -> str | None:
         """Return the system prompt of a folder, or else the one that holds everywhere."""
         of_folder = None if folder_id is None else (await self._store.defaults(owner, folder_id)).system_prompt
         return of_folder or self._settings.system_prompt
@@ -333,33 +333,13 @@ class Answering:
             endpoint = self._connections.get(asked.endpoint)
             model = asked.model or await self._connections.default_model(endpoint)
             request = title_request(endpoint, model, _subject(path[0]))
-            run_id = new_id()
-            hold, _ = await self._budgets.hold(
-                owner, endpoint, model, Options(max_output_tokens=TITLE_TOKENS), request.messages, TITLE_PROMPT
-            )
-            ledger = self._budgets.ledger
-            if hold is not None and await ledger.reserve(owner, run_id, conversation.id, hold) is not None:
-                return
-            meter, reply = Meter("title", conversation.id), Reply()
-            try:
-                title = await ask_for_title(self._provider, request, meter, reply)
-            finally:
-                self._runs.background(self._settle_title(owner, run_id, meter, reply), name="measure a title")
+            asked_for = self._asides.ask(owner, "title", conversation.id, request, TITLE_DEADLINES, most=TITLE_TOKENS)
+            title = await title_in(asked_for)
             if title is not None:
                 await self._store.rename(spec.owner, spec.conversation_id, title, "model")
                 self._changes.ring(spec.owner, spec.conversation_id)
         except PanelistError as error:
             log.info("no title for conversation %s: %s", spec.conversation_id, error)
-
-    async def _settle_title(self, owner: str, run_id: str, meter: Meter, reply: Reply) -> None:
-        """Keep what asking for a title measured, also where somebody did not wait for its end."""
-        if reply.status == "streaming":
-            reply.apply(RunFinished("stopped"))
-        try:
-            measured = await measured_by(meter, reply, meter.elapsed_s)
-            await self._budgets.ledger.settle(owner, run_id, measured)
-        except StorageError as error:
-            log.warning("what a title cost was not kept: %s", error)
 
 
 @dataclass(frozen=True, slots=True)

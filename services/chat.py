@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from services.answering import Answering, new_conversation
+from services.asides import Asides
 from services.attachments import MAX_ATTACHMENTS, check_together, clean_name
 from services.branching import Branching
 from services.budgets import Budgets
@@ -20,6 +21,7 @@ from services.conversation import MAX_TITLE, Conversation, Draft, Queued, Versio
 from services.details import Details
 from services.errors import InputError, NotFoundError, StorageError
 from services.events import Numbered
+from services.fitting import Fitting
 from services.intents import Intents
 from services.messages import AttachmentPart, Message, TextPart, clean_text, new_id
 from services.options import Options
@@ -29,8 +31,10 @@ from services.queueing import Queueing, Waiting
 from services.runner import RunLog, RunManager
 from services.settings import Settings
 from services.storage.store import Begun, Named, Snapshot, Store
+from services.summarising import Summarising
 from services.trouble import StorageTrouble
 from services.uploads import Piece, Progress, Uploads
+from services.weighing import Weighing
 from services.windows import Windows
 
 __all__ = ["ChatService", "Opened", "Waiting"]
@@ -103,7 +107,12 @@ class ChatService:
         self.details = Details(store, runs, connections)
         """How their answers were written."""
         windows = windows or Windows()
-        self._answering = Answering(settings, store, runs, connections, provider, self.changes, self.budgets, windows)
+        asides = Asides(provider, runs, self.budgets)
+        self._answering = Answering(settings, store, runs, connections, asides, self.changes, self.budgets, windows)
+        weighing = Weighing(store, runs, connections, windows, self._answering.prompt)
+        summarising = Summarising(weighing, asides, runs.deadlines)
+        self.fitting = Fitting(store, connections, weighing, summarising, windows, self._intents, self.changes)
+        """How long they are for a model, and what makes them shorter."""
         self._queueing = Queueing(store, runs, self._answering, self._intents, self.changes)
         self._answering.on_end = self._queueing.on_end
         trouble.on_change = self.changes.ring_all

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 _FRAME = 24
 """Bytes of what stands around each message."""
 
-_IMAGE_TOKENS = 1_500
+IMAGE_TOKENS = 1_500
 """About what a picture costs: as much as a large one of gpt-4o's (https://platform.openai.com/docs/guides/images)."""
 
 
@@ -116,7 +116,7 @@ def about_input(sent: Iterable[Message], system_prompt: str | None) -> int:
     for message in sent:
         size += _FRAME + size_of(message.parts) + sum(file.size for file in message.attachments if not file.is_image)
         pictures += sum(file.is_image for file in message.attachments)
-    return about(size) + _IMAGE_TOKENS * pictures
+    return about(size) + IMAGE_TOKENS * pictures
 
 
 async def measured_by(meter: Meter, reply: Reply, total_s: float) -> Measured | None:

@@ -117,7 +117,7 @@ class RunManager:
         self._ledger = ledger or store.ledger
         self._trouble = trouble
         self._provider = provider
-        self._deadlines = deadlines
+        self.deadlines = deadlines
         self._tries = tries
         self._health = EndpointHealth()
         self._logs: dict[str, RunLog] = {}
@@ -237,7 +237,7 @@ class RunManager:
         except NotFoundError:  # the conversation was deleted before the model could be asked
             return RunFinished("stopped")
         run.meter.sends(request)
-        loop = run_loop(self._provider, request, self._deadlines, health=self._health, tries=self._tries)
+        loop = run_loop(self._provider, request, self.deadlines, health=self._health, tries=self._tries)
         async with aclosing(loop) as events:
             async for event in events:
                 if isinstance(event, RunFinished):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
 
 from services.endpoints import Endpoint
-from services.events import ReasoningDelta, Reply, TextDelta
-from services.loop import Deadlines, run_loop
+from services.events import ReasoningDelta, RunEvent, TextDelta
+from services.loop import Deadlines
 from services.messages import Message, TextPart, new_id
-from services.metering import Meter
-from services.providers.base import ModelRequest, Provider
+from services.providers.base import ModelRequest
 
 TITLE_PROMPT = (
     "You write a title for this conversation. Answer with the title alone: two to six words, in the language of the "
@@ -43,15 +43,14 @@ def title_request(endpoint: Endpoint, model: str, question: str) -> ModelRequest
     return ModelRequest(endpoint=endpoint, model=model, messages=(message,), system_prompt=TITLE_PROMPT)
 
 
-async def ask_for_title(provider: Provider, request: ModelRequest, meter: Meter, reply: Reply) -> str | None:
-    """Return what a model gave as a title, or None when it was nothing usable; `reply` and `meter` take in the rest."""
+TITLE_DEADLINES = Deadlines(first_token_s=30.0, stall_s=15.0, run_s=60.0)
+
+
+async def title_in(asked: AsyncGenerator[RunEvent, None]) -> str | None:
+    """Return what a model gives as a title, or None when it is nothing usable; closes the request."""
     text, thought = "", 0
-    deadlines = Deadlines(first_token_s=30.0, stall_s=15.0, run_s=60.0)
-    meter.sends(request)
-    async with aclosing(run_loop(provider, request, deadlines)) as events:
+    async with aclosing(asked) as events:
         async for event in events:
-            meter.note(event)
-            reply.apply(event)
             if isinstance(event, TextDelta):
                 text += event.text
             elif isinstance(event, ReasoningDelta):

@@ -70,6 +70,8 @@ LEVELS = {
         3,
     ),
     "details": 3,
+    **dict.fromkeys(["estimates", "summaries"], 2),
+    **dict.fromkeys(["asides", "weighing", "summarising", "fitting"], 3),
     "runtime": 4,
 }
 FOREIGN_TO_SERVICES = {"panel", "bokeh", "param", "panel_material_ui", "components", "app", "cli"}

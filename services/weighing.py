@@ -1,0 +1,262 @@
+"""Measures what is about to be asked: how many tokens it has, what fills it, what it costs to send."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from services import prices, tokens
+from services.attachments import quoted, text_of
+from services.connect import Connections
+from services.context import told
+from services.conversation import told_from
+from services.endpoints import Endpoint, profile_of
+from services.errors import NotFoundError, StorageError
+from services.estimates import (
+    Counts,
+    Estimate,
+    Shortening,
+    Size,
+    estimate,
+    factor_of,
+    shortening,
+    sizes_of,
+    with_summary,
+)
+from services.messages import AttachmentPart, Message, TextPart
+from services.options import Options
+from services.runner import RunManager
+from services.storage.store import Named, Store
+from services.usage import Usage
+from services.windows import Windows
+
+log = logging.getLogger(__name__)
+
+CALM_S = 1.0
+"""Seconds without an answer being written after which the vocabulary is read."""
+_PATIENCE_S = 15.0
+"""Seconds after which it is read all the same."""
+_LOOK_S = 0.25
+
+MOST_FACTORS = 1_000
+"""Models of which is remembered how their tokens compare with those that are counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """What is about to be asked, in a conversation or as the beginning of one."""
+
+    conversation_id: str | None = None
+    text: str = ""
+    attachments: tuple[Named, ...] = ()
+    options: Options = field(default_factory=Options)
+    folder_id: str | None = None
+    """Of a conversation that is yet to begin."""
+    again: str | None = None
+    """An answer that failed and is to be asked for once more; then there is no other question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What is about to be asked, measured."""
+
+    endpoint: Endpoint
+    model: str | None
+    path: tuple[Message, ...]
+    """All messages, the question last."""
+    sizes: tuple[Size, ...]
+    estimate: Estimate
+
+    @property
+    def fixed(self) -> int:
+        """Tokens that are sent whatever is left out, as they are counted."""
+        first = told_from(self.path)
+        return round(self.estimate.total / self.estimate.factor) - sum(size.total for size in self.sizes[first:])
+
+    @property
+    def most(self) -> int:
+        """Tokens that are taken, as they are counted; of a model of which nobody knows it, half of what was refused."""
+        if self.estimate.window is None:
+            return round(self.estimate.total / self.estimate.factor) // 2
+        return int((self.estimate.window - self.estimate.room) / self.estimate.factor)
+
+    def trim(self) -> Shortening | None:
+        """Return where to cut so that it fits."""
+        return shortening(self.path, self.sizes, fixed=self.fixed, most=self.most, aim=self.most * 3 // 4)
+
+    def summarise(self) -> Shortening | None:
+        """Return where to cut so that it fits together with a summary of what is left out."""
+        room = min(1_500, self.most // 8)
+        fixed, aim = self.fixed + room, self.most // 2
+        return shortening(self.path, self.sizes, fixed=fixed, most=self.most, aim=aim, wholly=True)
+
+
+class Weighing:
+    """Weighs questions; what was counted before is not counted again."""
+
+    def __init__(
+        self,
+        store: Store,
+        runs: RunManager,
+        connections: Connections,
+        windows: Windows,
+        prompt: Callable[[str, str | None], Awaitable[str | None]],
+    ) -> None:
+        """Take what returns the system prompt that an owner has in a folder."""
+        self._store = store
+        self._runs = runs
+        self._connections = connections
+        self._windows = windows
+        self._prompt = prompt
+        self.counts = Counts()
+        self._factors: dict[tuple[str, str], float] = {}
+        self._loading: asyncio.Task[None] | None = None
+
+    async def weigh(self, owner: str, asking: Asking) -> Weighed:
+        """Measure a question with all that goes with it; nothing is sent for that.
+
+        The first time it waits for a moment in which no answer is being written, to read what counting needs.
+
+        Raises:
+            ModelError: the endpoint is not set up any more.
+            NotFoundError: there is no such conversation for this owner.
+        """
+        endpoint = self._connections.get(asking.options.endpoint)
+        model = asking.options.model or self._connections.known_default_model(endpoint.name)
+        await self._load(endpoint)
+        path, failed, folder_id = await self._path(owner, asking)
+        prompt = asking.options.system_prompt or await self._prompt(owner, folder_id)
+        texts = await self._texts(owner, path)
+        return await asyncio.to_thread(self._weighed, endpoint, model, path, failed, prompt, texts, asking)
+
+    async def file(self, owner: str, part: AttachmentPart) -> bytes | None:
+        """Return what an attached file holds; None where it cannot be read."""
+        try:
+            return await self._store.attachment_bytes(owner, part.sha256)
+        except (NotFoundError, StorageError) as error:
+            log.warning("an attached file cannot be read: %s", error)
+            return None
+
+    def _weighed(
+        self,
+        endpoint: Endpoint,
+        model: str | None,
+        path: tuple[Message, ...],
+        failed: tuple[Message, ...],
+        prompt: str | None,
+        texts: dict[str, str],
+        asking: Asking,
+    ) -> Weighed:
+        """Count; in a thread, as it may be much."""
+
+        def file_tokens(part: AttachmentPart) -> int:
+            if part.sha256 in texts:
+                return self.counts.keep_file(part.sha256, tokens.count(texts.pop(part.sha256)))
+            return self.counts.file(part.sha256) or 0
+
+        system = self.counts.of(prompt) if prompt else 0
+        images = profile_of(endpoint.profile).images
+        *before, question = with_summary(path)
+        # The draft is another text with each key that is pressed: its count is not worth keeping.
+        sizes = [*sizes_of(before, self.counts, file_tokens, images=images)]
+        sizes += sizes_of([question], self.counts if asking.again else Counts(), file_tokens, images=images)
+        first = told_from(path)
+        found = estimate(
+            told(path),
+            sizes[first:],
+            model=model,
+            system=system,
+            window=self._windows.of(endpoint, model) if model else None,
+            wanted=asking.options.max_output_tokens,
+            factor=self._factor(endpoint, model, (*path, *failed), (*sizes, *(Size(0, 0) for _ in failed)), system),
+        )
+        price = None
+        if model is not None or endpoint.is_demo:
+            used = Usage(input=found.total)
+            tier = asking.options.service_tier
+            price = prices.price_of(used, endpoint, model, at=datetime.now(UTC), service_tier=tier)
+        return Weighed(endpoint, model, path, tuple(sizes), replace(found, price=price))
+
+    def _factor(
+        self, endpoint: Endpoint, model: str | None, path: Sequence[Message], sizes: Sequence[Size], system: int
+    ) -> float:
+        if model is None:
+            return 1.0
+        found = factor_of(path, sizes, endpoint=endpoint.name, model=model, system=system)
+        if found is not None:
+            if len(self._factors) >= MOST_FACTORS:
+                self._factors.clear()
+            self._factors[endpoint.name, model] = found
+        return self._factors.get((endpoint.name, model), 1.0)
+
+    async def _path(self, owner: str, asking: Asking) -> tuple[tuple[Message, ...], tuple[Message, ...], str | None]:
+        """Return all messages with the question last, the answers to it that failed, and the folder they are in."""
+        draft = _draft(asking.conversation_id or "", asking.text, await self._attached(owner, asking))
+        if asking.conversation_id is None:
+            return (draft,), (), asking.folder_id
+        conversation = await self._store.conversation(owner, asking.conversation_id)
+        path = tuple(await self._store.path(owner, conversation.id, asking.again))
+        if asking.again is None:
+            return (*path, draft), (), conversation.folder_id
+        asked = 1 + max((place for place, message in enumerate(path) if message.role == "user"), default=-1)
+        if not asked:
+            raise NotFoundError("This answer follows no question. Ask something first.")
+        return path[:asked], path[asked:], conversation.folder_id
+
+    async def _attached(self, owner: str, asking: Asking) -> tuple[AttachmentPart, ...]:
+        if not asking.attachments:
+            return ()
+        try:
+            return tuple(await self._store.attachments(owner, asking.attachments))
+        except NotFoundError:  # the message will be refused for it
+            return ()
+
+    async def _texts(self, owner: str, path: Sequence[Message]) -> dict[str, str]:
+        """Return the attached texts that were not counted yet, as they are quoted, by hash."""
+        found: dict[str, str] = {}
+        for part in (part for message in path for part in message.attachments):
+            if part.is_image or part.sha256 in found or self.counts.file(part.sha256) is not None:
+                continue
+            data = await self.file(owner, part)
+            if data is not None:
+                found[part.sha256] = await asyncio.to_thread(_quoted, part, data)
+        return found
+
+    async def _load(self, endpoint: Endpoint) -> None:
+        """Read what counting needs, once, in a moment in which no answer is being written."""
+        if tokens.loaded():
+            return
+        if self._loading is None or self._loading.done():
+            self._loading = self._runs.background(self._load_calmly(endpoint), name="read the vocabulary")
+        if self._loading is not None:
+            await asyncio.shield(self._loading)
+
+    async def _load_calmly(self, endpoint: Endpoint) -> None:
+        now = asyncio.get_running_loop().time
+        give_up, calm = now() + _PATIENCE_S, now()
+        while now() < give_up and now() - calm < CALM_S:
+            await asyncio.sleep(_LOOK_S)
+            if self._runs.busy:
+                calm = now()
+        if prices.in_list(endpoint):
+            await asyncio.to_thread(prices.load)
+        await asyncio.to_thread(tokens.load)
+
+
+def _quoted(part: AttachmentPart, data: bytes) -> str:
+    return quoted(part, text_of(part.name, data))
+
+
+def _draft(conversation_id: str, text: str, attachments: Sequence[AttachmentPart]) -> Message:
+    return Message(
+        id="",
+        conversation_id=conversation_id,
+        parent_id=None,
+        role="user",
+        parts=(*attachments, *([TextPart(text)] if text else [])),
+        status="complete",
+        created_at=datetime.now(UTC),
+    )

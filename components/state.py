@@ -42,6 +42,9 @@ log = logging.getLogger(__name__)
 MAX_MODEL = 200
 """Characters of a model's name."""
 
+_TURNS = 12
+"""Of the event loop, which the request to the model takes until it has left. It goes before what shows the question."""
+
 LOOK_AGAIN_S = 1.0
 """Seconds after which what could not be read is tried once more."""
 
@@ -271,6 +274,8 @@ class ConversationState(param.Parameterized):
             except BaseException:
                 self._spawn(self._look())  # nothing was shown while it was on its way
                 raise
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
         on_stored(opened.conversation.id)
         unseen = not self.temporary or self.conversation is None
         if to == BLANK and turn != self._latest and unseen and chat is self._aside.shown:

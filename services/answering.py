@@ -27,6 +27,7 @@ from services.runner import RunLog, RunManager, RunSpec
 from services.settings import Settings
 from services.spending import Hold, Refused
 from services.storage.store import Begun, Store
+from services.system_prompts import SystemPrompts
 from services.titles import TITLE_DEADLINES, TITLE_TOKENS, title_in, title_request
 from services.windows import Windows
 
@@ -48,7 +49,9 @@ class Answering:
         changes: Changes,
         budgets: Budgets,
         windows: Windows,
+        prompts: SystemPrompts,
     ) -> None:
+        self._prompts = prompts
         self._windows = windows
         self._settings = settings
         self._budgets = budgets
@@ -184,7 +187,7 @@ class Answering:
             model = asked.model or await self._connections.default_model(endpoint)
         except ModelError:
             return None, asked  # the run says so itself, and costs nothing
-        prompt = await self.prompt(owner, conversation.folder_id)
+        prompt = await self._prompts.of(owner, asked, conversation.folder_id)
         return await self._budgets.hold(owner, endpoint, model, asked, told(await path()), prompt, beyond=beyond)
 
     @asynccontextmanager
@@ -269,7 +272,7 @@ class Answering:
             build = partial(
                 build_request, path, endpoint=endpoint, model=model, options=asked, files=files, blind=blind
             )
-            prompt = asked.system_prompt or await self.prompt(owner, conversation.folder_id)
+            prompt = await self._prompts.of(owner, asked, conversation.folder_id)
             return await asyncio.to_thread(build, system_prompt=prompt) if files else build(system_prompt=prompt)
 
         def on_end(run: RunLog) -> None:
@@ -296,11 +299,6 @@ class Answering:
         self._windows.answered(endpoint, model, reply.failure, reply.usage)
         if reply.failure is not None and reply.failure.parameter == NO_IMAGES:
             self._blind.add((endpoint.name, model))
-
-    async def prompt(self, owner: str, folder_id: str | None) -> str | None:
-        """Return the system prompt of a folder, or else the one that holds everywhere."""
-        of_folder = None if folder_id is None else (await self._store.defaults(owner, folder_id)).system_prompt
-        return of_folder or self._settings.system_prompt
 
     async def _files_of(self, owner: str, path: Sequence[Message]) -> dict[str, bytes]:
         """Return what the attachments of a path hold, by hash, as far as it can be read."""

@@ -20,6 +20,7 @@ from services.messages import clean_text, new_id
 from services.runner import RunManager
 from services.search import Hit, parse
 from services.storage.store import Imported, Store
+from services.system_prompts import SystemPrompts
 
 if TYPE_CHECKING:
     from services.exchange import Exchange, Export, Preview
@@ -41,11 +42,11 @@ class Catalogue:
     """An owner's conversations. Every method takes the owner first and sees nothing of anybody else."""
 
     def __init__(
-        self, store: Store, runs: RunManager, intents: Intents, changes: Changes, system_prompt: str | None
+        self, store: Store, runs: RunManager, intents: Intents, changes: Changes, prompts: SystemPrompts
     ) -> None:
         self._store = store
         self._runs = runs
-        self._system_prompt = system_prompt
+        self._prompts = prompts
         self._intents = intents
         self._changes = changes
         self._listing: dict[tuple[str, View, int], asyncio.Task[Listing]] = {}
@@ -55,7 +56,7 @@ class Catalogue:
     def _exchange(self) -> Exchange:
         from services.exchange import Exchange  # noqa: PLC0415 - takes 0.2 s, which no question has to wait for
 
-        return Exchange(self._store, self._system_prompt)
+        return Exchange(self._store, self._prompts)
 
     async def conversations(self, owner: str, limit: int = 200) -> tuple[Conversation, ...]:
         """Return the owner's conversations, archived ones too, last used first, at most `limit` of them."""

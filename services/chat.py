@@ -32,6 +32,7 @@ from services.runner import RunLog, RunManager
 from services.settings import Settings
 from services.storage.store import Begun, Named, Snapshot, Store
 from services.summarising import Summarising
+from services.system_prompts import SystemPrompts
 from services.trouble import StorageTrouble
 from services.uploads import Piece, Progress, Uploads
 from services.weighing import Weighing
@@ -98,7 +99,8 @@ class ChatService:
         self._intents = Intents()
         self._uploads = Uploads(store)
         self.changes = changes or Changes()
-        self.catalogue = Catalogue(store, runs, self._intents, self.changes, settings.system_prompt)
+        prompts = SystemPrompts(store, settings.system_prompt)
+        self.catalogue = Catalogue(store, runs, self._intents, self.changes, prompts)
         """The owner's conversations as a whole."""
         self.branching = Branching(store, self._intents, self.changes)
         """The tree of each of them."""
@@ -108,8 +110,10 @@ class ChatService:
         """How their answers were written."""
         windows = windows or Windows()
         asides = Asides(provider, runs, self.budgets)
-        self._answering = Answering(settings, store, runs, connections, asides, self.changes, self.budgets, windows)
-        weighing = Weighing(store, runs, connections, windows, self._answering.prompt)
+        self._answering = Answering(
+            settings, store, runs, connections, asides, self.changes, self.budgets, windows, prompts
+        )
+        weighing = Weighing(store, runs, connections, windows, prompts)
         summarising = Summarising(weighing, asides, runs.deadlines)
         self.fitting = Fitting(store, connections, weighing, summarising, windows, self._intents, self.changes)
         """How long they are for a model, and what makes them shorter."""

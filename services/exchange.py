@@ -22,6 +22,7 @@ from services.messages import AttachmentPart, new_id
 from services.notebook import notebook_of
 from services.sharing import MAX_HELD, Choice, chosen, snapshot_of
 from services.storage.store import Imported, Store
+from services.system_prompts import SystemPrompts
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +68,9 @@ class Preview:
 class Exchange:
     """What the doors do with files of conversations. Received ones wait on the disk until they are imported."""
 
-    def __init__(self, store: Store, system_prompt: str | None) -> None:
+    def __init__(self, store: Store, prompts: SystemPrompts) -> None:
         self._store = store
-        self._system_prompt = system_prompt
+        self._prompts = prompts
         self._received: dict[str, dict[str, Path]] = {}
         self._expiring: set[asyncio.Task[None]] = set()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -241,8 +242,7 @@ class Exchange:
 
     async def _document(self, owner: str, whole: Whole, kind: Kind) -> bytes:
         folder_id = whole.conversation.folder_id
-        of_folder = None if folder_id is None else (await self._store.defaults(owner, folder_id)).system_prompt
-        prompt = whole.conversation.options.system_prompt or of_folder or self._system_prompt
+        prompt = await self._prompts.of(owner, whole.conversation.options, folder_id)
 
         def made() -> str:
             match kind:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -30,6 +30,7 @@ from services.messages import AttachmentPart, Message, TextPart
 from services.options import Options
 from services.runner import RunManager
 from services.storage.store import Named, Store
+from services.system_prompts import SystemPrompts
 from services.usage import Usage
 from services.windows import Windows
 
@@ -103,14 +104,13 @@ class Weighing:
         runs: RunManager,
         connections: Connections,
         windows: Windows,
-        prompt: Callable[[str, str | None], Awaitable[str | None]],
+        prompts: SystemPrompts,
     ) -> None:
-        """Take what returns the system prompt that an owner has in a folder."""
         self._store = store
         self._runs = runs
         self._connections = connections
         self._windows = windows
-        self._prompt = prompt
+        self._prompts = prompts
         self.counts = Counts()
         self._factors: dict[tuple[str, str], float] = {}
         self._loading: asyncio.Task[None] | None = None
@@ -128,7 +128,7 @@ class Weighing:
         model = asking.options.model or self._connections.known_default_model(endpoint.name)
         await self._load(endpoint)
         path, failed, folder_id = await self._path(owner, asking)
-        prompt = asking.options.system_prompt or await self._prompt(owner, folder_id)
+        prompt = await self._prompts.of(owner, asking.options, folder_id)
         texts = await self._texts(owner, path)
         return await asyncio.to_thread(self._weighed, endpoint, model, path, failed, prompt, texts, asking)
 

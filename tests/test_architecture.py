@@ -70,7 +70,7 @@ LEVELS = {
         3,
     ),
     "details": 3,
-    **dict.fromkeys(["estimates", "summaries"], 2),
+    **dict.fromkeys(["estimates", "summaries", "system_prompts"], 2),
     **dict.fromkeys(["asides", "weighing", "summarising", "fitting"], 3),
     "runtime": 4,
 }

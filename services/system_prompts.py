@@ -1,0 +1,21 @@
+"""What is said to the model before a conversation: its own system prompt, its folder's, or the one for all."""
+
+from __future__ import annotations
+
+from services.options import Options
+from services.storage.store import Store
+
+
+class SystemPrompts:
+    """Finds the one that holds."""
+
+    def __init__(self, store: Store, default: str | None) -> None:
+        self._store = store
+        self._default = default
+
+    async def of(self, owner: str, options: Options, folder_id: str | None) -> str | None:
+        """Return that of a conversation with these options in this folder."""
+        if options.system_prompt:
+            return options.system_prompt
+        of_folder = None if folder_id is None else (await self._store.defaults(owner, folder_id)).system_prompt
+        return of_folder or self._default

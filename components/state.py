@@ -21,6 +21,7 @@ from components.deltas import Delta, delta_of, portions
 from components.detailing import DetailsState
 from components.notices import Notice, telling
 from components.temporary import BLANK, TemporaryTab
+from services.attachments import Piece, Progress
 from services.chat import ChatService, Opened, Waiting
 from services.connect import Connections
 from services.conversation import Conversation, Draft, Queued, Versions, is_temporary
@@ -35,7 +36,6 @@ from services.messages import Message, clean_text
 from services.options import Options
 from services.parameters import Parameter, offered
 from services.temporary import Temporary
-from services.uploads import Piece, Progress
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ import codecs
 import re
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from services.errors import InputError
 from services.messages import AttachmentPart, clean_text
@@ -36,6 +37,9 @@ _IMAGES = (
 )
 IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
+MAX_PIECE = 1_000_000
+"""Bytes of one piece of a file on its way."""
+
 BEGINNING = 16
 """Bytes that tell a picture from anything else."""
 
@@ -43,6 +47,28 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _KNOWN = ((b"%PDF", "a PDF"), (b"PK\x03\x04", "an archive or an office document"))
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that a name is shown without: what turns the reading direction round is among them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Bytes of a file, as the page sends them."""
+
+    id: str
+    """The page's word for this upload."""
+    name: str
+    size: int
+    """Of the whole file."""
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How much of a file is here: the next piece begins there."""
+
+    received: int
+    attachment: AttachmentPart | None = None
+    """Once it is whole and kept."""
 
 
 def clean_name(name: str) -> str:

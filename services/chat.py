@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from services.answering import Answering, new_conversation
 from services.asides import Asides
-from services.attachments import MAX_ATTACHMENTS, check_together, clean_name
+from services.attachments import MAX_ATTACHMENTS, Piece, Progress, check_together, clean_name
 from services.branching import Branching
 from services.budgets import Budgets
 from services.catalogue import Catalogue
@@ -34,7 +34,7 @@ from services.storage.store import Begun, Named, Snapshot, Store
 from services.summarising import Summarising
 from services.system_prompts import SystemPrompts
 from services.trouble import StorageTrouble
-from services.uploads import Piece, Progress, Uploads
+from services.uploads import Uploads
 from services.weighing import Weighing
 from services.windows import Windows
 

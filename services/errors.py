@@ -104,6 +104,10 @@ class StorageError(PanelistError):
     """The database cannot be opened, read or written. Nothing was changed."""
 
 
+class InUseError(StorageError):
+    """Another Panelist has the database, and only one can write."""
+
+
 class ModelError(PanelistError):
     """A model call failed; `failure` says how."""
 

@@ -20,6 +20,9 @@ from services.changes import Changes
 from services.chat import ChatService
 from services.connect import Connections
 from services.conversation import TEMPORARY, RunRecord
+from services.door.listening import Listening
+from services.door.own import OwnDoor
+from services.door.wire import places
 from services.endpoints import Endpoint
 from services.errors import StorageError
 from services.events import Reply
@@ -32,7 +35,7 @@ from services.pacing import Pace
 from services.providers.base import KeySource, Provider
 from services.providers.client import OnWindows, OpenAIProvider
 from services.runner import RunManager
-from services.settings import Settings, read_settings
+from services.settings import LOCAL_OWNER, Settings, read_settings
 from services.storage.backup import backup, restore
 from services.storage.store import Store
 from services.temporary import Temporary, Wired
@@ -63,6 +66,7 @@ class Runtime:
     provider: Provider
     trouble: StorageTrouble
     measuring: Measuring
+    listening: Listening | None = None
 
     @property
     def busy(self) -> bool:
@@ -71,6 +75,8 @@ class Runtime:
 
     async def end(self) -> None:
         """Tell the pages, end what is running, and store it; what was stored can still be read."""
+        if self.listening is not None:
+            self.listening.refuse()
         self.chat.end()
         await self.temporary.close()
         await self.runs.close()
@@ -78,6 +84,8 @@ class Runtime:
     async def close(self) -> None:
         """End everything, and close every connection."""
         await self.end()
+        if self.listening is not None:
+            await self.listening.close()
         await self.trouble.close()
         await self.provider.aclose()
         await self.store.close()
@@ -108,7 +116,13 @@ def make_provider(
 
 
 async def open_runtime(
-    settings: Settings, *, provider: Provider | None = None, trash_every_s: float = _TRASH_S, beside: bool = False
+    settings: Settings,
+    *,
+    provider: Provider | None = None,
+    trash_every_s: float = _TRASH_S,
+    beside: bool = False,
+    listen: bool = False,
+    brief: bool = False,
 ) -> Runtime:
     """Open the database, mend what a crash left behind, and wire the doors.
 
@@ -117,6 +131,8 @@ async def open_runtime(
         provider: What answers; all endpoints unless given.
         trash_every_s: Seconds after which the trash is looked into again for what has been there for its time.
         beside: Nothing can be written, and a server may be using the database meanwhile.
+        listen: Terminals may come in, by a socket in the data directory.
+        brief: It is for a question or two, so that what can wait for the next server is left to that.
 
     Raises:
         StorageError: the database cannot be used; its text says why and what to do.
@@ -129,9 +145,13 @@ async def open_runtime(
         provider = provider or make_provider(
             keys.key_of, stall_s=settings.stall_s, pace=pace, on_windows=windows.listed
         )
-        runtime = await _wire(settings, store, keys, provider, pace, windows, mend=not beside)
-        if not beside:
+        tidy = not beside and not brief
+        runtime = await _wire(settings, store, keys, provider, pace, windows, mend=not beside, tidy=tidy)
+        if tidy:
             runtime.runs.background(_empty_trash(store, trash_every_s), "empty the trash")
+        if listen:
+            door = OwnDoor(LOCAL_OWNER, runtime.chat, runtime.connections)
+            return replace(runtime, listening=await Listening.at(door, places(settings)))
         return runtime
     except BaseException:
         await store.close()  # and its lock with it, or the next attempt would find the database in use
@@ -147,12 +167,12 @@ async def _wire(
     windows: Windows | None = None,
     *,
     mend: bool = True,
+    tidy: bool = True,
 ) -> Runtime:
     if mend:
-        await store.remove_staged()
         await _end_orphans(settings, store)
-        await store.remove_orphans()
-        await store.empty_trash()  # here too: a server may be started more often than it looks again
+    if tidy:
+        await _tidy(store)
     deadlines = Deadlines(first_token_s=settings.first_token_s, stall_s=settings.stall_s, run_s=settings.run_s)
     connections = Connections(settings, keys, provider, store)
     await connections.load()
@@ -186,6 +206,13 @@ async def _wire(
     kept = wire(store, settings, changes)
     measuring = Measuring(ledger)
     return Runtime(settings, store, kept.runs, connections, kept.chat, temporary, provider, kept.trouble, measuring)
+
+
+async def _tidy(store: Store) -> None:
+    """Remove what nobody needs any more."""
+    await store.remove_staged()
+    await store.remove_orphans()
+    await store.empty_trash()  # here too: a server may be started more often than it looks again
 
 
 async def _end_orphans(settings: Settings, store: Store) -> None:
@@ -302,7 +329,7 @@ def opened_runtime() -> Runtime | None:
 async def _open(app_dir: Path) -> Runtime:
     settings = await asyncio.to_thread(read_settings, os.environ, app_dir)
     set_up_logging(settings.log, settings.log_level)
-    runtime = await open_runtime(settings)
+    runtime = await open_runtime(settings, listen=True)
     _close_at_sigterm(runtime)
     return runtime
 

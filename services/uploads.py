@@ -8,41 +8,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from services.attachments import BEGINNING, TEXT, check_size, clean_name, media_type_of, text_of
+from services.attachments import (
+    BEGINNING,
+    MAX_PIECE,
+    TEXT,
+    Piece,
+    Progress,
+    check_size,
+    clean_name,
+    media_type_of,
+    text_of,
+)
 from services.errors import InputError, PanelistError
 from services.messages import AttachmentPart
 from services.storage.store import Store
-
-MAX_PIECE = 1_000_000
-"""Bytes of one piece."""
 
 MAX_UPLOADS = 40
 """Files of one owner that can be on their way at once, in all tabs."""
 
 IDLE_S = 3600.0
 """After which a file of which no more comes makes room for another."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """Bytes of a file, as the page sends them."""
-
-    id: str
-    """The page's word for this upload."""
-    name: str
-    size: int
-    """Of the whole file."""
-    offset: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How much of a file is here: the next piece begins there."""
-
-    received: int
-    attachment: AttachmentPart | None = None
-    """Once it is whole and kept."""
 
 
 @dataclass(slots=True)

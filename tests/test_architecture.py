@@ -66,6 +66,7 @@ LEVELS = {
             "temporary",
             "budgets",
             "measuring",
+            "door",
         ],
         3,
     ),

@@ -12,10 +12,10 @@ import pytest
 from components.state import ConversationState
 from components.temporary import BLANK, TemporaryTab
 from services import temporary
+from services.attachments import Piece
 from services.errors import InputError, NotFoundError, PanelistError
 from services.runtime import Runtime
 from services.storage.store import Store
-from services.uploads import Piece
 from tests.components.test_state import becomes, shown
 from tests.conftest import OWNER, OpenRuntime, until, whole_run
 from tests.scripted import ScriptedProvider, answer, refusal

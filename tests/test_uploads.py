@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from services.attachments import MAX_ATTACHMENTS
+from services.attachments import MAX_ATTACHMENTS, MAX_PIECE, Piece, Progress
 from services.chat import ChatService
 from services.errors import InputError, NotFoundError, StorageError
 from services.messages import AttachmentPart
 from services.runtime import Runtime
-from services.uploads import MAX_PIECE, MAX_UPLOADS, Piece, Progress
+from services.uploads import MAX_UPLOADS
 from tests.conftest import OWNER, OpenRuntime, until, whole_run
 from tests.scripted import ScriptedProvider, answer, refusal
 

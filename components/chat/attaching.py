@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.state import ConversationState
-from services.attachments import MAX_ATTACHMENTS, MAX_IMAGE, MAX_TEXT_FILE, MAX_TOGETHER
+from services.attachments import MAX_ATTACHMENTS, MAX_IMAGE, MAX_TEXT_FILE, MAX_TOGETHER, Piece
 from services.errors import InputError, PanelistError
 from services.messages import AttachmentPart
-from services.uploads import Piece
 
 LIMITS = {"count": MAX_ATTACHMENTS, "image": MAX_IMAGE, "text": MAX_TEXT_FILE, "together": MAX_TOGETHER}
 """As the text box says them, before anything is sent."""

@@ -13,7 +13,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
-from services.errors import PanelistError, StorageError
+from services.errors import InUseError, PanelistError, StorageError
 from services.storage.engine import READERS, no_such_text
 
 LOCK_KEY = int.from_bytes(b"Panelist", "big")
@@ -148,7 +148,7 @@ def _set_up(engine: Engine, statements: tuple[str, ...], name: str) -> None:
         except BaseException as error:
             connection.close()  # the pool does not know it yet
             if getattr(error, "sqlstate", None) == _LOCKED:
-                raise StorageError(f"{name} is already used by another Panelist server. Stop that one first.") from None
+                raise InUseError(f"{name} is already used by another Panelist server. Stop that one first.") from None
             raise
         finally:
             cursor.close()

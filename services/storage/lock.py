@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from services.errors import StorageError
+from services.errors import InUseError, StorageError
 
 
 class DatabaseLock:
@@ -21,7 +21,8 @@ class DatabaseLock:
         """Lock `<database>.lock`, which stays behind when the lock is released.
 
         Raises:
-            StorageError: another server holds it, or the file system has no locks.
+            InUseError: another process holds it.
+        StorageError: the file system has no locks.
             OSError: the lock file cannot be made.
         """
         descriptor = os.open(database.with_name(database.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
@@ -29,7 +30,7 @@ class DatabaseLock:
             _lock(descriptor)
         except (BlockingIOError, PermissionError) as error:
             os.close(descriptor)
-            raise StorageError(
+            raise InUseError(
                 f"Another Panelist server is already using {database}. "
                 "Stop it first; to run several servers on the same data, use PostgreSQL."
             ) from error

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from services.exchange import Export
-from services.sheets import MEDIA_TYPES, Sheet, SheetKind, sheet
 from services.statistics import EVERYTHING, Costly, Selection, Stats, day_of
 from services.storage.ledger import Ledger
+
+if TYPE_CHECKING:
+    from services.exchange import Export
+    from services.sheets import Sheet, SheetKind
 
 ROWS_AT_ONCE = 5_000
 """Requests that are in memory while a file of them is made."""
@@ -47,6 +50,9 @@ class Measuring:
         Raises:
             InputError: what makes such a file is not installed.
         """
+        from services.exchange import Export  # noqa: PLC0415 - comes with all that renders
+        from services.sheets import MEDIA_TYPES, sheet  # noqa: PLC0415
+
         made = await asyncio.to_thread(sheet, kind)
         name = f"panelist-requests-{day_of(self._now())}.{kind}"
         return Export(name, MEDIA_TYPES[kind], self._pieces(owner, made, selection))

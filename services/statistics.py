@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, get_args
 
@@ -84,8 +84,7 @@ class Sums:
     """How much of `price` is of requests whose tokens nobody told."""
 
     def __add__(self, other: Sums) -> Sums:
-        names = self.__dataclass_fields__
-        return Sums(**dict(zip(names, map(sum, zip(astuple(self), astuple(other), strict=True)), strict=True)))
+        return Sums(**{name: getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__})
 
     @property
     def tokens(self) -> int:

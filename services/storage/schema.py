@@ -314,17 +314,32 @@ tallies = Table(
     sqlite_with_rowid=False,
 )
 
-# How answers were timed, in classes; see `services.statistics.class_of`.
+# How answers were timed, in classes; see `services.statistics.class_of`. The day comes last: all days of a class lie
+# together, and are added up without sorting.
 timings = Table(
     "timings",
     metadata,
     Column("owner", Text, primary_key=True),
-    Column("day", Integer, primary_key=True, autoincrement=False),
     Column("endpoint", CleanText, primary_key=True),
     Column("model", CleanText, primary_key=True),
     Column("measure", Text, primary_key=True),
     Column("class", Integer, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),
     _count("count"),
+    sqlite_with_rowid=False,
+)
+
+# What conversations cost, likewise. No foreign key: it outlives them.
+costs = Table(
+    "costs",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    # Empty of all temporary chats together.
+    Column("conversation_id", Text, primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("endpoint", CleanText, primary_key=True),
+    Column("model", CleanText, primary_key=True),
+    *(_count(name) for name in ("requests", "tokens", "price", "unpriced")),
     sqlite_with_rowid=False,
 )
 

@@ -29,10 +29,11 @@ from services.statistics import (
     timed,
     times_of,
 )
-from services.storage.schema import conversations, requests, tallies, timings
+from services.storage.schema import conversations, costs, requests, tallies, timings
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH = _BEGINNING.date()
+_COSTS = ("requests", "tokens", "price", "unpriced")
 _SUMS = tuple(field.name for field in fields(Sums))
 
 
@@ -46,7 +47,10 @@ def add(connection: Connection, owner: str, measured: Measured) -> None:
     day = number_of(day_of(measured.at))
     where = {"owner": owner, "day": day, "endpoint": measured.endpoint, "model": measured.model}
     how = {"kind": measured.kind, "status": measured.status, "error": measured.error or ""}
-    _count(connection, tallies, [{**where, **how, **asdict(sums_of(measured))}], _SUMS)
+    sums = sums_of(measured)
+    _count(connection, tallies, [{**where, **how, **asdict(sums)}], _SUMS)
+    cost = {name: getattr(sums, name) for name in _COSTS}
+    _count(connection, costs, [{**where, "conversation_id": measured.conversation_id or "", **cost}], _COSTS)
     if classes := timed(measured):
         times = [{**where, "measure": measure, "class": number, "count": 1} for measure, number in classes.items()]
         _count(connection, timings, times, ("count",))
@@ -95,19 +99,12 @@ def stats(connection: Connection, owner: str, selection: Selection) -> Stats:
 
 def costly(connection: Connection, owner: str, selection: Selection, limit: int) -> list[Costly]:
     """Return the conversations that cost the most, temporary chats as one of them; the dearest first."""
-    price = func.sum(requests.c.price)
-    tokens = func.sum(requests.c.input + requests.c.output)
+    added = {name: func.sum(costs.c[name]) for name in _COSTS}
     found = (
-        select(
-            requests.c.conversation_id,
-            func.count().label("requests"),
-            func.coalesce(tokens, 0).label("tokens"),
-            func.coalesce(price, 0).label("price"),
-            (func.count() - func.count(requests.c.price)).label("unpriced"),
-        )
-        .where(*among(owner, selection))
-        .group_by(requests.c.conversation_id)
-        .order_by(func.coalesce(price, 0).desc(), func.coalesce(tokens, 0).desc(), requests.c.conversation_id)
+        select(costs.c.conversation_id, *(total.label(name) for name, total in added.items()))
+        .where(*_picked(costs, owner, selection))
+        .group_by(costs.c.conversation_id)
+        .order_by(added["price"].desc(), added["tokens"].desc(), costs.c.conversation_id)
         .limit(limit)
     ).subquery()
     here = (
@@ -118,12 +115,9 @@ def costly(connection: Connection, owner: str, selection: Selection, limit: int)
     query = select(found, conversations.c.title).select_from(found.outerjoin(conversations, here))
     rows = [
         Costly(
-            conversation_id=row.conversation_id,
+            conversation_id=row.conversation_id or None,
             title=row.title,
-            requests=row.requests,
-            tokens=int(row.tokens),
-            price=int(row.price),
-            unpriced=row.unpriced,
+            **{name: int(getattr(row, name)) for name in _COSTS},
         )
         for row in connection.execute(query)
     ]

@@ -137,6 +137,25 @@ def check_spread(spread: Spread, some: Sequence[Measured], measure: Measure) -> 
             assert told == pytest.approx(exact, rel=EXACT)
 
 
+def dearest(some: Sequence[Measured]) -> list[Costly]:
+    """Return what conversations cost that none of is here any more."""
+    found: dict[str | None, Sums] = {}
+    for each in some:
+        found[each.conversation_id] = found.get(each.conversation_id, Sums()) + sums_of(each)
+    rows = [
+        Costly(
+            conversation_id=id,
+            title=None,
+            requests=sums.requests,
+            tokens=sums.tokens,
+            price=sums.price,
+            unpriced=sums.unpriced,
+        )
+        for id, sums in found.items()
+    ]
+    return sorted(rows, key=lambda row: (-row.price, -row.tokens, row.conversation_id or ""))
+
+
 def check(stats: Stats, some: Sequence[Measured]) -> None:
     """See that stats are what a table of these requests adds up to."""
 
@@ -180,7 +199,9 @@ def test_what_is_kept_is_what_the_table_adds_up_to(
         for each in others:
             await store.ledger.append(BEN, each)
         for asked in (EVERYTHING, selection):
-            check(await store.ledger.stats(ANN, asked), [each for each in some if within(each, asked)])
+            these = [each for each in some if within(each, asked)]
+            check(await store.ledger.stats(ANN, asked), these)
+            assert await store.ledger.costly(ANN, asked, 2) == dearest(these)[:2]
         await store.close()
 
     asyncio.run(life())
@@ -285,12 +306,12 @@ async def test_the_migration_adds_up_what_is_there(before_tallies: Path | str) -
     migrate(dialect_of(before_tallies), "0009")
     rows = make.Rows(before_tallies)
     some = [
-        one(WHEN + timedelta(hours=5 * number), model=model, error=error, usage=usage, price=price)
-        for number, (model, error, usage, price) in enumerate(
+        one(WHEN + timedelta(hours=5 * nth), model=model, error=error, usage=usage, price=price, conversation_id=here)
+        for nth, (model, error, usage, price, here) in enumerate(
             [
-                ("tiny", None, Usage(input=3, output=4), 5),
-                ("tiny", "server", None, 7),
-                ("large", None, Usage(input=3, cached_input=2, output=4), None),
+                ("tiny", None, Usage(input=3, output=4), 5, "a"),
+                ("tiny", "server", None, 7, "b"),
+                ("large", None, Usage(input=3, cached_input=2, output=4), None, None),
             ]
             * 9
         )
@@ -299,6 +320,7 @@ async def test_the_migration_adds_up_what_is_there(before_tallies: Path | str) -
         rows.execute(_row(each))
     store = await Store.open(before_tallies)
     check(await store.ledger.stats(ANN, EVERYTHING), some)
+    assert await store.ledger.costly(ANN, EVERYTHING, 10) == dearest(some)
     await store.ledger.append(ANN, one())
     assert (await store.ledger.stats(ANN, EVERYTHING)).sums.requests == len(some) + 1
     await store.close()
@@ -308,7 +330,8 @@ def _row(each: Measured) -> str:
     usage = each.usage
     told = (usage.input, usage.cached_input, usage.output, usage.reasoning) if usage else (None,) * 4
     values = (
-        *(each.id, int(each.at.timestamp() * 1000), ANN, None, each.endpoint, each.model, each.kind, each.status),
+        *(each.id, int(each.at.timestamp() * 1000), ANN, each.conversation_id, each.endpoint, each.model),
+        *(each.kind, each.status),
         *(each.error, *told, each.price, each.queue_s, each.first_token_s, each.total_s, each.retries),
     )
     words = ", ".join("NULL" if value is None else repr(value) for value in values)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import UTC, date, datetime
+from itertools import islice
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,7 +20,9 @@ branch_labels = None
 depends_on = None
 
 _KINDS = ("owner", "day", "endpoint", "model", "kind", "status", "error")
-_CLASSES = ("owner", "day", "endpoint", "model", "measure", "class")
+_CLASSES = ("owner", "endpoint", "model", "measure", "class", "day")
+_COSTLY = ("owner", "conversation_id", "day", "endpoint", "model")
+_COSTS = ("requests", "tokens", "price", "unpriced")
 _SUMS = (
     *("requests", "failed", "untold", "unpriced", "cached", "retries"),
     *("input", "cached_input", "output", "reasoning", "price", "guessed"),
@@ -32,46 +34,46 @@ def _number() -> sa.types.TypeEngine[int]:
     return sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
-def _key(name: str) -> sa.Column[str]:
+def _key(name: str) -> sa.Column[str] | sa.Column[int]:
+    if name in {"day", "class"}:
+        return sa.Column(name, sa.Integer(), autoincrement=False, nullable=False)
     return sa.Column(name, sa.Text(), nullable=False)
 
 
-def _day() -> sa.Column[int]:
-    return sa.Column("day", sa.Integer(), autoincrement=False, nullable=False)
+def _made(name: str, keys: tuple[str, ...], counts: tuple[str, ...]) -> sa.Table:
+    return op.create_table(
+        name,
+        *map(_key, keys),
+        *(sa.Column(count, _number(), nullable=False) for count in counts),
+        sa.PrimaryKeyConstraint(*keys, name=f"pk_{name}"),
+        sqlite_with_rowid=False,
+    )
 
 
 def upgrade() -> None:
-    tallies = op.create_table(
-        "tallies",
-        *(_day() if name == "day" else _key(name) for name in _KINDS),
-        *(sa.Column(name, _number(), nullable=False) for name in _SUMS),
-        sa.PrimaryKeyConstraint(*_KINDS, name="pk_tallies"),
-        sqlite_with_rowid=False,
-    )
-    timings = op.create_table(
-        "timings",
-        *(_day() if name == "day" else _key(name) for name in _CLASSES[:-1]),
-        sa.Column("class", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("count", _number(), nullable=False),
-        sa.PrimaryKeyConstraint(*_CLASSES, name="pk_timings"),
-        sqlite_with_rowid=False,
-    )
+    tallies = _made("tallies", _KINDS, _SUMS)
+    timings = _made("timings", _CLASSES, ("count",))
+    costs = _made("costs", _COSTLY, _COSTS)
     sums: dict[tuple[object, ...], Sums] = {}
+    spent: dict[tuple[object, ...], Sums] = {}
     classes: Counter[tuple[object, ...]] = Counter()
     for owner, one in _measured(op.get_bind()):
-        where = (owner, (day_of(one.at) - date(1970, 1, 1)).days, one.endpoint, one.model)
-        how = (*where, one.kind, one.status, one.error or "")
-        sums[how] = sums.get(how, Sums()) + sums_of(one)
-        classes.update((*where, measure, number) for measure, number in timed(one).items())
-    added = [(*key, *(asdict(some)[name] for name in _SUMS)) for key, some in sums.items()]
-    _insert(tallies, added)
-    _insert(timings, [(*key, count) for key, count in classes.items()])
+        day, added = (day_of(one.at) - date(1970, 1, 1)).days, sums_of(one)
+        place = (one.endpoint, one.model)
+        how = (owner, day, *place, one.kind, one.status, one.error or "")
+        sums[how] = sums.get(how, Sums()) + added
+        where = (owner, one.conversation_id or "", day, *place)
+        spent[where] = spent.get(where, Sums()) + added
+        classes.update((owner, *place, measure, number, day) for measure, number in timed(one).items())
+    _insert(tallies, ((*key, *(getattr(some, name) for name in _SUMS)) for key, some in sums.items()))
+    _insert(costs, ((*key, *(getattr(some, name) for name in _COSTS)) for key, some in spent.items()))
+    _insert(timings, ((*key, count) for key, count in classes.items()))
 
 
-def _insert(table: sa.Table, rows: list[tuple[object, ...]]) -> None:
+def _insert(table: sa.Table, rows: Iterator[tuple[object, ...]]) -> None:
     names = table.columns.keys()
-    for start in range(0, len(rows), _AT_ONCE):
-        op.bulk_insert(table, [dict(zip(names, row, strict=True)) for row in rows[start : start + _AT_ONCE]])
+    while some := list(islice(rows, _AT_ONCE)):
+        op.bulk_insert(table, [dict(zip(names, row, strict=True)) for row in some])
 
 
 def _measured(connection: sa.Connection) -> Iterator[tuple[str, Measured]]:
@@ -95,5 +97,6 @@ def _measured(connection: sa.Connection) -> Iterator[tuple[str, Measured]]:
                 first_token_s=row.first_token_s,
                 total_s=row.total_s,
                 retries=row.retries,
+                conversation_id=row.conversation_id,
             ),
         )

@@ -11,6 +11,7 @@ from services.events import (
     ReasoningDelta,
     ReasoningEnded,
     ReasoningStarted,
+    RequestSent,
     RetryScheduled,
     RunEvent,
     RunFinished,
@@ -45,7 +46,7 @@ def activity_of(event: RunEvent, before: str) -> str:
             return ""
         case RetryScheduled():
             return retry_activity(event)
-        case ModelNamed() | ReasoningEnded() | ToolCallRequested() | UsageReported() | StepFinished():
+        case RequestSent() | ModelNamed() | ReasoningEnded() | ToolCallRequested() | UsageReported() | StepFinished():
             return before
         case _:
             assert_never(event)

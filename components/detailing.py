@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from components.branching import Tab
 from components.notices import telling
-from services.details import AnswerDetails, Details
+from services.details import AnswerDetails, Details, Rebuilt
+from services.errors import NotFoundError
 
 
 class DetailsState:
@@ -25,3 +26,14 @@ class DetailsState:
             with telling(self._tab):
                 return await self._door().of(self._owner, here.id, message_id)
         return None
+
+    async def request(self, message_id: str, run_id: str) -> Rebuilt:
+        """Return what a run of an answer asked, made again.
+
+        Raises:
+            PanelistError: that is not known, or cannot be made any more; the sentence says why.
+        """
+        here = self._tab.conversation
+        if here is None:
+            raise NotFoundError("That conversation is not open any more.")
+        return await self._door().request(self._owner, here.id, message_id, run_id)

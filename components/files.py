@@ -26,6 +26,7 @@ from services.importing import MAX_FILE
 from services.messages import AttachmentPart
 from services.runtime import Runtime, opened_runtime
 from services.sharing import Choice
+from services.snippets import LANGUAGES, Language, snippet
 from services.temporary import Temporary
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ FOLDER = "attachments"
 EXPORTS = "exports"
 IMPORTS = "imports"
 SHARES = "shares"
+REQUESTS = "requests"
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -53,6 +55,11 @@ def address_of(attachment: AttachmentPart) -> str:
 def address_of_export(kind: Kind, *conversation_ids: str) -> str:
     """Return where the page gets conversations, or if none are named all of them, as a file."""
     return f"{EXPORTS}/{kind}" + (f"?{urlencode([('c', id) for id in conversation_ids])}" if conversation_ids else "")
+
+
+def address_of_request(language: Language, conversation_id: str, message_id: str, run_id: str) -> str:
+    """Return where the page gets what a run asked, whole, as a file."""
+    return f"{REQUESTS}/{language}?{urlencode({'c': conversation_id, 'm': message_id, 'r': run_id})}"
 
 
 class OwnHandler(RequestHandler):
@@ -158,6 +165,26 @@ class ExportHandler(OwnHandler):
             log.info("an export was not wanted any more")
 
 
+class AskedHandler(OwnHandler):
+    """`GET requests/<language>?c=<conversation>&m=<message>&r=<run>`: what a run asked, with all files in it."""
+
+    async def get(self, language: str) -> None:
+        chat, owner = self.chat(), session.owner()
+        conversation_id, message_id, run_id = (self.get_query_argument(name, "") for name in "cmr")
+        kind = cast(Language, language)
+        try:
+            if is_temporary(conversation_id):
+                chat = await self.temporary.holding(owner, conversation_id)
+            rebuilt = await chat.details.request(owner, conversation_id, message_id, run_id)
+        except PanelistError as error:
+            await self.refuse(error)
+            return
+        self.name_it(f"request{LANGUAGES[kind]}")
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.set_header("Cache-Control", "no-store")
+        await self.finish(await asyncio.to_thread(lambda: snippet(rebuilt.asked, kind).encode()))
+
+
 class ShareHandler(OwnHandler):
     """`POST shares` with the choice as JSON: answers with the page."""
 
@@ -253,5 +280,6 @@ def serve_on(application: Application, runtime: Callable[[], Runtime | None] = o
             (rf"{here}/{EXPORTS}/({'|'.join(SUFFIXES)})", ExportHandler),
             (rf"{here}/{IMPORTS}", ImportHandler),
             (rf"{here}/{SHARES}", ShareHandler),
+            (rf"{here}/{REQUESTS}/({'|'.join(LANGUAGES)})", AskedHandler),
         ]
         application.add_handlers(r".*", [(place, handler, {"runtime": runtime}) for place, handler in places])

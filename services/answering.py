@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Literal
 
 from services.asides import Asides
+from services.asking import recipe_of, request_of
 from services.budgets import Budgets
 from services.changes import Changes
 from services.connect import Connections
-from services.context import build_request, told, within_limit
+from services.context import told
 from services.conversation import Conversation, Draft, Queued, is_temporary, title_from
 from services.endpoints import Endpoint
 from services.errors import NO_IMAGES, ModelError, NotFoundError, PanelistError, StorageError
@@ -23,6 +23,7 @@ from services.events import Reply
 from services.messages import Message, TextPart, new_id
 from services.options import Options
 from services.providers.base import ModelRequest
+from services.recipes import Recipe
 from services.runner import RunLog, RunManager, RunSpec
 from services.settings import Settings
 from services.spending import Hold, Refused
@@ -259,21 +260,18 @@ class Answering:
 
         sent_to: tuple[Endpoint, str] | None = None
 
-        async def prepare() -> ModelRequest:
+        async def prepare() -> tuple[ModelRequest, Recipe]:
             nonlocal sent_to
             if refused is not None:
                 raise ModelError(refused.failure)
             endpoint = self._connections.get(asked.endpoint)
             model = asked.model or await self._connections.default_model(endpoint)
             sent_to = (endpoint, model)
-            path = within_limit(told(known or await self._store.path(owner, conversation_id, answer_id)))
-            files = await self._files_of(owner, path)
-            blind = (endpoint.name, model) in self._blind
-            build = partial(
-                build_request, path, endpoint=endpoint, model=model, options=asked, files=files, blind=blind
-            )
+            path = known or await self._store.path(owner, conversation_id, answer_id)
             prompt = await self._prompts.of(owner, asked, conversation.folder_id)
-            return await asyncio.to_thread(build, system_prompt=prompt) if files else build(system_prompt=prompt)
+            blind = (endpoint.name, model) in self._blind
+            recipe = recipe_of(path, endpoint, model, asked, prompt, blind=blind)
+            return await request_of(self._store, owner, path, recipe), recipe
 
         def on_end(run: RunLog) -> None:
             if sent_to is not None:
@@ -299,16 +297,6 @@ class Answering:
         self._windows.answered(endpoint, model, reply.failure, reply.usage)
         if reply.failure is not None and reply.failure.parameter == NO_IMAGES:
             self._blind.add((endpoint.name, model))
-
-    async def _files_of(self, owner: str, path: Sequence[Message]) -> dict[str, bytes]:
-        """Return what the attachments of a path hold, by hash, as far as it can be read."""
-        files: dict[str, bytes] = {}
-        for sha256 in {part.sha256 for message in path for part in message.attachments}:
-            try:
-                files[sha256] = await self._store.attachment_bytes(owner, sha256)
-            except (NotFoundError, StorageError) as error:
-                log.error("an attached file cannot be read: %s", error)
-        return files
 
     def _name(self, run: RunLog, asked: Options) -> None:
         if self._settings.titles and run.reply.status in {"complete", "truncated"}:

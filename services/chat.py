@@ -106,7 +106,7 @@ class ChatService:
         """The tree of each of them."""
         self.budgets = budgets or Budgets(store.ledger, self.changes)
         """What may be spent, here and in all other places of this process."""
-        self.details = Details(store, runs, connections)
+        self.details = Details(store, runs, connections, prompts)
         """How their answers were written."""
         windows = windows or Windows()
         asides = Asides(provider, runs, self.budgets)

@@ -15,6 +15,7 @@ from services.events import FinishReason, Numbered
 from services.messages import AttachmentPart, Message, MessageStatus, Role
 from services.options import Options
 from services.parameters import PARAMETERS, in_words, value_of
+from services.recipes import Recipe
 from services.usage import Usage
 
 TitleSource = Literal["question", "model", "user"]
@@ -124,6 +125,8 @@ class Wrote:
 
     run: RunRecord
     events: tuple[Numbered, ...]
+    recipe: Recipe | None = None
+    """None where that was not kept: by an earlier version, or because nothing was asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any, Literal, TypeVar
 
 from services import prices
+from services.asking import recipe_of, request_of
 from services.connect import Connections
 from services.conversation import RunRecord, Written, Wrote
-from services.errors import NotFoundError
-from services.events import RetryScheduled, RunEvent, StepFinished, StepStarted, is_delta
+from services.errors import InputError, ModelError, NotFoundError
+from services.events import RequestSent, RetryScheduled, RunEvent, StepFinished, StepStarted, is_delta
 from services.messages import Message, ReasoningPart
 from services.options import Options
 from services.prices import price_of
+from services.providers.bodies import body_of, hash_of, path_of
+from services.providers.bodies import written as as_sent
+from services.recipes import Recipe, as_it_was
 from services.runner import RunLog, RunManager
+from services.snippets import Asked
 from services.storage.codec import failure_to_json
 from services.storage.store import Store
+from services.system_prompts import SystemPrompts
 from services.usage import Usage
 
 E = TypeVar("E", bound=RunEvent)
@@ -51,10 +59,28 @@ class AnswerDetails:
     """Of all of them, in nanodollars; None where it is unknown of one."""
 
 
+Truth = Literal["same", "different", "unsent", "guessed"]
+"""How a request that is made again stands to the one that went out: it is the same, byte by byte; it is not, because
+something of it is gone; none went out; or it is made of what holds today, because what held then was not kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """The request of a run, made again."""
+
+    asked: Asked
+    truth: Truth
+    at: datetime
+    """When the run began."""
+    recipe: Recipe
+    """What it was made with."""
+
+
 class Details:
     """How an owner's answers were written. Every method takes the owner first and sees nothing of anybody else."""
 
-    def __init__(self, store: Store, runs: RunManager, connections: Connections) -> None:
+    def __init__(self, store: Store, runs: RunManager, connections: Connections, prompts: SystemPrompts) -> None:
+        self._prompts = prompts
         self._store = store
         self._runs = runs
         self._connections = connections
@@ -65,13 +91,64 @@ class Details:
         Raises:
             NotFoundError: there is no such answer for this owner.
         """
+        written = await self._written(owner, conversation_id, message_id)
+        # The first price has the list of prices read, which takes longer than the event loop may wait.
+        return await asyncio.to_thread(self._details, written)
+
+    async def request(self, owner: str, conversation_id: str, message_id: str, run_id: str) -> Rebuilt:
+        """Return what a run of an answer asked, made again of what is stored, by the code that makes requests.
+
+        Raises:
+            InputError: it cannot be made any more; the sentence says why.
+            NotFoundError: there is no such run of this answer for this owner.
+        """
+        written = await self._written(owner, conversation_id, message_id)
+        wrote = next((one for one in written.runs if one.run.id == run_id), None)
+        if wrote is None:
+            raise NotFoundError("What was asked for this answer is not known any more.")
+        run, recipe = wrote.run, wrote.recipe
+        try:
+            path = await self._store.path(owner, run.conversation_id, run.message_id)
+            recipe = recipe or await self._guessed(owner, written.message, wrote, path)
+            request = await request_of(self._store, owner, path, recipe)
+        except NotFoundError as error:
+            raise InputError("The original of this copy was removed, and what was asked with it.") from error
+        except ModelError as error:
+            raise InputError(f"The request cannot be made again: {error.failure.message}") from error
+        body = await asyncio.to_thread(body_of, request)
+        sent = _of(RequestSent, wrote)
+        if wrote.recipe is None:
+            truth: Truth = "guessed"
+        elif not sent:
+            truth = "unsent"
+        else:
+            same = await asyncio.to_thread(lambda: hash_of(as_sent(body, large=request.is_large)) == sent[-1].sha256)
+            truth = "same" if same else "different"
+        return Rebuilt(Asked(recipe.endpoint, path_of(recipe.endpoint), body), truth, run.started_at, recipe)
+
+    async def _written(self, owner: str, conversation_id: str, message_id: str) -> Written:
         written = await self._store.written(owner, conversation_id, message_id)
         if written.message.role != "assistant":
             raise NotFoundError("There are details of answers only, and this is a question.")
         live = [self._runs.log_of(wrote.run.id) for wrote in written.runs]
-        found = replace(written, runs=tuple(map(_as_it_is, written.runs, live)))
-        # The first price has the list of prices read, which takes longer than the event loop may wait.
-        return await asyncio.to_thread(self._details, found)
+        return replace(written, runs=tuple(map(_as_it_is, written.runs, live)))
+
+    async def _guessed(self, owner: str, message: Message, wrote: Wrote, path: Sequence[Message]) -> Recipe:
+        """Return what a run would ask with today; of one that is older than recipes nothing else is known.
+
+        Raises:
+            InputError: nothing was asked.
+            ModelError: its endpoint is not set up any more.
+        """
+        steps = _of(StepStarted, wrote)
+        run, options = wrote.run, message.options or Options()
+        model = steps[-1].model if steps else options.model or run.model
+        if model is None or (run.status == "failed" and not steps):
+            raise InputError("Nothing was asked: it failed before that.")
+        here = await self._store.conversation(owner, run.conversation_id)
+        prompt = await self._prompts.of(owner, options, here.folder_id)
+        beginning = [*path[:-1], as_it_was(path[-1], None)]
+        return recipe_of(beginning, self._connections.get(run.endpoint), model, options, prompt)
 
     def _details(self, written: Written) -> AnswerDetails:
         prices.load()
@@ -158,7 +235,8 @@ def _as_it_is(wrote: Wrote, live: RunLog | None) -> Wrote:
         request_id=reply.request_id,
         usage=reply.usage,
     )
-    return Wrote(run, tuple(numbered for numbered in live.events if not is_delta(numbered.event)))
+    events = tuple(numbered for numbered in live.events if not is_delta(numbered.event))
+    return Wrote(run, events, live.recipe)
 
 
 def _of(kind: type[E], wrote: Wrote) -> tuple[E, ...]:

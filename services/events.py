@@ -40,6 +40,15 @@ class StepStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestSent:
+    """A request goes out. By its hash one that is made again is known to be the same."""
+
+    sha256: str
+    """Of its body, byte by byte; hexadecimal."""
+    kind: Literal["request_sent"] = "request_sent"
+
+
+@dataclass(frozen=True, slots=True)
 class ModelNamed:
     """The endpoint said which model answers and under which id."""
 
@@ -131,6 +140,7 @@ class RunFinished:
 
 RunEvent = (
     StepStarted
+    | RequestSent
     | ModelNamed
     | ReasoningStarted
     | ReasoningEnded
@@ -219,7 +229,7 @@ class Reply:
                 self.finish_reason = reason
             case ReasoningEnded(seconds=seconds):
                 self._time(seconds)
-            case ReasoningStarted() | RetryScheduled():
+            case RequestSent() | ReasoningStarted() | RetryScheduled():
                 pass  # a call that failed before its first word left nothing behind
             case RunFinished():
                 self._close()

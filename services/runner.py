@@ -16,6 +16,7 @@ from services.events import (
     Numbered,
     ReasoningDelta,
     Reply,
+    RequestSent,
     RetryScheduled,
     RunEvent,
     RunFinished,
@@ -27,6 +28,7 @@ from services.loop import Deadlines, run_loop
 from services.measures import Measured
 from services.metering import Meter, measured_by
 from services.providers.base import ModelRequest, Provider
+from services.recipes import Recipe
 from services.retries import EndpointHealth
 from services.storage.ledger import Ledger
 from services.storage.store import Store
@@ -36,6 +38,7 @@ log = logging.getLogger(__name__)
 
 FLUSH_S = 0.25
 FLUSH_CHARS = 2_000
+_BEGINNINGS = (StepStarted, RequestSent, ModelNamed)
 _STORAGE_RETRY_S = 1.0
 _NOT_STORED = "An answer could not be stored, for a reason that Panelist does not know; its log says more."
 
@@ -49,8 +52,8 @@ class RunSpec:
     conversation_id: str
     message_id: str
     """The answer that the run writes."""
-    prepare: Callable[[], Awaitable[ModelRequest]]
-    """Builds the request; called inside the run, so that what it waits for never delays the question."""
+    prepare: Callable[[], Awaitable[tuple[ModelRequest, Recipe]]]
+    """Builds the request and says with what; called inside the run, so that what it waits for delays no question."""
     measured_as: str | None = None
     """The conversation's id in what is kept of the request; None where nothing is to lead back to it."""
 
@@ -66,6 +69,8 @@ class RunLog:
     working: bool = False
     """Its task is at the model call, where it can be cancelled: neither not begun nor storing its end."""
     stop_asked: bool = False
+    recipe: Recipe | None = None
+    """What it asks with, once that is known."""
     measured: Measured | None = None
     """What is kept of it, once it has ended."""
     _more: asyncio.Event = field(default_factory=asyncio.Event)
@@ -229,7 +234,7 @@ class RunManager:
 
     async def _work(self, run: RunLog) -> RunFinished:
         try:
-            request = await run.spec.prepare()
+            request, run.recipe = await run.spec.prepare()
         except ModelError as error:
             return RunFinished("failed", error.failure)
         except StorageError as error:
@@ -259,7 +264,7 @@ class RunManager:
         self._pending.setdefault(run.spec.id, []).append(numbered)
         self._pending_chars += len(event.text) if isinstance(event, TextDelta | ReasoningDelta) else 0
         self._dirty.set()
-        if self._pending_chars >= FLUSH_CHARS or not (is_delta(event) or isinstance(event, StepStarted | ModelNamed)):
+        if self._pending_chars >= FLUSH_CHARS or not (is_delta(event) or isinstance(event, _BEGINNINGS)):
             self._flush_now.set()  # what a call begins with says nothing that is lost, and the first word comes next
 
     async def _store_end(self, run: RunLog, end: RunFinished) -> None:
@@ -280,6 +285,7 @@ class RunManager:
                     first_token_s=run.meter.first_token_s,
                     total_s=total_s,
                     events=events,
+                    recipe=run.recipe,
                     measured=measured if together else None,
                 )
                 if not together:
@@ -307,8 +313,13 @@ class RunManager:
             batch, self._pending, self._pending_chars = self._pending, {}, 0
             if not batch:
                 continue
+            begun = {
+                run_id: run.recipe
+                for run_id, events in batch.items()
+                if events[0].seq == 1 and (run := self._logs.get(run_id)) is not None and run.recipe is not None
+            }
             try:
-                await self._store.append_many(batch)
+                await self._store.append_many(batch, begun)
             except (
                 Exception
             ) as error:  # whatever it is, what waits must not be lost, and later runs must be written down

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
@@ -12,13 +14,16 @@ import param
 from panel.models.esm import DataEvent
 
 from components.dialogs import dialog
+from components.files import address_of_request
 from components.scripts import ScriptComponent, joined
 from components.state import ConversationState
-from services.details import AnswerDetails, RunDetails, plain_of
+from services.details import AnswerDetails, Rebuilt, RunDetails, Truth, plain_of
+from services.errors import PanelistError
 from services.messages import Message, MessageStatus
 from services.options import Options
 from services.parameters import told
 from services.prices import in_dollars
+from services.snippets import LANGUAGES, shortened, snippet
 from services.usage import Usage
 
 _HERE = Path(__file__).parent
@@ -35,6 +40,17 @@ _STATUSES: dict[MessageStatus, str] = {
     "interrupted": "Broke off",
     "failed": "Failed",
     "awaiting_approval": "Waits for your approval",
+}
+
+
+MOST_SHOWN = 200_000
+"""Characters of a request that the page gets; the file has all of it."""
+
+_TRUTHS: dict[Truth, str] = {
+    "same": "This is exactly what was sent.",
+    "different": "This is not exactly what was sent: something of it has changed since or is gone, such as a file.",
+    "unsent": "This did not go out.",
+    "guessed": "What was sent was not kept. This is what would be sent today.",
 }
 
 
@@ -90,17 +106,36 @@ class DetailsView(ScriptComponent):
         if message_id == self._shown:  # no other answer was asked about meanwhile
             self.tell({"type": "unread"} if details is None else {"type": "details", **details_view(details)})
 
+    async def _show_request(self, message_id: str, run_id: str) -> None:
+        here = self._state.conversation
+        if here is None:
+            return
+        try:
+            rebuilt = await self._state.details.request(message_id, run_id)
+            view = await asyncio.to_thread(request_view, rebuilt)
+        except PanelistError as error:
+            self.tell({"type": "request", "run": run_id, "refused": str(error)})
+            return
+        address = {language: address_of_request(language, here.id, message_id, run_id) for language in LANGUAGES}
+        self.tell({"type": "request", "run": run_id, "addresses": address, **view})
+
     async def _on_message(self, event: DataEvent) -> None:
         match event.data:
             case {"type": "ready"}:
                 await self._show()
+            case {"type": "request", "run": str(run_id)} if message_id := self._shown:
+                await self._show_request(message_id, run_id)
 
 
 def details_view(details: AnswerDetails) -> dict[str, Any]:
     """Return the details of an answer as the page shows them."""
     many = len(details.runs) > 1
     sections = [
-        {"title": f"Run {number} of {len(details.runs)}" if many else None, "rows": list(_run_rows(run))}
+        {
+            "title": f"Run {number} of {len(details.runs)}" if many else None,
+            "run": run.run.id,
+            "rows": list(_run_rows(run)),
+        }
         for number, run in enumerate(details.runs, 1)
     ]
     return {
@@ -108,6 +143,21 @@ def details_view(details: AnswerDetails) -> dict[str, Any]:
         "rows": list(_rows(details)),
         "sections": sections,
         "json": json.dumps(plain_of(details), ensure_ascii=False, indent=2),
+    }
+
+
+def request_view(rebuilt: Rebuilt) -> dict[str, Any]:
+    """Return a request as the page shows it; it takes as long as the request is large."""
+    body, short = shortened(rebuilt.asked.body)
+    asked = replace(rebuilt.asked, body=body)
+    texts = {language: snippet(asked, language) for language in LANGUAGES}
+    return {
+        "note": _TRUTHS[rebuilt.truth],
+        "texts": {
+            language: text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}\n… The file has the rest."
+            for language, text in texts.items()
+        },
+        "whole": {language: not short and len(text) <= MOST_SHOWN for language, text in texts.items()},
     }
 
 

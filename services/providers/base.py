@@ -64,9 +64,9 @@ class Provider(Protocol):
     def stream(self, request: ModelRequest) -> AsyncGenerator[RunEvent, None]:
         """Call the model and yield what comes back as it comes.
 
-        Yields `ModelNamed`, `ReasoningDelta`, `TextDelta`, `ToolCallRequested`, `UsageReported` and, only when the
-        model said why it stopped, `StepFinished`. A stream that ends without it was cut. Closing the generator
-        closes the connection, which is what makes the endpoint stop.
+        Yields `RequestSent`, `ModelNamed`, `ReasoningDelta`, `TextDelta`, `ToolCallRequested`, `UsageReported` and,
+        only when the model said why it stopped, `StepFinished`. A stream that ends without it was cut. Closing the
+        generator closes the connection, which is what makes the endpoint stop.
 
         Raises:
             ModelError: the call failed, before the first event or between two.

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import json
 import logging
 import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -20,9 +17,9 @@ import openai
 
 from services.endpoints import Api, Endpoint, is_loopback, profile_of
 from services.errors import Failure, ModelError
-from services.events import RunEvent, is_delta
+from services.events import RequestSent, RunEvent, is_delta
 from services.pacing import Pace
-from services.providers import chat, failures, responses
+from services.providers import bodies, chat, failures, responses
 from services.providers.accumulator import Accumulator
 from services.providers.answers import kind_of, model_names, read_all, read_answer
 from services.providers.base import KeySource, ModelRequest, Provider
@@ -44,16 +41,9 @@ _MOST_TAKEN = 64 * 1024
 """Bytes that wait to be read; a server that is faster than that has to wait itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Dialect:
-    path: str
-    encode: Callable[[ModelRequest], dict[str, object]]
-    accumulator: type[Accumulator]
-
-
-_DIALECTS: dict[Api, _Dialect] = {
-    "chat": _Dialect("/chat/completions", chat.encode, chat.ChatAccumulator),
-    "responses": _Dialect("/responses", responses.encode, responses.ResponsesAccumulator),
+_ACCUMULATORS: dict[Api, type[Accumulator]] = {
+    "chat": chat.ChatAccumulator,
+    "responses": responses.ResponsesAccumulator,
 }
 
 TransportFor = Callable[[Endpoint], httpx2.AsyncBaseTransport | None]
@@ -179,18 +169,19 @@ class OpenAIProvider(Provider):
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[RunEvent, None]:
         """Call the model and yield what comes back as it comes; see `Provider.stream`."""
-        dialect = _DIALECTS[request.endpoint.speaks]
-        large = request.is_large  # then it is made and sent without holding up all that goes on meanwhile
-        body = await asyncio.to_thread(dialect.encode, request) if large else dialect.encode(request)
-        asked = await self._asked(request.endpoint, request.model, frozenset(body))
-        content = await asyncio.to_thread(_json_of, body) if large else None
+        endpoint, large = request.endpoint, request.is_large
+        # A large one is made and sent without holding up all that goes on meanwhile.
+        body = await asyncio.to_thread(bodies.body_of, request) if large else bodies.body_of(request)
+        asked = await self._asked(endpoint, request.model, frozenset(body))
         acc: Accumulator | None = None
         try:
+            content, sha256 = await asyncio.to_thread(_hashed, body) if large else _hashed(body, large=False)
+            yield RequestSent(sha256)
             client = await self._client_for(asked)
-            async with aclosing(await _post(client, asked, dialect.path, body, content)) as response:
+            async with aclosing(await _post(client, asked, bodies.path_of(endpoint), content, large=large)) as response:
                 _log.debug("%s answered with status %s", asked.name, response.status_code)
                 headers = response.headers
-                acc = dialect.accumulator(asked, headers, failures.request_id_of(asked, headers))
+                acc = _ACCUMULATORS[endpoint.speaks](asked, headers, failures.request_id_of(asked, headers))
                 in_process = self._transport_for(request.endpoint) is not None  # which then has its own pace
                 flow = _Flow(response.aiter_bytes(), None if in_process else self._pace)
                 async with (
@@ -296,31 +287,25 @@ class OpenAIProvider(Provider):
         )
 
 
-def _json_of(body: dict[str, object]) -> memoryview:
-    """Return a large body as JSON, made a string at a time: in one go 20 MB stop every thread for 70 ms."""
-    written = io.BytesIO()
-    for piece in json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).iterencode(body):
-        written.write(piece.encode())
-    return written.getbuffer()
-
-
 async def _in_pieces(content: memoryview) -> AsyncIterator[bytes]:
     for start in range(0, len(content), _SENT_PIECE):
         yield bytes(content[start : start + _SENT_PIECE])
         await asyncio.sleep(0)  # a fast server would never let anybody else have a turn
 
 
-async def _post(
-    client: _Client, asked: Asked, path: str, body: dict[str, object], content: memoryview | None
-) -> httpx2.Response:
+def _hashed(body: dict[str, object], *, large: bool = True) -> tuple[memoryview, str]:
+    content = bodies.written(body, large=large)
+    return content, bodies.hash_of(content)
+
+
+async def _post(client: _Client, asked: Asked, path: str, content: memoryview, *, large: bool) -> httpx2.Response:
     """Post and return the response with its body unread: the SDK's own reading would lose data, and costs more."""
-    length = {} if content is None else {"Content-Length": str(len(content))}  # not all servers take chunks
+    length = {"Content-Length": str(len(content))}  # not all servers take chunks
     return cast(
         "httpx2.Response",
         await client.post(
             path,
-            body=body if content is None else None,
-            content=None if content is None else _in_pieces(content),
+            content=_in_pieces(content) if large else bytes(content),
             options={"headers": {**_auth(asked), **length}},
             cast_to=httpx2.Response,
             stream=True,

@@ -16,6 +16,7 @@ from services.events import (
     ReasoningDelta,
     ReasoningEnded,
     ReasoningStarted,
+    RequestSent,
     RetryScheduled,
     RunEvent,
     RunFinished,
@@ -52,15 +53,15 @@ def part_to_json(part: Part) -> str:
     """Return what a part holds beside its kind."""
     match part:
         case TextPart(text=text):
-            return _dump({"text": text})
+            return dump({"text": text})
         case ReasoningPart():
             return _reasoning_to_json(part, seconds=part.seconds)
         case ToolCallPart():
-            return _dump({"id": part.id, "name": part.name, "arguments": part.arguments})
+            return dump({"id": part.id, "name": part.name, "arguments": part.arguments})
         case ErrorPart(failure=failure):
             return failure_to_json(failure)
         case AttachmentPart():
-            return _dump(_attachment_plain(part))
+            return dump(_attachment_plain(part))
         case _:
             assert_never(part)
 
@@ -102,7 +103,7 @@ def beginning_from_json(cut: str) -> str:
 
 def attachments_to_json(attachments: Sequence[AttachmentPart]) -> str | None:
     """Return what a waiting message keeps of its attachments; None where it has none."""
-    return _dump({"attachments": [_attachment_plain(one) for one in attachments]}) if attachments else None
+    return dump({"attachments": [_attachment_plain(one) for one in attachments]}) if attachments else None
 
 
 def attachments_from_json(text: str | None) -> tuple[AttachmentPart, ...]:
@@ -110,33 +111,35 @@ def attachments_from_json(text: str | None) -> tuple[AttachmentPart, ...]:
     return () if text is None else tuple(map(attachment_from, Fields("waiting message", text).each("attachments")))
 
 
-def event_to_json(event: RunEvent) -> str:
+def event_to_json(event: RunEvent) -> str:  # noqa: PLR0912 - a case for each event
     """Return what an event holds beside its kind."""
     match event:
         case StepStarted():
-            return _dump({"endpoint": event.endpoint, "model": event.model})
+            return dump({"endpoint": event.endpoint, "model": event.model})
+        case RequestSent(sha256=sha256):
+            return dump({"sha256": sha256})
         case ModelNamed():
-            return _dump({"model": event.model, "response_id": event.response_id, "request_id": event.request_id})
+            return dump({"model": event.model, "response_id": event.response_id, "request_id": event.request_id})
         case ReasoningStarted(at=at):
-            return _dump({"at": at})
+            return dump({"at": at})
         case ReasoningEnded(seconds=seconds):
-            return _dump({"seconds": seconds})
+            return dump({"seconds": seconds})
         case ReasoningDelta():
             return _reasoning_to_json(event)
         case TextDelta(text=text):
-            return _dump({"text": text})
+            return dump({"text": text})
         case ToolCallRequested():
-            return _dump({"id": event.id, "name": event.name, "arguments": event.arguments})
+            return dump({"id": event.id, "name": event.name, "arguments": event.arguments})
         case UsageReported(usage=usage):
-            return _dump(asdict(usage))
+            return dump(asdict(usage))
         case StepFinished():
-            return _dump({"reason": event.reason, "raw": event.raw})
+            return dump({"reason": event.reason, "raw": event.raw})
         case RetryScheduled():
             retry = {"attempt": event.attempt, "of": event.of, "at": event.at}
-            return _dump({**retry, "failure": _plain(event.failure)})
+            return dump({**retry, "failure": _plain(event.failure)})
         case RunFinished():
             failure = None if event.failure is None else _plain(event.failure)
-            return _dump({"status": event.status, "failure": failure})
+            return dump({"status": event.status, "failure": failure})
         case _:
             assert_never(event)
 
@@ -151,6 +154,8 @@ def event_from_json(kind: str, text: str) -> RunEvent:  # noqa: PLR0912 - a case
     match kind:
         case "step_started":
             return StepStarted(data.text("endpoint"), data.text("model"))
+        case "request_sent":
+            return RequestSent(data.text("sha256"))
         case "model_named":
             return ModelNamed(
                 data.text_or_none("model"), data.text_or_none("response_id"), data.text_or_none("request_id")
@@ -188,7 +193,7 @@ def options_to_json(options: Options | None) -> str | None:
     if options is None:
         return None
     model: dict[str, Json] = {} if options.model is None else {"model": options.model}
-    return _dump({**model, **plain(options)})
+    return dump({**model, **plain(options)})
 
 
 def options_from_json(text: str | None, endpoint: str | None) -> Options:
@@ -203,7 +208,7 @@ def options_from_json(text: str | None, endpoint: str | None) -> Options:
 
 
 def memory_to_json(memory: Memory | None) -> str | None:
-    return None if memory is None else _dump(memory_plain(memory))
+    return None if memory is None else dump(memory_plain(memory))
 
 
 def memory_from_json(text: str | None) -> Memory | None:
@@ -228,7 +233,7 @@ def memory_from(data: Fields) -> Memory:
 
 
 def failure_to_json(failure: Failure) -> str:
-    return _dump(_plain(failure))
+    return dump(_plain(failure))
 
 
 def failure_from_json(text: str) -> Failure:
@@ -241,7 +246,7 @@ def _reasoning_to_json(reasoning: ReasoningPart | ReasoningDelta, seconds: float
     metadata = reasoning.provider_metadata
     kept: dict[str, Json] = {} if metadata is None else {"provider_metadata": asdict(metadata)}
     timed: dict[str, Json] = {} if seconds is None else {"seconds": seconds}
-    return _dump({"text": reasoning.text, **kept, **timed})
+    return dump({"text": reasoning.text, **kept, **timed})
 
 
 def _attachment_plain(part: AttachmentPart) -> dict[str, Json]:
@@ -278,7 +283,8 @@ def failure_from(data: Fields) -> Failure:
     )
 
 
-def _dump(data: Mapping[str, Json]) -> str:
+def dump(data: Mapping[str, Json]) -> str:
+    """Return an object as it is stored."""
     return json.dumps(_cleaned(data), ensure_ascii=False, separators=(",", ":"))
 
 
@@ -349,6 +355,12 @@ class Fields:
             return None
         if isinstance(value, dict):
             return type(self)(name, value)
+        raise self.damaged(name)
+
+    def words(self, name: str) -> list[str]:
+        value = self._data.get(name)
+        if isinstance(value, list) and all(isinstance(inner, str) for inner in value):
+            return value
         raise self.damaged(name)
 
     def each(self, name: str) -> list[Self]:

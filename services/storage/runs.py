@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Row, delete, insert, select, update
@@ -16,12 +17,13 @@ from services.events import Numbered, Reply, RunFinished
 from services.measures import Measured
 from services.messages import RESUMABLE, Message, Part, ReasoningPart, TextPart, moved
 from services.options import Options
+from services.recipes import Recipe
 from services.spending import Hold
-from services.storage import attached, codec, conversations, queue, requests, rows, searching, tree
+from services.storage import attached, codec, conversations, queue, recipes, requests, rows, searching, tree
 from services.storage.engine import insert_new
 from services.storage.rows import Begun
 from services.storage.schema import conversations as conversations_table
-from services.storage.schema import messages, parts, request_keys, run_events, runs
+from services.storage.schema import messages, parts, request_keys, run_events, runs, texts
 from services.usage import Usage
 
 log = logging.getLogger(__name__)
@@ -130,8 +132,12 @@ def resume(
     return _add_run(connection, owner, answer, run_id=run_id, request_key=request_key, hold=hold, now=now)
 
 
-def append(connection: Connection, events: Mapping[str, Sequence[Numbered]]) -> None:
-    """Store events of any number of runs.
+def append(
+    connection: Connection,
+    events: Mapping[str, Sequence[Numbered]],
+    asked_with: Mapping[str, Recipe] = MappingProxyType({}),
+) -> None:
+    """Store events of any number of runs, and what some of them asked with.
 
     One that is there already is left alone, so that a batch may be tried again. So is a run that has ended: its message
     holds everything, and a late batch must not bring back what was dropped.
@@ -142,6 +148,8 @@ def append(connection: Connection, events: Mapping[str, Sequence[Numbered]]) -> 
     for start in range(0, len(new), _ROWS):
         values = [rows.from_numbered(*one) for one in new[start : start + _ROWS]]
         connection.execute(insert_new(connection, run_events), values)
+    for run_id in live & asked_with.keys():
+        _put_recipe(connection, run_id, asked_with[run_id])
 
 
 def finish(
@@ -152,12 +160,13 @@ def finish(
     first_token_s: float | None,
     total_s: float | None,
     events: Sequence[Numbered] = (),
+    recipe: Recipe | None = None,
     measured: Measured | None,
     now: datetime,
 ) -> None:
     """Write what a run came to into its message and its row, and what it measured. What has ended stays as it is.
 
-    `events` are those that add no text; some may be stored already.
+    `events` are those that add no text, `recipe` is what it asked with; both may be stored already.
     """
     run = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
     if run is None:
@@ -185,6 +194,8 @@ def finish(
             **rows.from_usage(reply.usage),
         )
     )
+    if recipe is not None:
+        _put_recipe(connection, run_id, recipe)
     if events:
         connection.execute(insert_new(connection, run_events), [rows.from_numbered(run_id, one) for one in events])
     usage = _usage_with(connection, run, bool(kept), reply.usage)
@@ -318,6 +329,17 @@ def _add_run(
         connection.execute(insert(request_keys).values(owner=owner, key=request_key, run_id=run_id))
     conversation = conversations.touch(connection, answer.conversation_id, now, head_id=answer.id)
     return Begun(conversation, run_id, fresh=True, refused=refused)
+
+
+def _put_recipe(connection: Connection, run_id: str, recipe: Recipe) -> None:
+    query = update(runs).where(runs.c.id == run_id).values(recipe=recipes.to_json(recipe))
+    conversation_id = connection.scalar(query.returning(runs.c.conversation_id))
+    values = [
+        {"conversation_id": conversation_id, "sha256": name, "text": text}
+        for name, text in recipes.texts_of(recipe).items()
+    ]
+    if values:
+        connection.execute(insert_new(connection, texts), values)
 
 
 def _usage_with(connection: Connection, run: Row[Any], went_on: bool, used: Usage | None) -> Usage | None:

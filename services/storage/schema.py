@@ -209,7 +209,18 @@ runs = Table(
     Column("request_id", CleanText),
     *_usage(),
     Column("failure", Text),
+    # What it asked with beside the messages.
+    Column("recipe", Text),
     _one_of("status", MESSAGE_STATUSES),
+)
+
+# What recipes name by its hash: system prompts. Each is there once in a conversation, and goes with it.
+texts = Table(
+    "texts",
+    metadata,
+    Column("conversation_id", Text, ForeignKey("conversations.id"), primary_key=True),
+    Column("sha256", Text, primary_key=True),
+    Column("text", Text, nullable=False),
 )
 
 run_events = Table(

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, delete, insert, select
@@ -34,6 +35,7 @@ from services.listing import Listing, View
 from services.measures import Measured
 from services.messages import AttachmentPart, Memory, Message, new_id
 from services.options import Options
+from services.recipes import Recipe
 from services.search import Hit, Query
 from services.spending import Hold
 from services.storage import (
@@ -710,9 +712,14 @@ class Store:
         """Store a run's next events."""
         await self.append_many({run_id: events})
 
-    async def append_many(self, events: Mapping[str, Sequence[Numbered]]) -> None:
-        """Store the next events of several runs in one transaction; skips what is stored already and ended runs."""
-        await self._database.write(runs.append, events)
+    async def append_many(
+        self, events: Mapping[str, Sequence[Numbered]], asked_with: Mapping[str, Recipe] = MappingProxyType({})
+    ) -> None:
+        """Store the next events of several runs in one transaction, and what some of them asked with.
+
+        Skips what is stored already, and ended runs.
+        """
+        await self._database.write(runs.append, events, asked_with)
 
     async def finish_run(
         self,
@@ -722,13 +729,14 @@ class Store:
         first_token_s: float | None,
         total_s: float,
         events: Sequence[Numbered] = (),
+        recipe: Recipe | None = None,
         measured: Measured | None = None,
     ) -> None:
         """Write the finished answer into its message, and the run's result; drop the stored events that it repeats.
 
         `reply` is the fold of this run's own events, also when it went on with an earlier answer. `events` are those of
-        them that add no text, and stay; some may be stored already. What the run `measured` is kept, and comes in the
-        place of what was reserved for it.
+        them that add no text, and stay; `recipe` is what it asked with; both may be stored already. What the run
+        `measured` is kept, and comes in the place of what was reserved for it.
 
         A run that has ended already stays as it is, so the call may be tried again.
 
@@ -745,6 +753,7 @@ class Store:
             first_token_s=first_token_s,
             total_s=total_s,
             events=events,
+            recipe=recipe,
             measured=measured,
             now=self._now(),
         )

@@ -10,7 +10,17 @@ from sqlalchemy import Connection, Select, delete, select
 from services.conversation import Deleted
 from services.errors import InputError, NotFoundError
 from services.storage import attached, rows
-from services.storage.schema import conversations, messages, parts, queued, request_keys, run_events, runs, searched
+from services.storage.schema import (
+    conversations,
+    messages,
+    parts,
+    queued,
+    request_keys,
+    run_events,
+    runs,
+    searched,
+    texts,
+)
 
 
 def deleted(connection: Connection, owner: str, limit: int) -> list[Deleted]:
@@ -45,6 +55,7 @@ def erase(connection: Connection, ids: Sequence[str]) -> None:
     connection.execute(delete(searched).where(searched.c.conversation_id.in_(ids)))
     _erase(connection, select(messages.c.id).where(messages.c.conversation_id.in_(ids)))
     connection.execute(delete(queued).where(queued.c.conversation_id.in_(ids)))
+    connection.execute(delete(texts).where(texts.c.conversation_id.in_(ids)))
     connection.execute(delete(conversations).where(conversations.c.id.in_(ids)))
     for owner, hashes in files.items():
         attached.release(connection, owner, hashes)

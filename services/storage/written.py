@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from services.conversation import Written, Wrote
 from services.errors import StorageError
 from services.events import Numbered
-from services.storage import codec, rows, tree
+from services.recipes import Recipe
+from services.storage import codec, recipes, rows, tree
 from services.storage.schema import conversations, run_events, runs
+from services.storage.schema import texts as texts_table
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +38,24 @@ def written(connection: Connection, owner: str, conversation_id: str, message_id
             runs.c.started_at, runs.c.id
         )
     ).all()
-    return Written(message, tuple(Wrote(rows.to_run(row), tuple(_told(connection, row.id))) for row in found))
+    texts = _texts(connection, last.conversation_id)
+    return Written(
+        message,
+        tuple(Wrote(rows.to_run(row), tuple(_told(connection, row.id)), _recipe(row, texts)) for row in found),
+    )
+
+
+def _texts(connection: Connection, conversation_id: str) -> dict[str, str]:
+    found = select(texts_table.c.sha256, texts_table.c.text).where(texts_table.c.conversation_id == conversation_id)
+    return {row.sha256: row.text for row in connection.execute(found)}
+
+
+def _recipe(row: Row[Any], texts: Mapping[str, str]) -> Recipe | None:
+    try:
+        return None if row.recipe is None else recipes.from_json(row.recipe, texts)
+    except StorageError as error:  # as below
+        log.error("what run %s asked with cannot be read: %s", row.id, error)
+        return None
 
 
 def _told(connection: Connection, run_id: str) -> Iterator[Numbered]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from components.chat.details import UNKNOWN, DetailsView, details_view
+from components.chat.details import MOST_SHOWN, UNKNOWN, DetailsView, details_view
 from components.state import ConversationState
 from services.details import AnswerDetails
 from services.options import Options
@@ -19,6 +19,7 @@ from tests.conftest import OWNER, OpenRuntime, whole_run
 from tests.scripted import ScriptedProvider, answer, refusal
 from tests.storage import make
 from tests.test_details import PRICED, of_last, priced, told
+from tests.test_uploads import PNG, attached
 
 
 class Dialog(DetailsView):
@@ -120,3 +121,30 @@ async def test_the_dialog_follows_the_answer_to_its_end(open_app: OpenRuntime) -
 async def _told(dialog: Dialog, ended: str) -> None:
     while dialog.told[-1]["type"] != "details" or facts(dialog.told[-1])["Ended"] != ended:
         await asyncio.sleep(0.01)
+
+
+async def test_a_request_is_shown_short_and_says_whether_it_is_what_was_sent(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider(answer("One"), answer("Two")))
+    picture = await attached(app.chat, PNG + b"x" * 5_000, "a.png")
+    state = ConversationState(app.chat, app.connections, OWNER)
+    await state.start()
+    await state.send("Look", attachments=[(picture.sha256, "a.png")])
+    await becomes(state, lambda: state.run_id is None)
+    dialog = Dialog(state)
+    await dialog.open(state.path[-1].id)
+    run_id = dialog.told[-1]["sections"][0]["run"]
+    await dialog._on_message(SimpleNamespace(data={"type": "request", "run": run_id}))  # type: ignore[arg-type]
+    view = dialog.told[-1]
+    assert view["note"] == "This did not go out.", "the scripted provider sends nothing"
+    assert view["whole"] == {"json": False, "python": False, "curl": False}
+    assert all("in all)" in text and len(text) < 2_000 for text in view["texts"].values())
+    assert view["addresses"]["python"].startswith("requests/python?c=")
+    await state.send("x" * (MOST_SHOWN + 1))
+    await becomes(state, lambda: state.run_id is None)
+    await dialog.open(state.path[-1].id)
+    run_id = dialog.told[-1]["sections"][0]["run"]
+    await dialog._on_message(SimpleNamespace(data={"type": "request", "run": run_id}))  # type: ignore[arg-type]
+    assert dialog.told[-1]["texts"]["json"].endswith("… The file has the rest.")
+    await dialog._on_message(SimpleNamespace(data={"type": "request", "run": "another"}))  # type: ignore[arg-type]
+    assert dialog.told[-1]["refused"] == "What was asked for this answer is not known any more."
+    state.close()

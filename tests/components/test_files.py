@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
+from functools import partial
 
 import httpx2
 import pytest
@@ -12,7 +14,7 @@ from tornado.web import Application, ErrorHandler
 
 from components import files
 from components.chat.views import message_view
-from components.files import address_of, address_of_export, serve_on
+from components.files import address_of, address_of_export, address_of_request, serve_on
 from components.first_view import _article
 from components.session import LOCAL_OWNER
 from services.messages import AttachmentPart
@@ -181,3 +183,30 @@ def test_a_message_shows_its_files_and_their_names_are_text() -> None:
     assert "<img" not in _article(view)
     assert "&lt;img src=x" in _article(view)
     assert "files" not in message_view(message("user", "Hi"), None)
+
+
+async def test_a_request_is_given_out_whole_as_text(app: Runtime, browser: httpx2.AsyncClient) -> None:
+    picture = await attached(app.chat, PNG, "a.png", LOCAL_OWNER)
+    sent = await app.chat.send(LOCAL_OWNER, "Look", attachments=[(picture.sha256, "a.png")])
+    done = await whole_run(app.chat, sent, LOCAL_OWNER)
+    reply = done.path[-1]
+    address = partial(address_of_request, conversation_id=done.conversation.id, message_id=reply.id)
+    for language, name in (("json", "request.json"), ("python", "request.py"), ("curl", "request.sh")):
+        answer = await browser.get(address(language, run_id=reply.run_id or ""))
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+        assert answer.headers["content-disposition"] == f"attachment; filename*=UTF-8''{name}"
+        assert answer.headers["cache-control"] == "no-store"
+        assert base64.b64encode(PNG).decode() in answer.text
+    assert (await browser.get(address("json", run_id="another"))).status_code == 404
+    assert (await browser.get("requests/json")).status_code == 404
+    assert (await browser.get("requests/exe")).status_code == 418
+    evil = {"Sec-Fetch-Site": "cross-site"}
+    assert (await browser.get(address("json", run_id=reply.run_id or ""), headers=evil)).status_code == 403
+
+
+async def test_a_request_of_a_temporary_chat_is_given_out_too(app: Runtime, browser: httpx2.AsyncClient) -> None:
+    room = await app.temporary.open(LOCAL_OWNER)
+    done = await whole_run(room.chat, await room.chat.send(LOCAL_OWNER, "Boo"), LOCAL_OWNER)
+    reply = done.path[-1]
+    answer = await browser.get(address_of_request("json", done.conversation.id, reply.id, reply.run_id or ""))
+    assert answer.json()["messages"] == [{"role": "user", "content": "Boo"}]

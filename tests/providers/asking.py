@@ -12,7 +12,7 @@ import httpx2
 
 from services.endpoints import Api, Endpoint, ProfileName
 from services.errors import Failure, ModelError
-from services.events import RunEvent, StepFinished, TextDelta
+from services.events import RequestSent, RunEvent, StepFinished, TextDelta
 from services.messages import Message, TextPart
 from services.pacing import Pace
 from services.providers.base import ModelRequest
@@ -82,10 +82,12 @@ async def provider(
 
 
 async def ask(made: OpenAIProvider, asked: ModelRequest) -> tuple[list[RunEvent], Failure | None]:
+    """Return what comes back, without the word that something goes out, and how it failed."""
     events: list[RunEvent] = []
     try:
         async for event in made.stream(asked):
-            events.append(event)
+            if not isinstance(event, RequestSent):
+                events.append(event)
     except ModelError as error:
         return events, error.failure
     return events, None

@@ -14,6 +14,7 @@ from services.events import (
     ReasoningDelta,
     ReasoningEnded,
     ReasoningStarted,
+    RequestSent,
     RetryScheduled,
     RunEvent,
     RunFinished,
@@ -61,6 +62,7 @@ PARTS = [
 ]
 EVENTS = [
     st.builds(StepStarted, texts, texts),
+    st.builds(RequestSent, texts),
     st.builds(ModelNamed, st.none() | texts, st.none() | texts, st.none() | texts),
     st.builds(ReasoningStarted, st.floats(0, 1e12)),
     st.builds(ReasoningEnded, st.floats(0, 1e6)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -26,10 +27,26 @@ def test_an_answer_tells_how_it_was_written(page: Page, server: Server) -> None:
     dialog.get_by_role("button", name="Copy the request id").click()
     expect(dialog.get_by_text("Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()").startswith("req_demo")
-    dialog.get_by_role("button", name="Copy as JSON").click()
+    dialog.get_by_role("button", name="Copy the details as JSON").click()
     expect(dialog.get_by_role("button", name="Copied")).to_be_visible()
     copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
     assert copied["runs"][0]["asked_model"] == copied["model"] == "panelist-demo"
+    dialog.get_by_role("button", name="Show the request").click()
+    expect(dialog.get_by_text("This is exactly what was sent.")).to_be_visible()
+    sent = json.loads(dialog.locator("pre").inner_text())
+    assert sent["messages"] == [{"role": "user", "content": "What can you do?"}]
+    dialog.get_by_role("tab", name="JSON").press("ArrowRight")
+    expect(dialog.get_by_role("tab", name="Python")).to_be_focused()
+    expect(dialog.locator("pre")).to_contain_text("client.chat.completions.create(")
+    dialog.get_by_role("button", name="Copy", exact=True).click()
+    expect(dialog.get_by_text("Copied").last).to_be_visible()
+    page.wait_for_function("navigator.clipboard.readText().then((text) => text.includes('import OpenAI'))")
+    assert "What can you do?" in page.evaluate("navigator.clipboard.readText()")
+    dialog.get_by_role("tab", name="curl").click()
+    with page.expect_download() as download:
+        dialog.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "request.sh"
+    assert "<<'REQUEST'" in Path(download.value.path()).read_text("utf-8")
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     ask(page, "/fail 500")

@@ -13,9 +13,10 @@ from typing import Any
 
 from components import ahead, theme
 from components.chat import composer, transcript
-from components.chat.views import Empty, empty_view, message_view
+from components.chat.views import Empty, MemoryView, empty_view, message_view
 from components.scripts import ICONS, STORAGE
 from components.state import ConversationState
+from services.conversation import remembers_from
 from services.render import escape
 
 _HERE = Path(__file__).parent
@@ -51,7 +52,8 @@ def first_view(state: ConversationState, *, dark: bool, chosen: bool, sidebar: b
     """
     conversation = state.conversation
     path = state.path[-MESSAGES:]
-    shown = "".join(_article(message_view(message, None)) for message in path)
+    remembers = remembers_from(state.path)
+    shown = "".join(_article(message_view(message, None, remembers=message is remembers)) for message in path)
     return {
         "first": {
             "conversation": conversation.id if conversation else "",
@@ -86,8 +88,13 @@ def _article(view: dict[str, Any]) -> str:
     return (
         f'<article class="message {view["role"]}" {marks}><h2 class="unseen" aria-label="{role}"></h2>{thought}'
         f'{_files(view.get("files", ()))}<div class="{kind}" dir="auto">{view["html"]}</div>'
-        f'<div class="foot">{note}{alert}{_ACTIONS}</div></article>'
+        f'<div class="foot">{note}{alert}{_ACTIONS}</div>{_memory(view["memory"])}</article>'
     )
+
+
+def _memory(view: MemoryView | None) -> str:
+    """Return the place of the line behind which a model's memory begins."""
+    return f'<div class="memory"><span>{escape(view["text"])}</span></div>' if view is not None else ""
 
 
 def _files(files: Iterable[dict[str, Any]]) -> str:

@@ -19,6 +19,7 @@ from components.branching import BranchingState
 from components.catalogue import CatalogueState
 from components.deltas import Delta, delta_of, portions
 from components.detailing import DetailsState
+from components.fitting import FittingState
 from components.notices import Notice, telling
 from components.temporary import BLANK, TemporaryTab
 from services.attachments import Piece, Progress
@@ -107,6 +108,7 @@ class ConversationState(param.Parameterized):
         self.catalogue = CatalogueState(chat.catalogue, owner, self)
         self.branching = BranchingState(lambda: self._chat.branching, owner, self)
         self.details = DetailsState(lambda: self._chat.details, owner, self)
+        self.fitting = FittingState(lambda: self._chat.fitting, owner, self)
         self._following: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[object]] = set()
         self._choosing = Options()
@@ -140,6 +142,7 @@ class ConversationState(param.Parameterized):
         self._closed = True
         for task in (*self._tasks, *([self._following] if self._following else [])):
             task.cancel()
+        self.fitting.stop()
         self._aside.close()
 
     @property

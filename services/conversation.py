@@ -273,6 +273,15 @@ def told_from(path: Sequence[Message]) -> int:
     return next((place for place in places if path[place - 1].memory is not None), 0)
 
 
+def remembers_from(path: Sequence[Message]) -> Message | None:
+    """Return the message behind which a model's memory begins when the next question is asked, if it does."""
+    for place in range(len(path) - 1, -1, -1):
+        following = path[place + 1] if place + 1 < len(path) else None
+        if path[place].memory is not None and (following is None or following.role == "user"):
+            return path[place]
+    return None
+
+
 def siblings(parents: Parents, id: str) -> Versions:
     """Return a message's place among those that follow the same message, in the order of the mapping."""
     ids = tuple(other for other, parent_id in parents.items() if parent_id == parents[id])

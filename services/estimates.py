@@ -131,7 +131,7 @@ class Shortening:
 
 def size_of(message: Message, counts: Counts, file_tokens: FileTokens, *, images: bool = True) -> Size:
     """Return the tokens of a message as a model is told it; none where an answer has no words."""
-    if message.role == "assistant" and not message.text.strip():
+    if not message.parts or (message.role == "assistant" and not message.text.strip()):
         return Size(0, 0)
     text, files = AROUND, 0
     for part in message.parts:

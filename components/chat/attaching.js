@@ -328,6 +328,7 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
       return mine
     },
     any: () => of(chat()).length > 0,
+    whole: () => of(chat()).filter(({id}) => id).map(({id, name}) => ({id, name})),
     blocked,
     // Say why the message cannot go yet, for as long as that is so; whether it is.
     hold() {

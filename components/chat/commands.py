@@ -231,6 +231,10 @@ class Commands:
         if argument and state.notice is not None and state.notice is not said and state.notice.kind == "error":
             state.refill = Draft(f"{name} {argument}")
 
+    def choose_model(self) -> None:
+        """Put the keyboard into the model picker."""
+        self._on_choose_model()
+
     def _refuse(self, name: str, why: str) -> None:
         self._state.notice = Notice(f"{name} was not done. {why}", "error")
 

@@ -121,7 +121,9 @@ export function render({model, el}) {
     },
   })
   const preview = previewing({box, most: model.esm_constants.most_previewed, isLost, ask: (msg) => model.send_msg(msg)})
-  frame.before(preview.panel)
+  const gauge = gauging({model, box, chat: () => here, files: files.whole, isLost, post: (now) => submitNow(now)})
+  frame.before(preview.panel, gauge.choices)
+  form.append(gauge.panel, gauge.line)
   frame.append(commands.panel)
   box.after(preview.toggle)
 
@@ -155,6 +157,7 @@ export function render({model, el}) {
     preview.update() // its button takes width from the text
     fit()
     commands.update()
+    gauge.update()
   }
   function showMessages(section, heading, messages) {
     const had = section.contains(el.getRootNode().activeElement)
@@ -218,10 +221,15 @@ export function render({model, el}) {
   }
 
   function submit(now = false) {
-    if (commands.run() || !post(box.value, now)) { return }
+    if (commands.run() || (send.disabled ? false : gauge.holds(now))) { return }
+    submitNow(now)
+  }
+  function submitNow(now) {
+    if (!post(box.value, now)) { return }
     box.value = ""
     touched = true
     keep()
+    gauge.sent()
     update()
   }
   function post(text, now = false) {
@@ -281,12 +289,14 @@ export function render({model, el}) {
     outbox.lost()
     showOutbox()
     preview.lost()
+    gauge.lost()
   }
   const foundLine = () => {
     refuse("")
     outbox.pump()
     showOutbox()
     preview.found()
+    gauge.found()
   }
   document.addEventListener("panelist:lost", lostLine)
   document.addEventListener("panelist:found", foundLine)
@@ -373,7 +383,7 @@ export function render({model, el}) {
     return !active || active === document.body || el.contains(active)
   }
   listen(model, (msg) => {
-    if (files.heard(msg)) { return }
+    if (files.heard(msg) || gauge.heard(msg)) { return }
     if (msg.type === "shown") {
       show(msg.set)
       return
@@ -456,6 +466,7 @@ export function render({model, el}) {
     leaveScreen()
     wider.disconnect()
     preview.leave()
+    gauge.leave()
     document.removeEventListener("keydown", keys)
     window.removeEventListener("pagehide", leave)
     window.removeEventListener("beforeunload", warn)

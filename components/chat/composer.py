@@ -15,6 +15,7 @@ from panel.models.esm import DataEvent
 from components.chat import attaching
 from components.chat.attaching import LIMITS
 from components.chat.commands import Commands, CommandView
+from components.chat.gauge import Gauge
 from components.chat.views import said_in
 from components.notices import Notice
 from components.scripts import ScriptComponent, joined
@@ -89,10 +90,12 @@ class Composer(ScriptComponent):
     shown: str = param.String(default="{}", doc="JSON of a `ComposerView`, as the page begins.")  # type: ignore[assignment]
     dark: bool = param.Boolean(default=False)  # type: ignore[assignment]
 
-    _esm = joined(_HERE, "kept", "attaching", "recalling", "commands", "previewing", "screen", "temporary", "composer")
+    _esm = joined(
+        _HERE, "kept", "attaching", "recalling", "commands", "previewing", "screen", "temporary", "gauge", "composer"
+    )
     _stylesheets = [  # noqa: RUF012 - Panel's own class attribute
         STYLE,
-        *((_HERE / f"{part}.css").read_text("utf-8") for part in ("commands", "previewing", "temporary")),
+        *((_HERE / f"{part}.css").read_text("utf-8") for part in ("commands", "previewing", "temporary", "gauge")),
     ]
     _constants: ClassVar[dict[str, Any]] = {"limits": LIMITS, "most": MAX_TEXT, "most_previewed": PREVIEW_CHARS}
 
@@ -117,6 +120,7 @@ class Composer(ScriptComponent):
         self._on_search = on_search
         self._before_send = on_send
         self._ready = False
+        self._gauge = Gauge(state, self.tell, commands.choose_model)
         told = ["conversation", "path", "run_id", "choice", "options", "waiting", "folder", "temporary"]
         state.param.watch(self._update, told)
         state.param.watch(self._on_refill, "refill", onlychanged=False)
@@ -181,6 +185,7 @@ class Composer(ScriptComponent):
                 await self._on_send(key, text, more.get("files", []), now, to, elsewhere)
             case {"type": "ready"}:
                 self._ready = True
+                self._gauge.begin()
                 self.tell({"type": "shown", "set": self.view})
             case {"type": "piece", **piece}:
                 if (answer := await attaching.take(self._state, piece)) is not None:
@@ -228,6 +233,8 @@ class Composer(ScriptComponent):
                 self._state.notice = Notice(why, "error")
             case {"type": "preview", "number": int(number), "text": str(text), "style": bool(style)}:
                 await self._on_preview(number, text, style)
+            case _:
+                await self._gauge.hear(data)
 
     def _question(self, index: int, conversation_id: str) -> str | None:
         """Return a question of the open conversation, waiting ones last; None when it is not there (any more)."""
@@ -262,6 +269,7 @@ class Composer(ScriptComponent):
         def stored(conversation_id: str) -> None:
             self.tell({"type": "stored", "key": key, "conversation": conversation_id})
 
+        self._gauge.sent()
         try:
             await self._before_send()
             named = attaching.as_named(files)

@@ -168,17 +168,40 @@ export function render({model, el, view}) {
     if (view.note) { entry.foot.append(element("p", {class: "note"}, view.note)) }
     if (view.alert) {
       const alert = element("div", {class: "alert", role: "alert"}, element("p", {}, view.alert.text))
-      if (view.alert.step !== "none") { alert.append(step(view, view.alert)) }
+      const fits = view.alert.fits.map(([how, label]) => element("button", {type: "button", class: "step", onclick: () => model.send_msg({type: "fit", id: view.id, how})}, label))
+      if (view.alert.step !== "none") { fits.push(step(view, view.alert)) }
+      if (fits.length) { alert.append(element("div", {class: "steps"}, ...fits)) }
       if (view.alert.detail) {
         alert.append(element("details", {}, element("summary", {}, "What the server said"), element("pre", {}, view.alert.detail)))
       }
       entry.foot.append(alert)
     }
     if (view.status !== "streaming") { entry.foot.append(actions(view, entry)) }
+    node.querySelector(":scope > .memory")?.remove()
+    if (view.memory) { node.append(memoryOf(view)) }
     if (refocus) {
       const same = [...entry.foot.querySelectorAll("button")].find((node) => node.getAttribute("aria-label") === focused && !node.disabled)
       ;(same || log).focus({preventScroll: true})
     }
+  }
+
+  // Behind the last message that the model is not told any more, or only as a summary.
+  function memoryOf({id, memory: {text, summary, by}}) {
+    const again = element("button", {type: "button", class: "word", onclick: () => model.send_msg({type: "tell_all", id})}, "Send all again")
+    const line = element("div", {class: "memory", role: "note", "aria-label": "Where the model's memory begins"})
+    if (summary === null) {
+      line.append(element("span", {}, text), again)
+      return line
+    }
+    const body = element("div", {class: "summary markdown", dir: "auto", hidden: ""})
+    body.innerHTML = summary
+    if (by) { body.append(element("p", {class: "note"}, by)) }
+    const open = element("button", {type: "button", class: "word", "aria-expanded": "false", onclick() {
+      body.hidden = !body.hidden
+      open.setAttribute("aria-expanded", String(!body.hidden))
+    }}, text)
+    line.append(open, again, body)
+    return line
   }
 
   const seconds = (s) => s < 60 ? `${Math.floor(s)} s` : `${Math.floor(s / 60)} min ${Math.floor(s % 60)} s`

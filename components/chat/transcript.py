@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import param
 from panel.models.esm import DataEvent
@@ -19,7 +20,7 @@ from components.files import serve_here
 from components.notices import Notice
 from components.scripts import ScriptComponent, joined
 from components.state import ConversationState
-from services.conversation import Versions
+from services.conversation import Versions, remembers_from
 from services.errors import PanelistError
 from services.messages import Message
 from services.render import MARKDOWN_CSS
@@ -63,7 +64,18 @@ async def prepare_window(path: Sequence[Message]) -> None:
 
 
 async def _prepare(shown: Sequence[Message]) -> None:
-    await asyncio.to_thread(lambda: [answer_html(m.text) for m in shown if m.role == "assistant"])
+    texts = [m.text for m in shown if m.role == "assistant"]
+    texts += [m.memory.summary for m in shown if m.memory is not None and m.memory.summary is not None]
+    await asyncio.to_thread(lambda: [answer_html(text) for text in texts])
+
+
+class _Sent(NamedTuple):
+    """All that a message's view is made of."""
+
+    message: Message
+    versions: Versions | None
+    first: bool
+    remembers: bool
 
 
 class Transcript(ScriptComponent):
@@ -101,7 +113,7 @@ class Transcript(ScriptComponent):
         self._on_screen = on_screen
         self._ready = False
         self._shown: str | None = None
-        self._sent: dict[str, tuple[Message, Versions | None]] = {}
+        self._sent: dict[str, _Sent] = {}
         self._first = 0  # index in the path of the first message that is on the page
         self._reply: StreamingMarkdown | None = None
         self._paint: Iterator[list[Any]] = iter(())  # that which is under way, in steps
@@ -155,9 +167,13 @@ class Transcript(ScriptComponent):
         state = self._state
         self._first = min(self._first, max(0, len(state.path) - 1))
         window = state.path[self._first :]
-        now = {message.id: (message, state.versions.get(message.id)) for message in window}
+        remembers = remembers_from(state.path)
+        now = {
+            message.id: _Sent(message, state.versions.get(message.id), place < 2, message is remembers)
+            for place, message in enumerate(window, self._first)
+        }
         self._earlier = ""
-        changed = [self._view(*entry) for id, entry in now.items() if self._sent.get(id) != entry]
+        changed = [self._view(entry) for id, entry in now.items() if self._sent.get(id) != entry]
         added = [message for message in window if message.id not in self._sent]
         self._sent = now
         self._tell(
@@ -175,23 +191,23 @@ class Transcript(ScriptComponent):
         if self._reply is not None and self._earlier:
             self._begin(self._reply.paint(Delta(self._reply.message_id, "", self._earlier)))
 
-    def _view(self, message: Message, versions: Versions | None) -> dict[str, Any]:
-        reply = self._reply
+    def _view(self, sent: _Sent) -> dict[str, Any]:
+        message, reply = sent.message, self._reply
+        view = partial(message_view, message, sent.versions, first=sent.first, remembers=sent.remembers)
         if reply is not None and reply.message_id == message.id and message.status != "streaming":
             self._reply = None
             if not reply.finished:
                 self._begin(reply.finish())
             self._end()
             self._tell({"type": "settle", "id": message.id})
-            return message_view(message, versions, painted=reply.shows(message.text))
-        view = message_view(message, versions, painted=message.status == "streaming")
-        if message.status == "streaming":
-            # A run is followed from its first word; what an earlier one wrote into this message comes before it.
-            view["html"] = ""
-            self._reply = StreamingMarkdown(message.id)
-            self._paint = iter(())
-            self._earlier = message.text
-        return view
+            return view(painted=reply.shows(message.text))
+        if message.status != "streaming":
+            return view()
+        # A run is followed from its first word; what an earlier one wrote into this message comes before it.
+        self._reply = StreamingMarkdown(message.id)
+        self._paint = iter(())
+        self._earlier = message.text
+        return {**view(painted=True), "html": ""}
 
     def _begin(self, paint: Iterator[list[Any]]) -> None:
         """Do the first step of a paint, which mostly is the only one; `_drain` does the others."""
@@ -266,8 +282,8 @@ class Transcript(ScriptComponent):
                 self._tell({"type": "outline", "items": outline_of(self._state.path)})
             case {"type": "copy", "id": str(id)} if message := self._message(id):
                 self.tell({"type": "copied", "id": id, "text": message.text})
-            case {"type": "all", "id": str(id)} if message := self._message(id):
-                view = message_view(message, self._state.versions.get(id), whole=True)
+            case {"type": "all", "id": str(id)} if id in self._sent:
+                view = message_view(**self._sent[id]._asdict(), whole=True)
                 self._tell(
                     {
                         "type": "patch",
@@ -277,6 +293,8 @@ class Transcript(ScriptComponent):
                         "more": self._first > 0,
                     }
                 )
+            case {"type": "fit" | "tell_all"}:
+                await self._on_fit(event.data)
             case {"type": "compare" | "details" | "options" | "map" | "connect"}:
                 self._on_dialog(event.data)
             case {"type": "step", "id": str(id), "step": str(step), "parameter": parameter}:
@@ -324,6 +342,16 @@ class Transcript(ScriptComponent):
                 await self._on_edit(id, text, key)
             case {"type": "chip", "text": str(text)} if text in CHIPS and not state.path:
                 await state.ask(text)
+
+    async def _on_fit(self, data: object) -> None:
+        """Do what concerns how much of the conversation the model is told."""
+        match data:
+            case {"type": "tell_all", "id": str(id)}:
+                await self._state.fitting.tell_all(id)
+            case {"how": "picker"}:
+                self._on_choose_model()
+            case {"id": str(id), "how": "trim" | "summarise" as how}:
+                await self._state.fitting.fit_answer(id, how)
 
     async def _on_edit(self, message_id: str, text: str, key: str) -> None:
         why = None

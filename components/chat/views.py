@@ -40,6 +40,13 @@ _STEPS: dict[NextStep, str] = {
     "none": "",
 }
 
+FITS = (
+    ("trim", "Leave out the oldest messages"),
+    ("summarise", "Summarise the beginning"),
+    ("picker", "Choose a larger model"),
+)
+"""What makes a conversation shorter, and what the buttons for it say."""
+
 _NOTES: dict[MessageStatus, str] = {
     "stopped": "You stopped this answer.",
     "truncated": "This answer reached the length limit and is cut off here.",
@@ -72,11 +79,23 @@ def answer_html(text: str) -> str:
 
 
 def message_view(
-    message: Message, versions: Versions | None, *, whole: bool = False, painted: bool = False
+    message: Message,
+    versions: Versions | None,
+    *,
+    whole: bool = False,
+    painted: bool = False,
+    first: bool = False,
+    remembers: bool = False,
 ) -> dict[str, Any]:
     """Return a message as the transcript shows it.
 
-    With `whole` nothing of a long question is held back; with `painted` the page has the HTML of an answer already.
+    Args:
+        message: The message.
+        versions: Its place among its siblings, where it has any.
+        whole: Whether nothing of a long question is held back.
+        painted: Whether the page has the HTML of an answer already.
+        first: Whether it is the conversation's first question, or an answer to it.
+        remembers: Whether the model's memory begins behind it.
     """
     view: dict[str, Any] = {
         "id": message.id,
@@ -84,7 +103,8 @@ def message_view(
         "status": message.status,
         "can": _can(message),
         "note": BY_HAND if message.by_hand else _NOTES.get(message.status),
-        "alert": _alert(message),
+        "alert": _alert(message, first=first),
+        "memory": memory_view(message) if remembers else None,
         "model": message.model if message.role == "assistant" and message.status != "streaming" else None,
         "options": " · ".join(f"{label} {value}" for label, value in told(message.options or Options())) or None,
     }
@@ -109,6 +129,26 @@ def message_view(
             "next": versions.next,
         }
     return view
+
+
+class MemoryView(TypedDict):
+    """What stands behind the message with which a model's memory ends."""
+
+    text: str
+    summary: str | None
+    """As HTML."""
+    by: str | None
+
+
+def memory_view(message: Message) -> MemoryView | None:
+    """Return what the page says behind a message of what the model is told of it and all before."""
+    memory = message.memory
+    if memory is None:
+        return None
+    if memory.summary is None:
+        return {"text": "Messages above are not sent any more.", "summary": None, "by": None}
+    by = f"Written by {memory.model}" if memory.model else None
+    return {"text": "The model is told a summary of what is above.", "summary": answer_html(memory.summary), "by": by}
 
 
 def file_view(attachment: AttachmentPart) -> dict[str, Any]:
@@ -164,7 +204,7 @@ def possible(message: Message) -> set[str]:
     return can if message.role == "user" or not message.parent_id or "regenerate" in can else can | {"retry"}
 
 
-def _alert(message: Message) -> dict[str, Any] | None:
+def _alert(message: Message, *, first: bool) -> dict[str, Any] | None:
     failure = next((part.failure for part in message.parts if isinstance(part, ErrorPart)), None)
     if failure is None:
         return None
@@ -178,6 +218,7 @@ def _alert(message: Message) -> dict[str, Any] | None:
         "wait_s": _left(failure, message.created_at),
         "parameter": failure.parameter,
         "detail": failure.detail,
+        "fits": FITS if failure.kind == "too_long" and not first else (),
     }
 
 

@@ -141,7 +141,7 @@ def test_commands_typed_whole_and_what_is_none(page: Page, server: Server) -> No
     row.click()
     expect(box(page)).to_have_value("")
     expect(page.get_by_role("article", name="You")).to_have_count(5)
-    page.keyboard.type("/de")
+    page.keyboard.type("/del")
     page.keyboard.press("Enter")
     expect(box(page)).to_have_value("/delete")
     expect(row).to_be_visible()

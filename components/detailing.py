@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from components.branching import Tab
 from components.notices import telling
+from services.conversation import Difference
 from services.details import AnswerDetails, Details, Rebuilt
 from services.errors import NotFoundError
+from services.options import Options
 
 
 class DetailsState:
@@ -25,6 +27,22 @@ class DetailsState:
         if here is not None:
             with telling(self._tab):
                 return await self._door().of(self._owner, here.id, message_id)
+        return None
+
+    async def differences(self, one: str, other: str) -> tuple[Difference, ...]:
+        """Return what differs in how two answers were asked for; nothing where that cannot be read."""
+        here = self._tab.conversation
+        if here is not None:
+            with telling(self._tab):
+                return await self._door().differences(self._owner, here.id, one, other)
+        return ()
+
+    async def options(self, message_id: str, run_id: str) -> Options | None:
+        """Return the options that ask for an answer as a run did; None where a notice says that they cannot be told."""
+        here = self._tab.conversation
+        if here is not None:
+            with telling(self._tab):
+                return await self._door().options(self._owner, here.id, message_id, run_id)
         return None
 
     async def request(self, message_id: str, run_id: str) -> Rebuilt:

@@ -24,6 +24,7 @@ from components.chat.comparing import Comparison
 from components.chat.composer import Composer
 from components.chat.details import DetailsView
 from components.chat.map import ConversationMap
+from components.chat.replaying import Replaying
 from components.chat.transcript import Transcript
 from components.connect import ConnectView
 from components.dialogs import dialog
@@ -39,6 +40,7 @@ from components.sidebar.trash import Trash
 from components.state import ConversationState
 from services.conversation import Versions
 from services.errors import PanelistError, SettingsError, StorageError
+from services.options import Options
 from services.render import escape
 from services.runtime import Runtime, check_settings, process_runtime
 
@@ -199,8 +201,11 @@ class _Dialogs:
         self._comparison = cache(
             lambda: self._with_dialog(self._themed(Comparison(state, sizing_mode="stretch_width", margin=0)))
         )
+        self._replaying = cache(lambda: Replaying(state, self.compare))
         self._details = cache(
-            lambda: self._with_dialog(self._themed(DetailsView(state, sizing_mode="stretch_width", margin=0)))
+            lambda: self._with_dialog(
+                self._themed(DetailsView(state, self.again, sizing_mode="stretch_width", margin=0))
+            )
         )
         self._map = cache(
             lambda: self._with_dialog(
@@ -229,8 +234,11 @@ class _Dialogs:
     def share(self) -> None:
         pn.state.execute(self._sharing().open)
 
-    def compare(self, versions: Versions) -> None:
-        pn.state.execute(partial(self._comparison().open, versions))
+    def compare(self, versions: Versions, places: tuple[int, int] | None = None) -> None:
+        pn.state.execute(partial(self._comparison().open, versions, places))
+
+    def again(self, message_id: str, options: Options) -> None:
+        pn.state.execute(partial(self._options().open_again, message_id, options, self._replaying().ask))
 
     def details(self, message_id: str) -> None:
         pn.state.execute(partial(self._details().open, message_id))

@@ -333,11 +333,10 @@ class ConversationState(param.Parameterized):
         if self.run_id is not None:
             self._chat.stop(self._owner, self.run_id)
 
-    @property
-    def offered(self) -> tuple[Parameter, ...]:
-        """The options that the chosen model's endpoint takes."""
+    def offered_by(self, choice: Choice | None) -> tuple[Parameter, ...]:
+        """Return the options that a model's endpoint takes."""
         try:
-            return offered(self._connections.get(self.choice.endpoint if self.choice else None))
+            return offered(self._connections.get(choice.endpoint if choice else None))
         except PanelistError:
             return ()  # it is not set up any more
 

@@ -6,13 +6,12 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 from services import prices
 from services.asking import recipe_of, request_of
 from services.connect import Connections
-from services.conversation import RunRecord, Written, Wrote
+from services.conversation import Difference, RunRecord, Written, Wrote, differences
 from services.errors import InputError, ModelError, NotFoundError
 from services.events import RequestSent, RetryScheduled, RunEvent, StepFinished, StepStarted, is_delta
 from services.messages import Message, ReasoningPart
@@ -70,10 +69,6 @@ class Rebuilt:
 
     asked: Asked
     truth: Truth
-    at: datetime
-    """When the run began."""
-    recipe: Recipe
-    """What it was made with."""
 
 
 class Details:
@@ -102,17 +97,9 @@ class Details:
             InputError: it cannot be made any more; the sentence says why.
             NotFoundError: there is no such run of this answer for this owner.
         """
-        written = await self._written(owner, conversation_id, message_id)
-        wrote = next((one for one in written.runs if one.run.id == run_id), None)
-        if wrote is None:
-            raise NotFoundError("What was asked for this answer is not known any more.")
-        run, recipe = wrote.run, wrote.recipe
+        wrote, path, recipe = await self._recipe(owner, conversation_id, message_id, run_id)
         try:
-            path = await self._store.path(owner, run.conversation_id, run.message_id)
-            recipe = recipe or await self._guessed(owner, written.message, wrote, path)
             request = await request_of(self._store, owner, path, recipe)
-        except NotFoundError as error:
-            raise InputError("The original of this copy was removed, and what was asked with it.") from error
         except ModelError as error:
             raise InputError(f"The request cannot be made again: {error.failure.message}") from error
         body = await asyncio.to_thread(body_of, request)
@@ -124,7 +111,46 @@ class Details:
         else:
             same = await asyncio.to_thread(lambda: hash_of(as_sent(body, large=request.is_large)) == sent[-1].sha256)
             truth = "same" if same else "different"
-        return Rebuilt(Asked(recipe.endpoint, path_of(recipe.endpoint), body), truth, run.started_at, recipe)
+        return Rebuilt(Asked(recipe.endpoint, path_of(recipe.endpoint), body), truth)
+
+    async def options(self, owner: str, conversation_id: str, message_id: str, run_id: str) -> Options:
+        """Return the options that ask for an answer as a run did, with its model and the system prompt that held.
+
+        Raises:
+            InputError: that cannot be told any more; the sentence says why.
+            NotFoundError: there is no such run of this answer for this owner.
+        """
+        _, _, recipe = await self._recipe(owner, conversation_id, message_id, run_id)
+        return _options_of(recipe)
+
+    async def _recipe(
+        self, owner: str, conversation_id: str, message_id: str, run_id: str
+    ) -> tuple[Wrote, Sequence[Message], Recipe]:
+        """Return a run, the path to its answer, and what it asked with."""
+        written = await self._written(owner, conversation_id, message_id)
+        wrote = next((one for one in written.runs if one.run.id == run_id), None)
+        if wrote is None:
+            raise NotFoundError("What was asked for this answer is not known any more.")
+        try:
+            path = await self._store.path(owner, wrote.run.conversation_id, wrote.run.message_id)
+            return wrote, path, wrote.recipe or await self._guessed(owner, written.message, wrote, path)
+        except NotFoundError as error:
+            raise InputError("The original of this copy was removed, and what was asked with it.") from error
+        except ModelError as error:
+            raise InputError(f"The request cannot be made again: {error.failure.message}") from error
+
+    async def differences(self, owner: str, conversation_id: str, one_id: str, other_id: str) -> tuple[Difference, ...]:
+        """Return what differs in how two answers were asked for.
+
+        Raises:
+            NotFoundError: one of them is not there for this owner.
+        """
+        one, other = [await self._written(owner, conversation_id, id) for id in (one_id, other_id)]
+        asked = [found.runs[-1].recipe if found.runs else None for found in (one, other)]
+        before, after = asked
+        if before is None or after is None:  # of one of them less is known, and that is no difference
+            return differences(one.message, other.message)
+        return differences(_asked(one.message, before), _asked(other.message, after))
 
     async def _written(self, owner: str, conversation_id: str, message_id: str) -> Written:
         written = await self._store.written(owner, conversation_id, message_id)
@@ -219,6 +245,17 @@ def plain_of(details: AnswerDetails) -> dict[str, Any]:
             for one in details.runs
         ],
     }
+
+
+def _asked(message: Message, recipe: Recipe) -> Message:
+    """Return an answer with the options that hold for it, wherever they are from."""
+    return replace(message, options=_options_of(recipe))
+
+
+def _options_of(recipe: Recipe) -> Options:
+    """Return what a run asked with as options that say all of it."""
+    options = replace(recipe.options, system_prompt=recipe.system_prompt)
+    return replace(options, endpoint=recipe.endpoint.name, model=recipe.model)
 
 
 def _as_it_is(wrote: Wrote, live: RunLog | None) -> Wrote:

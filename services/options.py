@@ -24,4 +24,4 @@ class Options:
     output: Literal["json"] | None = None
     service_tier: str | None = None
     system_prompt: str | None = None
-    """What the model is told before the conversation, instead of what its folder or the settings say."""
+    """What the model is told before the conversation, instead of what its folder or the settings say; "" is nothing."""

@@ -230,14 +230,20 @@ def from_plain(options: Options, values: Mapping[str, object]) -> Options:
         InputError: a value is none of its parameter.
     """
     for parameter in PARAMETERS:
-        if parameter.name in values:
+        if parameter.kind == "prompt" and values.get(parameter.name) == "":
+            options = replace(options, system_prompt="")  # which says more than that none is set
+        elif parameter.name in values:
             options = with_value(options, parameter, values[parameter.name])
     return options
 
 
 def told(options: Options) -> tuple[tuple[str, str], ...]:
     """Return what is set of options beside endpoint and model, in words: label and value."""
-    words = ((parameter.label, in_words(options, parameter)) for parameter in PARAMETERS)
+    words = (
+        (parameter.label, in_words(options, parameter))
+        for parameter in PARAMETERS
+        if value_of(options, parameter) != ""
+    )
     return tuple((label, said) for label, said in words if said is not None)
 
 
@@ -248,6 +254,8 @@ def in_words(options: Options, parameter: Parameter) -> str | None:
         return None
     if parameter.kind == "prompt":
         line = " ".join(str(value).split())
+        if not line:
+            return "none"
         return f"“{line if len(line) <= _SAID else line[:_SAID].rstrip() + '…'}”"
     if isinstance(value, tuple):
         return ", ".join(f"“{text}”" for text in value)

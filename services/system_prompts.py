@@ -14,8 +14,8 @@ class SystemPrompts:
         self._default = default
 
     async def of(self, owner: str, options: Options, folder_id: str | None) -> str | None:
-        """Return that of a conversation with these options in this folder."""
-        if options.system_prompt:
-            return options.system_prompt
+        """Return that of a conversation with these options in this folder; an empty one in the options says: none."""
+        if options.system_prompt is not None:
+            return options.system_prompt or None
         of_folder = None if folder_id is None else (await self._store.defaults(owner, folder_id)).system_prompt
         return of_folder or self._default

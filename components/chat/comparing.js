@@ -9,10 +9,14 @@ export function render({model, el}) {
     const text = element("div", {class: "text", dir: "auto", tabindex: "0", role: "group", "aria-label": `${name}: text`})
     return {choose, by, text, node: element("section", {"aria-label": name}, element("header", {}, choose, by), text)}
   })
-  el.replaceChildren(about, element("div", {class: "sides"}, ...sides.map(({node}) => node)))
+  const differ = element("ul", {"aria-label": "What differed in the request"})
+  const asked = element("div", {class: "asked", hidden: ""}, element("p", {}, "In the request:"), differ)
+  el.replaceChildren(about, asked, element("div", {class: "sides"}, ...sides.map(({node}) => node)))
   const ask = () => model.send_msg({type: "places", places: sides.map(({choose}) => Number(choose.value))})
 
-  listen(model, ({type, count, places, by, changes}) => {
+  listen(model, ({type, count, places, by, options = [], changes}) => {
+    differ.replaceChildren(...options.map(([option, before, after]) => element("li", {}, element("b", {}, option), ` ${before ?? "unset"} → ${after ?? "unset"}`)))
+    asked.hidden = !options.length
     if (type !== "compared") { // what is on show is of other versions
       about.textContent = type === "wait" ? "Comparing…" : "These versions could not be read. Choose others, or open this once more."
       for (const {by, text} of sides) { by.textContent = ""; text.replaceChildren() }

@@ -34,10 +34,10 @@ class Comparison(ScriptComponent):
         self._places = (0, 0)
         self.dialog = dialog("Compare versions", self, width_option="lg", sizing_mode="stretch_width")
 
-    async def open(self, versions: Versions) -> None:
-        """Open the dialog on a version and the one before it; of the first, the one after it."""
+    async def open(self, versions: Versions, places: tuple[int, int] | None = None) -> None:
+        """Open the dialog on two versions, by default one and the one before it; of the first, the one after it."""
         later = max(1, versions.index)
-        self._versions, self._places = versions, (later - 1, later)
+        self._versions, self._places = versions, places or (later - 1, later)
         self.dialog.open = True
         await self._show()
 
@@ -53,6 +53,8 @@ class Comparison(ScriptComponent):
                 self.tell({"type": "unread"})
             return
         changes = await asyncio.to_thread(compare, one.text, other.text)
+        answers = one.role == other.role == "assistant"
+        differ = await self._state.details.differences(one.id, other.id) if answers else ()
         if places == self._places:  # no other pair was chosen meanwhile
             self.tell(
                 {
@@ -60,6 +62,7 @@ class Comparison(ScriptComponent):
                     "count": len(ids),
                     "places": places,
                     "by": [who_wrote(one), who_wrote(other)],
+                    "options": [[each.option, each.before, each.after] for each in differ],
                     "changes": [[change.kind, change.text] for change in changes],
                 }
             )

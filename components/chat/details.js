@@ -52,6 +52,7 @@ export function render({model, el}) {
     const shown = element("div", {hidden: "", role: "tabpanel", "aria-label": "The request"}, code, element("div", {class: "below"}, more, taking, download))
     const inside = element("div", {class: "inside", hidden: ""}, note, list, shown)
     const opener = element("button", {type: "button", class: "word open", "aria-expanded": "false", onclick: open}, `Show ${named}`)
+    const again = element("button", {type: "button", class: "word open", onclick: () => model.send_msg({type: "again", run})}, "Ask again with a change…")
     let told = null
     let chosen = "json"
 
@@ -100,7 +101,7 @@ export function render({model, el}) {
       copy(taking, text)
     }
     return {
-      node: element("div", {class: "request"}, opener, inside),
+      node: element("div", {class: "request"}, opener, again, inside),
       told(msg) {
         told = msg.refused ? null : msg
         note.textContent = msg.refused || msg.note

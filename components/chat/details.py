@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -75,10 +75,11 @@ class DetailsView(ScriptComponent):
     _esm = joined(_HERE, "details")
     _stylesheets = [(_HERE / "details.css").read_text("utf-8")]  # noqa: RUF012 - Panel's own class attribute
 
-    def __init__(self, state: ConversationState, **params: Any) -> None:
+    def __init__(self, state: ConversationState, on_again: Callable[[str, Options], None], **params: Any) -> None:
         super().__init__(**params)
         self.on_msg(self._on_message)
         self._state = state
+        self._on_again = on_again
         self._shown: str | None = None
         self.dialog = dialog("Details of the answer", self, width_option="md", sizing_mode="stretch_width")
         state.param.watch(self._on_path, "path")
@@ -119,12 +120,20 @@ class DetailsView(ScriptComponent):
         address = {language: address_of_request(language, here.id, message_id, run_id) for language in LANGUAGES}
         self.tell({"type": "request", "run": run_id, "addresses": address, **view})
 
+    async def _ask_again(self, message_id: str, run_id: str) -> None:
+        options = await self._state.details.options(message_id, run_id)
+        self.dialog.open = False  # also where that cannot be told: a notice says why
+        if options is not None:
+            self._on_again(message_id, options)
+
     async def _on_message(self, event: DataEvent) -> None:
         match event.data:
             case {"type": "ready"}:
                 await self._show()
             case {"type": "request", "run": str(run_id)} if message_id := self._shown:
                 await self._show_request(message_id, run_id)
+            case {"type": "again", "run": str(run_id)} if message_id := self._shown:
+                await self._ask_again(message_id, run_id)
 
 
 def details_view(details: AnswerDetails) -> dict[str, Any]:

@@ -27,7 +27,8 @@ class Dialog(DetailsView):
 
     def __init__(self, state: ConversationState) -> None:
         self.told: list[dict[str, Any]] = []
-        super().__init__(state)
+        self.again: list[Options] = []
+        super().__init__(state, lambda _, options: self.again.append(options))
 
     def tell(self, message: dict[str, Any]) -> None:
         self.told.append(message)
@@ -147,4 +148,7 @@ async def test_a_request_is_shown_short_and_says_whether_it_is_what_was_sent(ope
     assert dialog.told[-1]["texts"]["json"].endswith("… The file has the rest.")
     await dialog._on_message(SimpleNamespace(data={"type": "request", "run": "another"}))  # type: ignore[arg-type]
     assert dialog.told[-1]["refused"] == "What was asked for this answer is not known any more."
+    await dialog._on_message(SimpleNamespace(data={"type": "again", "run": run_id}))  # type: ignore[arg-type]
+    assert [options.model for options in dialog.again] == ["model-a"]
+    assert not dialog.dialog.open
     state.close()

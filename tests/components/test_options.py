@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import panel_material_ui as pmui
 import pytest
 
+from components.chat.replaying import Replaying
 from components.sidebar.options import DEFAULT, OptionsView
 from components.state import ConversationState
+from services.conversation import Versions
 from services.options import Options
 from tests.conftest import OWNER, OpenRuntime, until
-from tests.scripted import ScriptedProvider, answer
+from tests.scripted import ScriptedProvider, answer, refusal
 
 Make = Callable[..., Awaitable[OptionsView]]
 
@@ -123,3 +126,85 @@ async def test_the_model_may_change_and_the_rest_stays(make: Make) -> None:
     await view._state.set_options(Options(temperature=1.0))
     await view._state.choose("model-b")
     assert (view._state.options.model, view._state.options.temperature) == ("model-b", 1.0)
+
+
+async def test_an_answer_is_asked_for_again_with_a_change(make: Make) -> None:
+    view = await make(answer("One"), answer("Two"), answer("Three"))
+    state = view._state
+    compared: list[tuple[Versions, tuple[int, int]]] = []
+    replaying = Replaying(state, lambda versions, places: compared.append((versions, places)))
+    await state.set_options(Options(temperature=1.0, system_prompt="Rhyme."))
+    await state.send("Go")
+    await until(lambda: state.run_id is None)
+    first = state.path[1]
+    await state.set_options(Options(temperature=0.0, system_prompt="Be brief."))
+    options = await state.details.options(first.id, first.run_id or "")
+    assert options is not None
+    await view.open_again(first.id, options, replaying.ask)
+    assert (field(view, "Temperature").value, field(view, "System prompt").value) == ("1", "Rhyme.")
+    assert view._model.value == state.choice.label if state.choice else False
+    assert "When it is empty, nothing is." in field(view, "System prompt").helper_text
+    fill(view, Temperature="0.5", System_prompt="")
+    view._model.value = "model-b"
+    await view._on_save(None)
+    await until(lambda: state.run_id is None and state.path[1].text == "Two")
+    assert [places for _, places in compared] == [(0, 1)]
+    assert compared[0][0].ids == (first.id, state.path[1].id)
+    differ = await state.details.differences(first.id, state.path[1].id)
+    assert [(each.option, each.before, each.after) for each in differ] == [
+        ("model", "model-a", "model-b"),
+        ("System prompt", "“Rhyme.”", None),
+        ("Temperature", "1", "0.5"),
+    ]
+    assert state.conversation is not None
+    assert state.conversation.options.temperature == 0, "the conversation keeps its own"
+    view._again = None
+    await view.open()
+    assert not view._model.visible
+    assert field(view, "System prompt").value == "Be brief."
+
+
+async def test_who_went_elsewhere_is_not_called_back_to_compare(make: Make) -> None:
+    gate = asyncio.Event()
+    view = await make(answer("One"), [gate, *answer("Two")], [refusal()])
+    state = view._state
+    compared: list[Versions] = []
+    replaying = Replaying(state, lambda versions, _: compared.append(versions))
+    await state.send("Go")
+    await until(lambda: state.run_id is None)
+    here, first = state.conversation, state.path[1]
+    await replaying.ask(first.id, Options(model="model-b"))
+    await state.open(None)
+    gate.set()
+    assert here is not None
+
+    async def ended() -> bool:
+        return (await state._stored.open(OWNER, here.id)).run_id is None
+
+    await until(ended)
+    await state.open(here.id)
+    assert state.path[1].text == "Two"
+    await replaying.ask(first.id, Options(model="model-b"))
+    await until(lambda: state.run_id is None and state.path[1].status == "failed")
+    assert compared == [], "what failed says so itself, and there is nothing to compare"
+
+
+async def test_an_endpoint_that_takes_others_shows_its_own(make: Make) -> None:
+    view = await make(answer("One"))
+    state = view._state
+    await state.send("Go")
+    await until(lambda: state.run_id is None)
+
+    async def nothing(message_id: str, options: Options) -> None:
+        pytest.fail("nothing was asked")
+
+    await view.open_again(state.path[1].id, Options(endpoint="demo", model="panelist-demo"), nothing)
+    assert [one.label for one in view._inputs] == ["System prompt", "Max output tokens"]
+    fill(view, System_prompt="Typed")
+    assert state.choice is not None
+    view._model.value = state.choice.label
+    assert field(view, "Temperature").value == ""
+    assert field(view, "System prompt").value_input == "Typed", "what was typed stays"
+    view._model.param.update(value="", value_input="")
+    await view._on_save(None)
+    assert view.dialog.open

@@ -57,3 +57,27 @@ def test_an_answer_tells_how_it_was_written(page: Page, server: Server) -> None:
     page.keyboard.press("Alt+m")
     page.get_by_role("treeitem", name="What can you do?").first.click(modifiers=["Shift"])
     expect(page.get_by_role("button", name="Details", exact=True).last).to_be_disabled()
+
+
+def test_an_answer_is_asked_for_again_with_a_change_and_compared(page: Page, server: Server) -> None:
+    open_new(page, server)
+    ask(page, "Where is my data stored?")
+    settled(answers(page))
+    answers(page).get_by_role("button", name="Details").click()
+    page.get_by_role("dialog", name="Details of the answer").get_by_role(
+        "button", name="Ask again with a change"
+    ).click()
+    options = page.get_by_role("dialog", name="Options")
+    expect(options.get_by_role("combobox", name="Model")).to_have_value("panelist-demo · demo")
+    options.get_by_role("textbox", name="System prompt").fill("Answer in verse.")
+    options.get_by_role("textbox", name="Max output tokens").fill("12")
+    options.get_by_role("button", name="Ask again").click()
+    compared = page.get_by_role("dialog", name="Compare versions")
+    differ = compared.get_by_role("list", name="What differed in the request")
+    expect(differ.get_by_role("listitem")).to_have_text(
+        ["System prompt unset → “Answer in verse.”", "Max output tokens unset → 12"]
+    )
+    expect(compared.get_by_role("combobox", name="Before")).to_have_value("0")
+    page.keyboard.press("Escape")
+    expect(answers(page).get_by_text("2 / 2")).to_be_visible()
+    settled(answers(page), "truncated")

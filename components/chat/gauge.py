@@ -128,7 +128,7 @@ class Gauge:
         self._measuring = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._told_at = 0.0
+        self._telling: asyncio.TimerHandle | None = None
         state.param.watch(self._on_change, _WATCHED)
         state.fitting.param.watch(self._on_progress, "progress")
 
@@ -242,11 +242,22 @@ class Gauge:
         return ""
 
     def _on_progress(self, event: param.parameterized.Event) -> None:
-        progress: Progress | None = event.new
-        now = asyncio.get_running_loop().time()
-        if progress is None or event.old is None or progress.words == 0 or now - self._told_at >= TELL_S:
-            self._told_at = now
-            self._tell({"type": "summing", "say": progress_words(progress) if progress is not None else ""})
+        if event.new is None or self._telling is None:
+            self._tell_progress()
+
+    def _tell_progress(self) -> None:
+        """Tell how far a summary has come, and a little later how far it has come by then."""
+        if self._telling is not None:
+            self._telling.cancel()
+        progress = self._state.fitting.progress
+        self._tell({"type": "summing", "say": progress_words(progress) if progress is not None else ""})
+        later = asyncio.get_running_loop().call_later
+        self._telling = None if progress is None else later(TELL_S, self._tell_rest, progress)
+
+    def _tell_rest(self, told: Progress) -> None:
+        self._telling = None
+        if self._state.fitting.progress is not told:
+            self._tell_progress()
 
 
 def progress_words(progress: Progress) -> str:

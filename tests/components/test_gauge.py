@@ -241,7 +241,7 @@ async def test_why_it_was_not_done_is_told_with_what_else_there_is(make: Make) -
     assert told["why"] == "It is down."
     assert [act["how"] for act in told["list"]] == ["trim", "summarise", "model", "picker"]
     writing = asyncio.create_task(box.says(type="shorten", how="summarise", conversation=here(box), model=None))
-    await until(lambda: (progress := box._state.fitting.progress) is not None and progress.words == 1)
+    await until(lambda: last(box, "summing")["say"] == "Summarising the oldest 4 messages… 1 word")
     await box.says(type="shorten", how="trim", conversation="elsewhere", model=None)
     assert last(box, "fitted")["why"] == "The page shows another conversation by now."
     await box.says(type="shorten", how="summarise", conversation=here(box), model=None)

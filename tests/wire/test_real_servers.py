@@ -13,8 +13,10 @@ import pytest
 
 from services.errors import Failure
 from services.events import TextDelta
+from services.fitting import Asking
 from services.keys import KeyRing
 from services.messages import ErrorPart, Message, ReasoningPart
+from services.options import Options
 from services.runtime import Runtime, make_provider, open_runtime
 from services.settings import read_settings
 from services.storage.store import Named
@@ -106,6 +108,73 @@ class TestLlamaCpp:
         failure = failure_of(done.path[-1])
         assert (failure.kind, failure.next_step) == ("too_long", "shorten")
         assert done.path[0].text == ("word " * 6_000).rstrip("\n")
+
+    async def test_its_window_is_that_of_what_it_has_loaded(self, open_at: OpenAt, llamacpp_brief: str) -> None:
+        app = await open_at(llamacpp_brief)
+        [model] = await app.connections.models(app.connections.default.name)
+        found = await app.chat.fitting.estimate(OWNER, Asking(text="Hello", options=Options(model=model)))
+        assert (found.window, found.over) == (4_096, False)
+        assert found.price is None, "nobody knows one"
+
+    async def test_below_at_and_above_its_window_is_caught_before_it_is_sent(
+        self, open_at: OpenAt, llamacpp_brief: str
+    ) -> None:
+        app = await open_at(llamacpp_brief)
+        [model] = await app.connections.models(app.connections.default.name)
+        options = Options(model=model)
+        first = await whole_run(app.chat, await app.chat.send(OWNER, "the " * 200, options=options))
+        learnt = await app.chat.fitting.estimate(OWNER, Asking(conversation_id=first.conversation.id, options=options))
+        assert learnt.factor > 3, "it counts quite unlike others, as its answer tells"
+        async with httpx2.AsyncClient(trust_env=False, timeout=60) as client:
+
+            async def counted(text: str) -> int:
+                root = llamacpp_brief.removesuffix("/v1")
+                told = {"messages": [{"role": "user", "content": text}]}
+                prompt = (await client.post(f"{root}/apply-template", json=told)).json()["prompt"]
+                tokenize = {"content": prompt, "add_special": True, "parse_special": True}
+                return len((await client.post(f"{root}/tokenize", json=tokenize)).json()["tokens"])
+
+            async def refusal(text: str) -> int | None:
+                asked = {"model": model, "messages": [{"role": "user", "content": text}], "max_tokens": 1}
+                answer = await client.post(f"{llamacpp_brief}/chat/completions", json=asked)
+                return answer.json()["error"]["n_prompt_tokens"] if answer.status_code == 400 else None
+
+            for tokens in (4_095, 4_096, 4_097):
+                text = "the " * 1_010
+                text += "x" * (tokens - await counted(text))
+                assert await counted(text) == tokens
+                assert await refusal(text) == (None if tokens < 4_096 else tokens), "as it says itself"
+                found = await app.chat.fitting.estimate(OWNER, Asking(text=text, options=options))
+                assert found.over, f"{tokens} tokens leave no room for an answer"
+                assert found.total == pytest.approx(tokens, rel=0.05)
+        small = await app.chat.fitting.estimate(OWNER, Asking(text="the " * 800, options=options))
+        assert not small.over
+
+    async def test_where_nobody_knew_its_window_the_refusal_teaches_it(
+        self, open_at: OpenAt, llamacpp_brief: str
+    ) -> None:
+        app = await open_at(llamacpp_brief, PANELIST_MODEL="any")  # which is in no list
+        options = Options(model="any")
+        first = await whole_run(app.chat, await app.chat.send(OWNER, "the " * 500, options=options))
+        here = first.conversation.id
+        asking = Asking(conversation_id=here, text="the " * 700, options=options)
+        assert (await app.chat.fitting.estimate(OWNER, asking)).window is None
+        failed = await whole_run(app.chat, await app.chat.send(OWNER, "the " * 700, conversation_id=here))
+        failure = failure_of(failed.path[-1])
+        assert (failure.kind, failure.window) == ("too_long", 4_096)
+        assert failure.tokens is not None
+        assert failure.tokens > 4_096
+        assert f"has {failure.tokens:,} tokens" in failure.message
+        assert "takes 4,096, its answer included" in failure.message
+        again = Asking(conversation_id=here, again=failed.path[-1].id, options=options)
+        choices = await app.chat.fitting.choices(OWNER, again)
+        assert choices.estimate.over
+        assert choices.estimate.total == pytest.approx(failure.tokens, rel=0.02)
+        assert choices.trim == 2
+        await app.chat.fitting.trim(OWNER, again)
+        done = await whole_run(app.chat, await app.chat.retry(OWNER, here, failed.path[-1].id))
+        assert done.path[-1].status == "complete"
+        assert len(done.path) == 4, "nothing is gone"
 
     async def test_a_text_file_is_read(self, open_at: OpenAt, llamacpp_brief: str) -> None:
         app = await open_at(llamacpp_brief)

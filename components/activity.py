@@ -7,6 +7,7 @@ import time
 from typing import assert_never
 
 from services.events import (
+    Completing,
     ModelNamed,
     ReasoningDelta,
     ReasoningEnded,
@@ -24,6 +25,7 @@ from services.events import (
 
 WAITING = "Waiting for the model…"
 THINKING = "Thinking…"
+FINISHING = "Finishing the answer…"
 TYPING = "Assistant is typing…"
 
 
@@ -42,6 +44,8 @@ def activity_of(event: RunEvent, before: str) -> str:
             return THINKING
         case TextDelta():
             return TYPING
+        case Completing():
+            return FINISHING
         case RunFinished():
             return ""
         case RetryScheduled():

@@ -234,8 +234,8 @@ class _Dialogs:
     def share(self) -> None:
         pn.state.execute(self._sharing().open)
 
-    def compare(self, versions: Versions, places: tuple[int, int] | None = None) -> None:
-        pn.state.execute(partial(self._comparison().open, versions, places))
+    def compare(self, what: Versions | str, places: tuple[int, int] | None = None) -> None:
+        pn.state.execute(partial(self._comparison().open, what, places))
 
     def again(self, message_id: str, options: Options) -> None:
         pn.state.execute(partial(self._options().open_again, message_id, options, self._replaying().ask))

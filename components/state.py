@@ -21,6 +21,7 @@ from components.deltas import Delta, delta_of, portions
 from components.detailing import DetailsState
 from components.fitting import FittingState
 from components.notices import Notice, telling
+from components.processing import ProcessingState
 from components.temporary import BLANK, TemporaryTab
 from services.attachments import Piece, Progress
 from services.chat import ChatService, Opened, Waiting
@@ -107,6 +108,7 @@ class ConversationState(param.Parameterized):
         self._owner = owner
         self.catalogue = CatalogueState(chat.catalogue, owner, self)
         self.branching = BranchingState(lambda: self._chat.branching, owner, self)
+        self.processing = ProcessingState(lambda: self._chat.processing, owner, self)
         self.details = DetailsState(lambda: self._chat.details, owner, self)
         self.fitting = FittingState(lambda: self._chat.fitting, owner, self)
         self._following: asyncio.Task[None] | None = None
@@ -608,6 +610,8 @@ class ConversationState(param.Parameterized):
                     await chat.pace.rest(began)
             await self.drain(final=True)
             opened = await chat.open(self._owner, conversation_id)
+            if opened.path and opened.path[-1].processed is not None:
+                await self.prepare(opened.path[-1:])  # it is not what was painted
         except NotFoundError:
             await self._leave(conversation_id)
         except Exception as error:  # the last wall: a page that waits for an end that nobody shows would be dead

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 
 from services.asides import Asides
@@ -22,6 +23,7 @@ from services.errors import NO_IMAGES, ModelError, NotFoundError, PanelistError,
 from services.events import Reply
 from services.messages import Message, TextPart, new_id
 from services.options import Options
+from services.processing import Processing
 from services.providers.base import ModelRequest
 from services.recipes import Recipe
 from services.runner import RunLog, RunManager, RunSpec
@@ -51,8 +53,10 @@ class Answering:
         budgets: Budgets,
         windows: Windows,
         prompts: SystemPrompts,
+        processing: Processing,
     ) -> None:
         self._prompts = prompts
+        self._processing = processing
         self._windows = windows
         self._settings = settings
         self._budgets = budgets
@@ -288,7 +292,11 @@ class Answering:
             message_id=answer_id,
             prepare=prepare,
             measured_as=None if is_temporary(conversation_id) else conversation_id,
+            complete=partial(self._processing.run, owner, conversation_id, answer_id)
+            if self._processing.names_of(asked)
+            else None,
         )
+        self._processing.prepare(asked)
         self._runs.start(spec, on_end)
         self._changes.ring(owner, conversation_id)
 

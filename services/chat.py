@@ -26,6 +26,7 @@ from services.intents import Intents
 from services.messages import AttachmentPart, Message, TextPart, clean_text, new_id
 from services.options import Options
 from services.pacing import Pace
+from services.processing import Processing
 from services.providers.base import Provider
 from services.queueing import Queueing, Waiting
 from services.runner import RunLog, RunManager
@@ -104,6 +105,8 @@ class ChatService:
         """The owner's conversations as a whole."""
         self.branching = Branching(store, self._intents, self.changes)
         """The tree of each of them."""
+        self.processing = Processing(settings.post, store, self._intents, self.changes)
+        """What is made of complete answers."""
         self.budgets = budgets or Budgets(store.ledger, self.changes)
         """What may be spent, here and in all other places of this process."""
         self.details = Details(store, runs, connections, prompts)
@@ -111,7 +114,16 @@ class ChatService:
         windows = windows or Windows()
         asides = Asides(provider, runs, self.budgets)
         self._answering = Answering(
-            settings, store, runs, connections, asides, self.changes, self.budgets, windows, prompts
+            settings,
+            store,
+            runs,
+            connections,
+            asides,
+            self.changes,
+            self.budgets,
+            windows,
+            prompts,
+            self.processing,
         )
         weighing = Weighing(store, runs, connections, windows, prompts)
         summarising = Summarising(weighing, asides, runs.deadlines)
@@ -476,6 +488,7 @@ class ChatService:
                 options=None,
                 usage=None,
                 picked_from=None,
+                processed=None,
             )
             await self._store.add_answer(owner, new)
         self.changes.ring(owner, conversation_id)

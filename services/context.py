@@ -31,12 +31,13 @@ def told(path: Sequence[Message]) -> list[Message]:
     servers for which questions and answers take turns, and in a system prompt by models that have none.
     """
     first = told_from(path)
+    shown = [message.shown for message in path]
     memory = path[first - 1].memory if first else None
     if memory is None or memory.summary is None:
-        return list(path[first:])
-    question = path[first]
+        return shown[first:]
+    question = shown[first]
     parts = (TextPart(SUMMARY.format(memory.summary)), *question.parts)
-    return [dataclasses.replace(question, parts=parts), *path[first + 1 :]]
+    return [dataclasses.replace(question, parts=parts), *shown[first + 1 :]]
 
 
 def within_limit(path: Sequence[Message]) -> list[Message]:

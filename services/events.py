@@ -130,6 +130,13 @@ class RetryScheduled:
 
 
 @dataclass(frozen=True, slots=True)
+class Completing:
+    """The answer is complete and stored, and goes through its steps; never stored."""
+
+    kind: Literal["completing"] = "completing"
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished:
     """The last event of every run."""
 
@@ -150,6 +157,7 @@ RunEvent = (
     | UsageReported
     | StepFinished
     | RetryScheduled
+    | Completing
     | RunFinished
 )
 
@@ -229,7 +237,7 @@ class Reply:
                 self.finish_reason = reason
             case ReasoningEnded(seconds=seconds):
                 self._time(seconds)
-            case RequestSent() | ReasoningStarted() | RetryScheduled():
+            case RequestSent() | ReasoningStarted() | RetryScheduled() | Completing():
                 pass  # a call that failed before its first word left nothing behind
             case RunFinished():
                 self._close()

@@ -19,7 +19,7 @@ from services.messages import ErrorPart, Message, MessageStatus, Part
 from services.options import Options
 from services.parameters import plain
 from services.render import MARKDOWN_CSS, escape, render_markdown
-from services.storage.codec import failure_to_json, memory_plain, part_to_json
+from services.storage.codec import failure_to_json, memory_plain, part_to_json, processed_plain
 from services.usage import Usage
 
 Kind = Literal["json", "markdown", "html", "notebook"]
@@ -236,6 +236,7 @@ def _message(message: Message) -> dict[str, Any]:
         "parts": [_part(part) for part in message.parts],
         **({} if message.picked_from is None else {"picked_from": message.picked_from}),
         **({} if message.memory is None else {"memory": memory_plain(message.memory)}),
+        **({} if message.processed is None else {"processed": processed_plain(message.processed)}),
     }
 
 

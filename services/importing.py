@@ -9,7 +9,7 @@ import re
 import struct
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -33,12 +33,14 @@ from services.messages import (
     Message,
     MessageStatus,
     Part,
+    Processed,
     ReasoningPart,
     Role,
+    TextPart,
 )
 from services.options import Options
-from services.parameters import from_plain
-from services.storage.codec import Fields, attachment_from, failure_from, memory_from, part_from
+from services.parameters import from_plain, step_names
+from services.storage.codec import Fields, attachment_from, failure_from, memory_from, part_from, processed_from
 from services.storage.queue import MAX_QUEUED
 from services.usage import Usage
 
@@ -446,8 +448,23 @@ def _message(conversation_id: str, data: _Fields) -> Message:
         usage=_usage(data.inner("usage")),
         picked_from=None if data.text_or_none("picked_from") is None else data.id("picked_from"),
         memory=_memory(data),
+        processed=_processed(data.inner("processed"), parts),
         run_id=data.text_or_none("run"),
     )
+
+
+def _processed(data: _Fields | None, parts: Sequence[Part]) -> Processed | None:
+    """Return what was made of an answer, where it can have been made of these parts."""
+    if data is None:
+        return None
+    made = processed_from(data)
+    try:
+        step_names(made.steps)
+    except InputError as error:
+        raise data.damaged("steps") from error
+    if len(made.texts) != sum(isinstance(part, TextPart) for part in parts):
+        raise data.damaged("texts")
+    return made
 
 
 def _memory(data: _Fields) -> Memory | None:

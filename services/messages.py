@@ -6,8 +6,8 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, get_args
 
@@ -142,6 +142,31 @@ class AttachmentPart:
 Part = TextPart | ReasoningPart | ToolCallPart | ErrorPart | AttachmentPart
 
 
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """What was made of an answer once it was complete. Its parts stay as they came."""
+
+    texts: tuple[str, ...]
+    """What is shown in the place of each text part, in order."""
+    steps: tuple[str, ...]
+    """The names of the steps that changed something, in order."""
+    problems: tuple[str, ...] = ()
+    """A sentence for each step that was left out."""
+    shown: bool = True
+    """False when a person wants to see the answer as it came."""
+
+
+def as_shown(parts: Iterable[Part], processed: Processed | None) -> tuple[Part, ...]:
+    """Return the parts of a message with their texts as they are shown."""
+    held = tuple(parts)
+    if processed is None or not processed.shown:
+        return held
+    if sum(isinstance(part, TextPart) for part in held) != len(processed.texts):
+        return held  # they are not of this message
+    texts = iter(processed.texts)
+    return tuple(TextPart(next(texts)) if isinstance(part, TextPart) else part for part in held)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """What a model is told instead of a message and all before it."""
@@ -178,6 +203,8 @@ class Message:
     """The message that it is a copy of, from another branch; that one may be gone."""
     memory: Memory | None = None
     """Where the model's memory begins behind this message, what it is told instead; questions that follow go by it."""
+    processed: Processed | None = None
+    """What was made of its text once it was complete, where anything was."""
 
     @property
     def by_hand(self) -> bool:
@@ -185,14 +212,24 @@ class Message:
         return self.role == "assistant" and self.run_id == self.endpoint == self.model is None
 
     @property
+    def shown(self) -> Message:
+        """The message with what is shown of it for its parts."""
+        return replace(self, parts=as_shown(self.parts, self.processed), processed=None) if self.processed else self
+
+    @property
     def text(self) -> str:
-        """The text parts, joined; what is copied and what the model receives."""
-        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+        """The text parts, joined, as they are shown; what is copied and what the model receives."""
+        return text_of(as_shown(self.parts, self.processed))
 
     @property
     def attachments(self) -> tuple[AttachmentPart, ...]:
         """The files that came with it."""
         return tuple(part for part in self.parts if isinstance(part, AttachmentPart))
+
+
+def text_of(parts: Iterable[Part]) -> str:
+    """Return the text parts, joined."""
+    return "".join(part.text for part in parts if isinstance(part, TextPart))
 
 
 _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")

@@ -25,3 +25,5 @@ class Options:
     service_tier: str | None = None
     system_prompt: str | None = None
     """What the model is told before the conversation, instead of what its folder or the settings say; "" is nothing."""
+    post: tuple[str, ...] | None = None
+    """The names of the steps that complete answers go through, in order: nothing of a model's. Unset: as everywhere."""

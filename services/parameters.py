@@ -19,6 +19,8 @@ from services.messages import clean_text
 from services.options import Options
 
 MAX_STOPS = 4
+MAX_STEPS = 20
+"""Steps that an answer goes through."""
 MAX_WORD = 200
 """Characters of a stop sequence, and of a level that was typed in."""
 
@@ -152,6 +154,7 @@ PARAMETERS: tuple[Parameter, ...] = (
 )
 
 _ESCAPED = re.compile(r"\\([nt\\])")
+_NAME = re.compile(r"[\w.-]{1,50}")
 _JSON = {"type": "json_object"}
 
 
@@ -219,7 +222,7 @@ def with_value(options: Options, parameter: Parameter, value: object) -> Options
 
 def plain(options: Options) -> dict[str, Any]:
     """Return what is set of options beside endpoint and model, by name, as JSON has it."""
-    values = ((one.name, value_of(options, one)) for one in PARAMETERS)
+    values = (*((one.name, value_of(options, one)) for one in PARAMETERS), ("post", options.post))
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values if value is not None}
 
 
@@ -234,7 +237,24 @@ def from_plain(options: Options, values: Mapping[str, object]) -> Options:
             options = replace(options, system_prompt="")  # which says more than that none is set
         elif parameter.name in values:
             options = with_value(options, parameter, values[parameter.name])
-    return options
+    return replace(options, post=step_names(values["post"])) if "post" in values else options
+
+
+def step_names(value: object) -> tuple[str, ...] | None:
+    """Return the names of steps that complete answers go through, in order and each once; None where nothing is said.
+
+    Raises:
+        InputError: one is no name, or there are too many.
+    """
+    if value is None:
+        return None
+    names = value if isinstance(value, list | tuple) else [None]
+    if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
+        raise InputError("A step's name is a word of letters, digits, dots, dashes and underscores.")
+    steps = tuple(dict.fromkeys(map(str, names)))
+    if len(steps) > MAX_STEPS:
+        raise InputError(f"An answer goes through {MAX_STEPS} steps at most, and these are {len(steps)}.")
+    return steps
 
 
 def told(options: Options) -> tuple[tuple[str, str], ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from services.errors import Failure, ModelError, NotFoundError, StorageError
 from services.events import (
+    Completing,
     ModelNamed,
     Numbered,
     ReasoningDelta,
@@ -40,6 +41,8 @@ FLUSH_S = 0.25
 FLUSH_CHARS = 2_000
 _BEGINNINGS = (StepStarted, RequestSent, ModelNamed)
 _STORAGE_RETRY_S = 1.0
+_QUIET_S = 0.3
+"""For which nothing is said of what follows a complete answer."""
 _NOT_STORED = "An answer could not be stored, for a reason that Panelist does not know; its log says more."
 
 
@@ -56,6 +59,8 @@ class RunSpec:
     """Builds the request and says with what; called inside the run, so that what it waits for delays no question."""
     measured_as: str | None = None
     """The conversation's id in what is kept of the request; None where nothing is to lead back to it."""
+    complete: Callable[[], Awaitable[None]] | None = None
+    """What is to be done with a complete answer once it is stored, before its end is told; may be cancelled."""
 
 
 @dataclass(eq=False)
@@ -68,6 +73,8 @@ class RunLog:
     reply: Reply = field(default_factory=Reply)
     working: bool = False
     """Its task is at the model call, where it can be cancelled: neither not begun nor storing its end."""
+    completing: bool = False
+    """Its task is at what follows a complete answer, where it can be cancelled, too."""
     stop_asked: bool = False
     recipe: Recipe | None = None
     """What it asks with, once that is known."""
@@ -153,7 +160,7 @@ class RunManager:
             return
         run.stop_asked = True
         if (
-            run.working
+            run.working or run.completing
         ):  # else its task sees the wish when it begins; a cancelled task that never ran would leave it open
             self._tasks[run_id].cancel()
 
@@ -197,7 +204,7 @@ class RunManager:
     async def close(self) -> None:
         """Take no more runs, end the ones that are writing as *interrupted*, and store everything."""
         self.refuse()
-        writing = [self._tasks[run_id] for run_id, run in self._logs.items() if run.working]
+        writing = [self._tasks[run_id] for run_id, run in self._logs.items() if run.working or run.completing]
         for task in (*writing, *self._others):
             task.cancel()
         await asyncio.gather(*self._tasks.values(), *self._others, return_exceptions=True)
@@ -225,12 +232,31 @@ class RunManager:
         run.working = False
         try:
             await self._store_end(run, end)
+            if end.status == "complete" and run.spec.complete is not None and not self._closing:
+                await self._complete(run, run.spec.complete())
         finally:
             self._pending.pop(run.spec.id, None)
             run.append(end)
             del self._logs[run.spec.id]
             del self._tasks[run.spec.id]
             on_end(run)
+
+    @staticmethod
+    async def _complete(run: RunLog, work: Awaitable[None]) -> None:
+        """Do what follows a complete answer, and say so if it takes a while. To stop it leaves the answer as it is."""
+        run.completing = True
+        task = asyncio.ensure_future(work)
+        try:
+            done, _ = await asyncio.wait([task], timeout=_QUIET_S)
+            if not done:
+                run.append(Completing())
+            await task
+        except asyncio.CancelledError:
+            task.cancel()
+        except Exception:  # the answer is stored, and stays as it is
+            log.exception("what follows the answer of run %s failed", run.spec.id)
+        finally:
+            run.completing = False
 
     async def _work(self, run: RunLog) -> RunFinished:
         try:

@@ -24,7 +24,7 @@ from services.door.listening import Listening
 from services.door.own import OwnDoor
 from services.door.wire import places
 from services.endpoints import Endpoint
-from services.errors import StorageError
+from services.errors import InputError, SettingsError, StorageError
 from services.events import Reply
 from services.keys import KeyRing
 from services.logs import set_up_logging
@@ -300,7 +300,20 @@ def check_settings(app_dir: Path) -> None:
     Raises:
         SettingsError: a setting cannot be read.
     """
-    read_settings(os.environ, app_dir)
+    _read(app_dir)
+
+
+def _read(app_dir: Path) -> Settings:
+    settings = read_settings(os.environ, app_dir)
+    if not settings.post:
+        return settings
+    from services.post import read_names  # noqa: PLC0415 - Markdown's parsers, which not every start needs
+
+    try:
+        read_names(",".join(settings.post))
+    except InputError as error:
+        raise SettingsError(f"PANELIST_POST: {error}") from error
+    return settings
 
 
 async def process_runtime(app_dir: Path) -> Runtime:
@@ -327,7 +340,7 @@ def opened_runtime() -> Runtime | None:
 
 
 async def _open(app_dir: Path) -> Runtime:
-    settings = await asyncio.to_thread(read_settings, os.environ, app_dir)
+    settings = await asyncio.to_thread(_read, app_dir)
     set_up_logging(settings.log, settings.log_level)
     runtime = await open_runtime(settings, listen=True)
     _close_at_sigterm(runtime)

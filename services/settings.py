@@ -28,7 +28,8 @@ from services.endpoints import (
     guess_profile,
     profile_of,
 )
-from services.errors import SettingsError
+from services.errors import InputError, SettingsError
+from services.parameters import step_names
 
 SETTING_NAMES = (
     "OPENAI_API_KEY",
@@ -39,6 +40,7 @@ SETTING_NAMES = (
     "PANELIST_DATA_DIR",
     "PANELIST_SYSTEM_PROMPT",
     "PANELIST_TITLES",
+    "PANELIST_POST",
     "PANELIST_FIRST_TOKEN_S",
     "PANELIST_STALL_S",
     "PANELIST_RUN_S",
@@ -74,6 +76,8 @@ class Settings:
     system_prompt: str | None = None
     titles: bool = True
     """Whether a model is asked for a title after a conversation's first answer."""
+    post: tuple[str, ...] = ()
+    """The names of the steps that complete answers go through, unless a conversation says otherwise."""
     first_token_s: float = 60.0
     stall_s: float = 60.0
     run_s: float = 900.0
@@ -122,6 +126,7 @@ def read_settings(environ: Mapping[str, str], app_dir: Path) -> Settings:
         model=get("PANELIST_MODEL"),
         system_prompt=get("PANELIST_SYSTEM_PROMPT"),
         titles=_one_of("PANELIST_TITLES", get("PANELIST_TITLES") or "on", ("on", "off")) == "on",
+        post=_names("PANELIST_POST", get("PANELIST_POST")),
         first_token_s=_seconds("PANELIST_FIRST_TOKEN_S", get("PANELIST_FIRST_TOKEN_S"), 60.0),
         stall_s=_seconds("PANELIST_STALL_S", get("PANELIST_STALL_S"), 60.0),
         run_s=_seconds("PANELIST_RUN_S", get("PANELIST_RUN_S"), 900.0),
@@ -312,6 +317,13 @@ def _database_url(url: str | None, app_dir: Path) -> str | None:
             "with @ : / # and ? in the password as %40 %3A %2F %23 and %3F."
         )
     return url
+
+
+def _names(name: str, text: str | None) -> tuple[str, ...]:
+    try:
+        return step_names([word.strip().lower() for word in (text or "").split(",") if word.strip()]) or ()
+    except InputError as error:
+        raise SettingsError(f"{name} must be names with commas, such as trim,typography. {error}") from error
 
 
 def _seconds(name: str, text: str | None, default: float) -> float:

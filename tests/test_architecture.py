@@ -76,6 +76,7 @@ LEVELS = {
     "details": 3,
     **dict.fromkeys(["estimates", "summaries", "system_prompts"], 2),
     **dict.fromkeys(["asides", "weighing", "summarising", "fitting"], 3),
+    "processing": 3,
     "runtime": 4,
 }
 FOREIGN_TO_SERVICES = {"panel", "bokeh", "param", "panel_material_ui", "components", "app", "cli"}

@@ -39,7 +39,7 @@ def endpoint(profile: ProfileName = "openai", api: Api = "chat", **more: Any) ->
 
 def test_every_option_is_described_once() -> None:
     described = [parameter.name for parameter in PARAMETERS]
-    assert sorted(described) == sorted({field.name for field in fields(Options)} - {"endpoint", "model"})
+    assert sorted(described) == sorted({field.name for field in fields(Options)} - {"endpoint", "model", "post"})
     assert all(parameter.hint.endswith(".") and parameter.label for parameter in PARAMETERS)
 
 

@@ -26,6 +26,7 @@ from services.messages import (
     Memory,
     Message,
     Part,
+    Processed,
     ProviderMetadata,
     ReasoningPart,
     TextPart,
@@ -77,8 +78,20 @@ _options = st.builds(
     seed=st.none() | st.integers(-(2**63), 2**63 - 1),
     reasoning_effort=st.none() | st.sampled_from(("low", "high")),
     output=st.none() | st.just("json"),
+    post=st.none() | st.just(()) | st.just(("trim", "my-own.step")),
 )
 _FINAL = [status for status in MESSAGE_STATUSES if not TRANSITIONS[status]]
+
+
+def _processed(texts: int) -> st.SearchStrategy[Processed]:
+    """Return what can have been made of a message with so many texts."""
+    return st.builds(
+        Processed,
+        texts=st.tuples(*[_texts] * texts),
+        steps=st.sampled_from(((), ("trim",), ("typography", "mine"))),
+        problems=st.sampled_from(((), ("It was left out.",))),
+        shown=st.booleans(),
+    )
 
 
 def _runs(conversation_id: str, message_id: str) -> st.SearchStrategy[RunRecord]:
@@ -110,12 +123,13 @@ def wholes(draw: st.DrawFn) -> Whole:
     for _ in range(draw(st.integers(0, 10))):
         parent = draw(st.none() | st.sampled_from(messages)) if messages else None
         endpoint = draw(_names)
+        held = tuple(draw(st.lists(_parts, max_size=3)))
         one = Message(
             id=new_id(),
             conversation_id=id,
             parent_id=parent.id if parent else None,
             role=draw(st.sampled_from(("user", "assistant"))),
-            parts=tuple(draw(st.lists(_parts, max_size=3))),
+            parts=held,
             status=draw(st.sampled_from(_FINAL)),
             created_at=draw(_times),
             endpoint=endpoint,
@@ -123,6 +137,7 @@ def wholes(draw: st.DrawFn) -> Whole:
             options=draw(st.none() | _options.map(lambda given, at=endpoint: replace(given, endpoint=at))),
             usage=draw(_usages),
             picked_from=draw(st.none() | st.sampled_from([m.id for m in messages])) if messages else None,
+            processed=draw(st.none() | _processed(sum(isinstance(part, TextPart) for part in held))),
             memory=draw(st.none() | st.builds(Memory, summary=st.none() | _texts, model=_names, at=_times)),
         )
         messages.append(one)

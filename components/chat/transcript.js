@@ -159,12 +159,14 @@ export function render({model, el, view}) {
       entry.files = attachedFiles(view.files)
       entry.body.before(entry.files)
     }
-    const focused = entry.foot.contains(el.getRootNode().activeElement) ? el.getRootNode().activeElement.getAttribute("aria-label") : null
+    const named = (node) => node.getAttribute("aria-label") ?? node.textContent
+    const focused = entry.foot.contains(el.getRootNode().activeElement) ? named(el.getRootNode().activeElement) : null
     const refocus = entry.foot.contains(el.getRootNode().activeElement)
     entry.foot.replaceChildren()
     if (view.more) {
       entry.foot.append(element("button", {type: "button", class: "step", onclick: () => model.send_msg({type: "all", id: view.id})}, view.more))
     }
+    if (view.processed) { entry.foot.append(processedLine(view, (msg) => model.send_msg(msg))) }
     if (view.note) { entry.foot.append(element("p", {class: "note"}, view.note)) }
     if (view.alert) {
       const alert = element("div", {class: "alert", role: "alert"}, element("p", {}, view.alert.text))
@@ -180,7 +182,7 @@ export function render({model, el, view}) {
     node.querySelector(":scope > .memory")?.remove()
     if (view.memory) { node.append(memoryOf(view)) }
     if (refocus) {
-      const same = [...entry.foot.querySelectorAll("button")].find((node) => node.getAttribute("aria-label") === focused && !node.disabled)
+      const same = [...entry.foot.querySelectorAll("button")].find((node) => named(node) === focused && !node.disabled)
       ;(same || log).focus({preventScroll: true})
     }
   }

@@ -46,6 +46,7 @@ PARTS = (
     "diagrams",
     "attached",
     "editing",
+    "processed",
     "transcript",
 )
 SCRIPT = joined(_HERE, *PARTS)
@@ -92,7 +93,7 @@ class Transcript(ScriptComponent):
         state: ConversationState,
         on_connect: Callable[[], None],
         on_choose_model: Callable[[], None],
-        on_compare: Callable[[Versions], None],
+        on_compare: Callable[[Versions | str], None],
         on_details: Callable[[str], None],
         on_options: Callable[[str], None],
         on_map: Callable[[], None],
@@ -295,7 +296,7 @@ class Transcript(ScriptComponent):
                 )
             case {"type": "fit" | "tell_all"}:
                 await self._on_fit(event.data)
-            case {"type": "compare" | "details" | "options" | "map" | "connect"}:
+            case {"type": "compare" | "changed" | "details" | "options" | "map" | "connect"}:
                 self._on_dialog(event.data)
             case {"type": "step", "id": str(id), "step": str(step), "parameter": parameter}:
                 await self._on_step(id, step, parameter)
@@ -308,6 +309,8 @@ class Transcript(ScriptComponent):
                 self._on_compare(versions)
             case {"type": "details", "id": str(id)} if self._message(id):
                 self._on_details(id)
+            case {"type": "changed", "id": str(id)} if (message := self._message(id)) and message.processed:
+                self._on_compare(id)
             case {"type": "options", "id": str(id)} if self._message(id):
                 self._on_options(id)
             case {"type": "map"} if self._state.conversation is not None:
@@ -326,6 +329,8 @@ class Transcript(ScriptComponent):
             case {"type": "retry", "id": str(id), **more}:
                 model = more.get("model")
                 await state.retry(id, model if isinstance(model, str) else None)
+            case {"type": "raw", "id": str(id), "raw": bool(raw)} if self._message(id):
+                await state.processing.show(id, raw=raw)
             case {"type": "share"}:
                 self._on_share()
             case {"type": "fork", "id": str(id)}:

@@ -11,7 +11,7 @@ from components.files import address_of
 from services.attachments import size_words
 from services.conversation import Versions
 from services.errors import Failure, NextStep
-from services.messages import AttachmentPart, ErrorPart, Message, MessageStatus, ReasoningPart
+from services.messages import AttachmentPart, ErrorPart, Message, MessageStatus, Processed, ReasoningPart
 from services.options import Options
 from services.parameters import told
 from services.render import escape, render_markdown
@@ -108,6 +108,8 @@ def message_view(
         "model": message.model if message.role == "assistant" and message.status != "streaming" else None,
         "options": " · ".join(f"{label} {value}" for label, value in told(message.options or Options())) or None,
     }
+    if message.processed is not None:
+        view["processed"] = processed_view(message.processed)
     if message.role == "user":
         text = message.text
         cut = len(text) > SHORT and not whole
@@ -149,6 +151,15 @@ def memory_view(message: Message) -> MemoryView | None:
         return {"text": "Messages above are not sent any more.", "summary": None, "by": None}
     by = f"Written by {memory.model}" if memory.model else None
     return {"text": "The model is told a summary of what is above.", "summary": answer_html(memory.summary), "by": by}
+
+
+def processed_view(processed: Processed) -> dict[str, Any]:
+    """Return what is said below an answer of what was made of it."""
+    return {
+        "by": ", ".join(processed.steps),
+        "raw": not processed.shown,
+        "problems": list(processed.problems),
+    }
 
 
 def file_view(attachment: AttachmentPart) -> dict[str, Any]:

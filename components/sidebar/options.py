@@ -12,6 +12,7 @@ from panel.viewable import Viewer
 
 from components.dialogs import dialog
 from components.sentence import SentencePane
+from components.sidebar.steps import StepsList
 from components.state import Choice, ConversationState
 from services.errors import InputError
 from services.folders import MAX_PROMPT
@@ -63,6 +64,7 @@ class OptionsView(Viewer):
         )
         self._model.param.watch(lambda _: self._lay_out(), "value")
         self._inputs = pmui.Column(sizing_mode="stretch_width", margin=0)
+        self._steps = StepsList(state.processing.steps, sizing_mode="stretch_width", margin=0)
         self._result = SentencePane(visible=False, margin=(8, 0))
         self._save = pmui.Button(variant="contained", on_click=self._on_save, margin=(8, 0))
         self._reset = pmui.Button(
@@ -74,6 +76,7 @@ class OptionsView(Viewer):
             self._about,
             self._model,
             self._inputs,
+            self._steps,
             self._result,
             pmui.Row(self._reset, self._save, margin=0),
             width_option="sm",
@@ -107,7 +110,6 @@ class OptionsView(Viewer):
         self._about.object = _TOLD.format(escape(about if offered or again else _NONE))
         self._result.visible = False
         self._save.label = "Save" if message_id is None else "Ask again" if again else "Answer with these"
-        self._save.disabled = self._reset.disabled = not offered
         self._before = options
         self._fill(options)
         self.dialog.open = True
@@ -131,6 +133,7 @@ class OptionsView(Viewer):
         return self._state.choice_of(typed) if self._again is not None else self._state.choice
 
     def _fill(self, options: Options) -> None:
+        self._steps.fill(self._state.processing.names, options.post)
         for parameter, field in self._fields:
             field.param.update(error_state=False, helper_text=self._hint(parameter))
             if isinstance(field, pmui.Select):
@@ -145,6 +148,8 @@ class OptionsView(Viewer):
         again, chosen = self._again, self._chosen
         # Another tab may have changed some of the conversation's meanwhile.
         options, wrong = self._state.options if again is None else self._before, 0
+        if self._steps.names != self._before.post:
+            options = replace(options, post=self._steps.names)
         for parameter, field in self._fields:
             try:
                 filled = with_value(Options(), parameter, _typed_in(field))

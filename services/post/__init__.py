@@ -13,6 +13,7 @@ from services.errors import InputError
 from services.messages import clean_text
 from services.post.grammar import HARPER, grammar
 from services.post.grammar import is_installed as has_grammar
+from services.post.grammar import load as load_grammar
 from services.post.own import Own, StepError, own_steps
 from services.post.trim import trim
 from services.post.typography import typography
@@ -99,6 +100,12 @@ def read_names(text: str) -> tuple[str, ...]:
         if name not in _table():
             raise InputError(f"There is no step {name[:50]!r}. Steps are {', '.join(_table())}.")
     return names
+
+
+def prepare(names: Iterable[str]) -> None:
+    """Load what these steps need, so that the first answer need not wait for it."""
+    if "grammar" in names and has_grammar():
+        load_grammar()
 
 
 def run(text: str, names: Sequence[str]) -> Processed:

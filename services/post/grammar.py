@@ -39,6 +39,12 @@ def is_installed() -> bool:
     return find_spec("harper") is not None
 
 
+def load() -> None:
+    """Make the linter, unless it is there."""
+    with _lock:
+        _linter()
+
+
 def grammar(text: str) -> str:
     """Return an English text with what Harper is sure of put right: where it has one suggestion, in prose.
 

@@ -11,6 +11,7 @@ from typing import Self, assert_never, cast, get_args
 
 from services.errors import Failure, FailureKind, InputError, NextStep, PanelistError, StorageError
 from services.events import (
+    Completing,
     FinishReason,
     ModelNamed,
     ReasoningDelta,
@@ -33,6 +34,7 @@ from services.messages import (
     Memory,
     MessageStatus,
     Part,
+    Processed,
     ProviderMetadata,
     ReasoningPart,
     TextPart,
@@ -137,6 +139,8 @@ def event_to_json(event: RunEvent) -> str:  # noqa: PLR0912 - a case for each ev
         case RetryScheduled():
             retry = {"attempt": event.attempt, "of": event.of, "at": event.at}
             return dump({**retry, "failure": _plain(event.failure)})
+        case Completing():
+            return dump({})
         case RunFinished():
             failure = None if event.failure is None else _plain(event.failure)
             return dump({"status": event.status, "failure": failure})
@@ -180,6 +184,8 @@ def event_from_json(kind: str, text: str) -> RunEvent:  # noqa: PLR0912 - a case
             if failure is None:
                 raise data.damaged("failure")
             return RetryScheduled(data.count("attempt"), data.count("of"), data.seconds("at"), failure_from(failure))
+        case "completing":
+            return Completing()
         case "run_finished":
             inner = data.inner("failure")
             status = cast(MessageStatus, data.word("status", MESSAGE_STATUSES))
@@ -205,6 +211,26 @@ def options_from_json(text: str | None, endpoint: str | None) -> Options:
         return from_plain(Options(endpoint=endpoint, model=data.text_or_none("model")), data.all)
     except InputError as error:
         raise data.damaged(str(error)) from error
+
+
+def processed_to_json(processed: Processed | None) -> str | None:
+    return None if processed is None else dump(processed_plain(processed))
+
+
+def processed_from_json(text: str | None) -> Processed | None:
+    """Return what `processed_to_json` wrote; StorageError if it cannot be read."""
+    return None if text is None else processed_from(Fields("processed answer", text))
+
+
+def processed_plain(processed: Processed) -> dict[str, Json]:
+    """Return what was made of an answer, as JSON has it."""
+    fields = asdict(processed)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+
+
+def processed_from(data: Fields) -> Processed:
+    """Return what was made of an answer; what the fields raise if it cannot be read."""
+    return Processed(data.texts("texts"), data.texts("steps"), data.texts("problems"), data.flag("shown"))
 
 
 def memory_to_json(memory: Memory | None) -> str | None:
@@ -367,6 +393,18 @@ class Fields:
         value = self._data.get(name)
         if isinstance(value, list) and all(isinstance(inner, dict) for inner in value):
             return [type(self)(name, inner) for inner in value]
+        raise self.damaged(name)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        value = self._data.get(name)
+        if isinstance(value, list) and all(isinstance(inner, str) for inner in value):
+            return tuple(value)
+        raise self.damaged(name)
+
+    def flag(self, name: str) -> bool:
+        value = self._data.get(name)
+        if isinstance(value, bool):
+            return value
         raise self.damaged(name)
 
     def unknown(self, what: str) -> PanelistError:

@@ -97,6 +97,13 @@ def touch(connection: Connection, conversation_id: str, now: datetime, **values:
     return rows.to_conversation(changed.one())
 
 
+def mark(connection: Connection, conversation_id: str) -> None:
+    """Let other tabs see that something in a conversation changed; its place in the list stays."""
+    here = conversations.c.id == conversation_id
+    at = connection.execute(select(conversations.c.updated_at).where(here)).scalar_one()
+    connection.execute(update(conversations).where(here).values(updated_at=at + timedelta(microseconds=1)))
+
+
 def _owned(owner: str, conversation_id: str) -> ColumnElement[bool]:
     return and_(conversations.c.id == conversation_id, conversations.c.owner == owner)
 

@@ -133,6 +133,7 @@ def to_message(row: Row[Any], parts: tuple[Part, ...]) -> Message:
         usage=to_usage(row),
         picked_from=row.picked_from,
         memory=codec.memory_from_json(row.memory),
+        processed=codec.processed_from_json(row.processed),
     )
 
 
@@ -152,6 +153,7 @@ def from_message(message: Message, seq: int) -> Values:
         "created_at": message.created_at,
         "picked_from": message.picked_from,
         "memory": codec.memory_to_json(message.memory),
+        "processed": codec.processed_to_json(message.processed),
     }
 
 

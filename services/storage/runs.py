@@ -126,6 +126,7 @@ def resume(
             model=answer.model,
             options=codec.options_to_json(answer.options),
             memory=None,  # what it goes on with would be told nowhere
+            processed=None,
         )
     )
     connection.execute(delete(parts).where(parts.c.message_id == message_id, parts.c.kind == "error"))

@@ -172,6 +172,8 @@ messages = Table(
     Column("picked_from", Text),
     # What a model is told instead of this message and all before it.
     Column("memory", Text),
+    # What the steps of post-processing made of an answer, whose parts stay as they came.
+    Column("processed", Text),
     _one_of("role", get_args(Role)),
     _one_of("status", MESSAGE_STATUSES),
     UniqueConstraint("conversation_id", "seq"),

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, inser
 
 from services.errors import StorageError
 from services.folders import around
-from services.messages import Part
+from services.messages import Part, as_shown
 from services.search import Hit, Query, Term, Where, indexed_text, normal, snippet, words_of
 from services.storage import codec, folders, search_postgres, search_sqlite
 from services.storage.listing import tagged
@@ -68,7 +68,7 @@ def find(connection: Connection, owner: str, query: Query, limit: int, before: i
             found += connection.execute(more).all()
     ids = [row.message_id for row in found if row.message_id is not None]
     said = {row.id: row for row in connection.execute(_SAID.where(messages.c.id.in_(ids)))}
-    held = _held(connection.execute(_PARTS.where(parts.c.message_id.in_(ids))))
+    held = _shown(connection, ids)
     return [_hit(row, said.get(row.message_id), held.get(row.message_id, ()), query) for row in found]
 
 
@@ -165,7 +165,7 @@ def put_message(connection: Connection, message_id: str) -> None:
     """Let a message be found by what it holds now; one that is still being written is not found yet."""
     row = connection.execute(_SAID.where(messages.c.id == message_id)).one()
     if row.status != "streaming":
-        held = _held(connection.execute(_PARTS.where(parts.c.message_id == message_id)))
+        held = _shown(connection, [message_id])
         _put(connection, row.conversation_id, message_id, *_of_message(row, held.get(message_id, ())))
 
 
@@ -247,6 +247,16 @@ def _held(found: Iterable[Row[Any]]) -> dict[str, list[Part]]:
         with suppress(StorageError):
             held.setdefault(row.message_id, []).append(codec.part_from_json(row.kind, row.data))
     return held
+
+
+def _shown(connection: Connection, message_ids: Sequence[str]) -> dict[str, Sequence[Part]]:
+    """Return the parts of messages, their texts as they are shown; on the present schema only."""
+    held = _held(connection.execute(_PARTS.where(parts.c.message_id.in_(message_ids))))
+    made = select(messages.c.id, messages.c.processed).where(messages.c.processed.is_not(None))
+    for row in connection.execute(made.where(messages.c.id.in_(message_ids))):
+        with suppress(StorageError):
+            held[row.id] = list(as_shown(held.get(row.id, ()), codec.processed_from_json(row.processed)))
+    return dict(held)
 
 
 def _words(text: str) -> list[str]:

@@ -33,7 +33,7 @@ from services.events import Numbered, Reply
 from services.folders import Defaults, Folder, RemovedFolder
 from services.listing import Listing, View
 from services.measures import Measured
-from services.messages import AttachmentPart, Memory, Message, new_id
+from services.messages import AttachmentPart, Memory, Message, Processed, new_id
 from services.options import Options
 from services.recipes import Recipe
 from services.search import Hit, Query
@@ -388,6 +388,19 @@ class Store:
     async def removed(self, owner: str, conversation_id: str, *, limit: int = 100) -> list[Removed]:
         """Return what was pruned in a conversation and can be brought back, the last first."""
         return await self._database.read(pruning.removed, owner, conversation_id, limit)
+
+    async def set_processed(
+        self, owner: str, conversation_id: str, message_id: str, by: Callable[[Message], Processed | None]
+    ) -> None:
+        """Replace what was made of a complete answer by what `by` makes of it; its parts stay as they came.
+
+        Raises:
+            InputError: it is no answer, or not complete.
+        """
+        try:
+            await self._database.write(tree.set_processed, owner, conversation_id, message_id, by)
+        finally:  # also where only the word of its success was lost
+            self._paths.forget([conversation_id])
 
     async def remember(self, owner: str, conversation_id: str, message_id: str, memory: Memory | None) -> Memory | None:
         """Set what a model is told instead of a message and all before it, or with None that it is told those.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import zip_longest
@@ -12,7 +12,7 @@ from sqlalchemy import CTE, Connection, ScalarSelect, Select, func, insert, sele
 
 from services.conversation import Branches, Conversation, Outline, Versions, check_follows, fork_point
 from services.errors import InputError, NotFoundError
-from services.messages import TRANSITIONS, Memory, Message, Part, new_id
+from services.messages import TRANSITIONS, Memory, Message, Part, Processed, new_id
 from services.storage import codec, conversations, rows, searching
 from services.storage.paths import Paths
 from services.storage.schema import messages, parts
@@ -228,6 +228,21 @@ def add_answer(connection: Connection, owner: str, answer: Message, now: datetim
     head_id = newest_leaf(connection, owner, answer.conversation_id, id)  # what followed the same one is on show too
     conversations.touch(connection, answer.conversation_id, now, head_id=head_id)
     return id
+
+
+def set_processed(
+    connection: Connection, owner: str, conversation_id: str, message_id: str, by: Callable[[Message], Processed | None]
+) -> None:
+    """Replace what was made of a complete answer by what `by` makes of it."""
+    before = one(connection, owner, conversation_id, message_id)
+    if before.role != "assistant" or before.status != "complete":
+        raise InputError("Only a complete answer goes through the steps.")
+    processed = by(before)
+    if processed != before.processed:
+        found = messages.c.id == message_id
+        connection.execute(update(messages).where(found).values(processed=codec.processed_to_json(processed)))
+        searching.put_message(connection, message_id)
+        conversations.mark(connection, conversation_id)
 
 
 def remember(

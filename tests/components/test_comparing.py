@@ -37,3 +37,22 @@ async def test_no_earlier_comparison_stays_on_show_while_another_is_made_or_wher
     await dialog.open(Versions(1, (first.path[1].id, "nothing of ours")))
     assert [message["type"] for message in dialog.told[2:]] == ["wait", "unread"]
     state.close()
+
+
+async def test_an_answer_is_compared_with_what_its_steps_made_of_it(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider(answer('"So"'), answer("Plain")), PANELIST_POST="typography")
+    opened = await whole_run(app.chat, await app.chat.send(OWNER, "Go"))
+    state = ConversationState(app.chat, app.connections, OWNER)
+    await state.open(opened.conversation.id)
+    dialog = Dialog(state)
+    await dialog.open(opened.path[1].id)
+    assert dialog.told[-1]["by"] == ["As it came", "After typography"]
+    shown = [["removed", '"'], ["added", "“"], ["same", "So"], ["removed", '"'], ["added", "”"]]
+    assert (dialog.dialog.title, dialog.told[-1]["changes"]) == ("What changed", shown)
+    await state.processing.show(opened.path[1].id, raw=True)
+    assert state.path[1].text == '"So"'
+    await dialog.open(opened.path[1].id)
+    assert dialog.told[-1]["changes"] == shown, "also while the raw one is on show"
+    await dialog.open(opened.path[0].id)
+    assert dialog.told[-1]["type"] == "unread"
+    state.close()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
 
 import panel_material_ui as pmui
 import pytest
+from panel.models.esm import DataEvent
 
 from components.chat.replaying import Replaying
 from components.sidebar.options import DEFAULT, OptionsView
@@ -208,3 +210,24 @@ async def test_an_endpoint_that_takes_others_shows_its_own(make: Make) -> None:
     view._model.param.update(value="", value_input="")
     await view._on_save(None)
     assert view.dialog.open
+
+
+async def test_steps_are_kept_in_the_order_of_a_person(make: Make) -> None:
+    view = await make(answer("Yes"))
+    await view._state.set_options(Options(post=("gone", "typography")))
+    await view.open()
+    said = view._steps
+    told: list[dict[str, Any]] = []
+    said.tell = told.append  # type: ignore[method-assign]
+    await said._on_message(DataEvent(model=None, data={"type": "ready"}))
+    assert [step["name"] for step in told[-1]["steps"]] == ["trim", "typography", "grammar", "gone"]
+    assert told[-1]["steps"][-1]["why_not"] == "There is no step of this name here."
+    assert said.names == ("gone", "typography")
+    for sent in (["typography", "trim"], ["<script>"], 7, ["trim", 5]):
+        await said._on_message(DataEvent(model=None, data={"type": "chosen", "names": sent}))
+    await view._on_save(None)
+    assert view._state.options == Options(post=("typography", "trim"))
+    await view.open()
+    view._fill(Options())
+    await view._on_save(None)
+    assert view._state.options == Options()

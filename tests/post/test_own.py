@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from services.post.own import GROUP, MAX_RESULT, Own, StepError
+from services.post.own import MAX_RESULT, Own, StepError
+from tests.post.texts import offer
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -91,12 +92,7 @@ def test_what_cannot_be_loaded_says_so() -> None:
 
 def test_installed_packages_offer_steps_by_entry_points(tmp_path: Path) -> None:
     (tmp_path / "louder.py").write_text('def shout(text):\n    """Louder."""\n    return text.upper()\n')
-    info = tmp_path / "louder-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: louder\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        f"[{GROUP}]\nShout = louder:shout\ntrim = louder:shout\ngone = louder:nothing\n"
-    )
+    offer(tmp_path, "Shout = louder:shout", "trim = louder:shout", "gone = louder:nothing")
     code = (
         "from services import post\n"
         "steps = {step.name: step for step in post.steps()}\n"

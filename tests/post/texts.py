@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import strategies as st
 
 from services.messages import clean_text
+from services.post.own import GROUP
 from tests.corpus import ANSWERS, DOCUMENTS, KINDS, ODD
 
 _MARKS = [
@@ -37,3 +40,11 @@ any_text = (
     | st.sampled_from([clean_text(text).replace("\r\n", "\n").replace("\r", "\n") for text in DOCUMENTS])
 )
 REAL = (*ODD, *KINDS, *ANSWERS)
+
+
+def offer(folder: Path, *points: str) -> None:
+    """Make an installed package of a folder that offers steps by these entry points."""
+    info = folder / "offered-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: offered\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *points, ""]))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from services.errors import Failure, FailureKind, NextStep, StorageError
 from services.events import (
+    Completing,
     FinishReason,
     ModelNamed,
     ReasoningDelta,
@@ -72,6 +73,7 @@ EVENTS = [
     st.builds(UsageReported, usages),
     st.builds(StepFinished, st.sampled_from(get_args(FinishReason)), texts),
     st.builds(RetryScheduled, counts, counts, st.floats(0, 1e12), failures),
+    st.builds(Completing),
     st.builds(RunFinished, st.sampled_from(MESSAGE_STATUSES), st.none() | failures),
 ]
 parts: st.SearchStrategy[Part] = st.one_of(*PARTS)

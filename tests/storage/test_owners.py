@@ -11,7 +11,7 @@ import pytest
 
 from services.conversation import Pruned, Queued
 from services.errors import NotFoundError
-from services.messages import new_id
+from services.messages import Processed, new_id
 from services.options import Options
 from services.storage.store import Store
 from tests.storage import make
@@ -38,6 +38,10 @@ CALLS: dict[str, Call] = {
         who, replace(make.answer_to(x.question), status="complete", run_id=None)
     ),
     "fork": lambda s, who, x: s.fork(who, make.conversation("Mine"), x.conversation.id, x.answer.id),
+    "set_processed": lambda s, who, x: s.set_processed(
+        who, x.conversation.id, x.answer.id, lambda _: Processed(("x",), ("trim",))
+    ),
+    "remember": lambda s, who, x: s.remember(who, x.conversation.id, x.question.id, None),
     "outline": lambda s, who, x: s.outline(who, x.conversation.id),
     "branches": lambda s, who, x: s.branches(who, x.conversation.id, x.answer.id, x.question.id),
     "prune": lambda s, who, x: s.prune(who, x.conversation.id, x.answer.id),
@@ -85,6 +89,8 @@ async def test_only_the_owner_gets_in(store: Store, rows: make.Rows, name: str) 
     new = await make.asked(store)
     if name in {"resume_run", "prune", "pick"}:
         await make.stop(store, new.run_id, "Beca")
+    if name == "set_processed":
+        await make.finish(store, new.run_id)
     if name.startswith("attachment"):
         await store.add_attachment(ANN, "a.txt", "text/plain", DATA)
     if name == "unqueue":

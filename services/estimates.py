@@ -202,7 +202,7 @@ def factor_of(
     sizes: Sequence[Size],
     *,
     endpoint: str,
-    model: str,
+    model: str | None,
     system: int,
 ) -> float | None:
     """Return how many tokens of a model one that was counted is, by what its endpoint said of the last answers.
@@ -227,7 +227,12 @@ def factor_of(
         found.append(actual / counted)
         if len(found) == _LOOKED_AT:
             break
-    return min(max(min(found), _BOUNDS[0]), _BOUNDS[1]) if found else None
+    return within_bounds(min(found)) if found else None
+
+
+def within_bounds(factor: float) -> float:
+    """Return a factor that can be one."""
+    return min(max(factor, _BOUNDS[0]), _BOUNDS[1])
 
 
 def _reported(message: Message) -> int | None:

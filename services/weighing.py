@@ -25,9 +25,11 @@ from services.estimates import (
     shortening,
     sizes_of,
     with_summary,
+    within_bounds,
 )
 from services.messages import AttachmentPart, Message, TextPart
 from services.options import Options
+from services.providers.base import Provider
 from services.runner import RunManager
 from services.storage.store import Named, Store
 from services.system_prompts import SystemPrompts
@@ -41,6 +43,11 @@ CALM_S = 1.0
 _PATIENCE_S = 15.0
 """Seconds after which it is read all the same."""
 _LOOK_S = 0.25
+
+SAMPLE = 20_000
+"""Characters of a conversation's end by which it is found out how a model counts."""
+
+_LEAST_SAMPLE = 40
 
 MOST_FACTORS = 1_000
 """Models of which is remembered how their tokens compare with those that are counted."""
@@ -105,12 +112,14 @@ class Weighing:
         connections: Connections,
         windows: Windows,
         prompts: SystemPrompts,
+        provider: Provider,
     ) -> None:
         self._store = store
         self._runs = runs
         self._connections = connections
         self._windows = windows
         self._prompts = prompts
+        self._provider = provider
         self.counts = Counts()
         self._factors: dict[tuple[str, str], float] = {}
         self._loading: asyncio.Task[None] | None = None
@@ -130,7 +139,20 @@ class Weighing:
         path, failed, folder_id = await self._path(owner, asking)
         prompt = await self._prompts.of(owner, asking.options, folder_id)
         texts = await self._texts(owner, path)
-        return await asyncio.to_thread(self._weighed, endpoint, model, path, failed, prompt, texts, asking)
+        sample = await self._sample(endpoint, model, path)
+        return await asyncio.to_thread(self._weighed, endpoint, model, path, failed, prompt, texts, asking, sample)
+
+    async def _sample(self, endpoint: Endpoint, model: str | None, path: Sequence[Message]) -> tuple[str, int] | None:
+        """Return some of what is told and how many tokens it is to the model, where its server says so at once."""
+        if model is None:
+            return None
+        text = ""
+        for message in reversed(told(path)):
+            text = f"{message.text[-SAMPLE:]}{text}"[-SAMPLE:]
+            if len(text) == SAMPLE:
+                break
+        counted = await self._provider.count_tokens(endpoint, model, text) if len(text) > _LEAST_SAMPLE else None
+        return None if counted is None else (text, counted)
 
     async def file(self, owner: str, part: AttachmentPart) -> bytes | None:
         """Return what an attached file holds; None where it cannot be read."""
@@ -149,6 +171,7 @@ class Weighing:
         prompt: str | None,
         texts: dict[str, str],
         asking: Asking,
+        sample: tuple[str, int] | None,
     ) -> Weighed:
         """Count; in a thread, as it may be much."""
 
@@ -164,6 +187,11 @@ class Weighing:
         sizes = [*sizes_of(before, self.counts, file_tokens, images=images)]
         sizes += sizes_of([question], self.counts if asking.again else Counts(), file_tokens, images=images)
         first = told_from(path)
+        if sample is not None:
+            factor: float | None = within_bounds(sample[1] / max(1, tokens.count(sample[0])))
+        else:
+            seen = (*sizes, *(Size(0, 0) for _ in failed))
+            factor = factor_of((*path, *failed), seen, endpoint=endpoint.name, model=model, system=system)
         found = estimate(
             told(path),
             sizes[first:],
@@ -171,7 +199,7 @@ class Weighing:
             system=system,
             window=self._windows.of(endpoint, model) if model else None,
             wanted=asking.options.max_output_tokens,
-            factor=self._factor(endpoint, model, (*path, *failed), (*sizes, *(Size(0, 0) for _ in failed)), system),
+            factor=1.0 if model is None else self._factor(endpoint, model, factor),
         )
         price = None
         if model is not None or endpoint.is_demo:
@@ -180,12 +208,8 @@ class Weighing:
             price = prices.price_of(used, endpoint, model, at=datetime.now(UTC), service_tier=tier)
         return Weighed(endpoint, model, path, tuple(sizes), replace(found, price=price))
 
-    def _factor(
-        self, endpoint: Endpoint, model: str | None, path: Sequence[Message], sizes: Sequence[Size], system: int
-    ) -> float:
-        if model is None:
-            return 1.0
-        found = factor_of(path, sizes, endpoint=endpoint.name, model=model, system=system)
+    def _factor(self, endpoint: Endpoint, model: str, found: float | None) -> float:
+        """Return how many tokens of a model one that is counted is: as was found now, else as it was last."""
         if found is not None:
             if len(self._factors) >= MOST_FACTORS:
                 self._factors.clear()

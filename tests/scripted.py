@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from services.endpoints import Endpoint
 from services.errors import Failure, ModelError
@@ -34,6 +34,8 @@ class ScriptedProvider:
         self.models = models
         self.requests: list[ModelRequest] = []
         self.closed_streams = 0
+        self.counts: Callable[[str], int] | None = None
+        """Counts tokens, as servers on this machine do."""
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[RunEvent, None]:
         self.requests.append(request)
@@ -56,6 +58,9 @@ class ScriptedProvider:
         if isinstance(self.models, ModelError):
             raise self.models
         return list(self.models)
+
+    async def count_tokens(self, endpoint: Endpoint, model: str, text: str) -> int | None:
+        return self.counts(text) if self.counts is not None else None
 
     async def aclose(self) -> None:
         return None

@@ -365,6 +365,28 @@ async def test_what_the_endpoint_counted_puts_the_estimate_right(open_app: OpenR
     assert new.factor == found.factor, "it is the model's, whichever conversation it is"
 
 
+async def test_a_server_on_this_machine_is_asked_how_it_counts(open_app: OpenRuntime, small: dict[str, str]) -> None:
+    provider = ScriptedProvider(answer("Fine."))
+    app = await open_app(provider, **small)
+    asked: list[str] = []
+
+    def count(text: str) -> int:
+        asked.append(text)
+        return 3 * tokens.count(text)
+
+    provider.counts = count
+    found = await app.chat.fitting.estimate(OWNER, Asking(text=LONG))
+    assert (found.factor, found.question) == (3.0, 3 * (tokens.count(LONG) + 4))
+    short = await app.chat.fitting.estimate(OWNER, Asking(text="Hi"))
+    assert short.factor == 3.0, "as it was last"
+    await app.chat.fitting.estimate(OWNER, Asking(text="x" * 100_000 + " the end"))
+    assert len(asked) == 2, "too little says nothing"
+    assert len(asked[1]) == 20_000
+    assert asked[1].endswith(" the end")
+    provider.counts = None
+    assert (await app.chat.fitting.estimate(OWNER, Asking(text=LONG))).factor <= 8.0
+
+
 async def test_a_temporary_chat_can_be_shortened_and_kept(open_app: OpenRuntime, small: dict[str, str]) -> None:
     provider = ScriptedProvider(*replies(3), answer("In short."), answer("Yes."), answer("Again."))
     app = await open_app(provider, **small)

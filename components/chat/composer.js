@@ -121,7 +121,7 @@ export function render({model, el}) {
     },
   })
   const preview = previewing({box, most: model.esm_constants.most_previewed, isLost, ask: (msg) => model.send_msg(msg)})
-  const gauge = gauging({model, box, chat: () => here, files: files.whole, isLost, post: (now) => submitNow(now)})
+  const gauge = gauging({model, box, chat: () => here, files: files.whole, isLost, isWriting: () => shown.writing, post: (now) => submitNow(now)})
   frame.before(preview.panel, gauge.choices)
   form.append(gauge.panel, gauge.line)
   frame.append(commands.panel)

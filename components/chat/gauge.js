@@ -22,7 +22,7 @@ function changeOf(before, after) {
 }
 
 // `chat()` is the one on show, `files()` what goes with its draft; `post(text, now)` sends.
-function gauging({model, box, chat, files, isLost, post}) {
+function gauging({model, box, chat, files, isLost, isWriting, post}) {
   const root = () => box.getRootNode()
   const bar = element("span", {})
   const meter = element("div", {class: "meter", role: "meter", "aria-label": "Context", "aria-valuemin": "0", hidden: ""}, bar)
@@ -51,11 +51,14 @@ function gauging({model, box, chat, files, isLost, post}) {
   // --- the draft goes to the server ---------------------------------------------------------------------------------
   function soon() {
     if (waiting || isLost() || isTold()) { return }
-    if (isNew(chat()) && !box.value && !files().length) { // there is nothing that could be counted
-      sent()
-      weight = null
-      show()
-      return
+    if (!box.value && !files().length) {
+      if (isNew(chat())) { // there is nothing that could be counted
+        sent()
+        weight = null
+        show()
+        return
+      }
+      if (isWriting()) { return } // there is more when that is over
     }
     const long = box.value.length > LONG_DRAFT
     if (long) { clearTimeout(timer) } else if (timer) { return }
@@ -120,7 +123,7 @@ function gauging({model, box, chat, files, isLost, post}) {
   // --- before it is sent --------------------------------------------------------------------------------------------
   // Whether the message has to wait for a word. One that fits whatever it says, and one of which nothing is known, goes.
   function holds(now) {
-    if (working) { return true }
+    if (working && wanted?.chat === chat()) { return true }
     if (held || !weight || weight.room === null || told.chat !== chat() || isLost()) { return Boolean(held) }
     if (told.files === given() && box.value.length * BYTES * Math.max(1, weight.factor) <= weight.room) { return false }
     if (isTold() && !waiting) {
@@ -152,13 +155,17 @@ function gauging({model, box, chat, files, isLost, post}) {
     said.textContent = text
     acts.replaceChildren(...list.map(([label, onclick, kind]) => element("button", {type: "button", class: kind ?? "step", onclick}, label)))
   }
-  function offer({say, list}) {
+  function offer({say, list, over = true}) {
     if (!wanted || wanted.chat !== chat()) { return }
     working = false
     const anyway = () => {
       const {now} = wanted
       close()
       post(now)
+    }
+    if (!over) { // by another model, or a shorter conversation, since it was measured
+      anyway()
+      return
     }
     explain(say, [
       ...list.map(({how, label, model: name}) => [label, () => fit(how, label, name)]),

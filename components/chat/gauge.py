@@ -106,7 +106,7 @@ def choices_view(choices: Choices, labels: dict[tuple[str, str], str]) -> dict[s
     acts.append({"how": "picker", "label": "Choose another model"})
     if not choices.trim:
         say += " Nothing before it can be left out for that."
-    return {"say": say, "list": acts}
+    return {"say": say, "list": acts, "over": found.over}
 
 
 def _messages(count: int) -> str:
@@ -224,7 +224,7 @@ class Gauge:
         try:
             return choices_view(*await self._state.fitting.choices((self._text, self._files)))
         except PanelistError as error:
-            return {"say": str(error), "list": []}
+            return {"say": str(error), "list": [], "over": True}
 
     async def _shorten(self, data: object) -> str:
         """Do what a person chose; return why it was not done, or nothing."""

@@ -81,6 +81,13 @@ class Provider(Protocol):
         """
         ...
 
+    async def count_tokens(self, endpoint: Endpoint, model: str, text: str) -> int | None:
+        """Return how many tokens a text is to a model whose server runs on this machine and counts them; else None.
+
+        Never asks a server elsewhere: what is being typed leaves this machine when it is sent, and not before.
+        """
+        ...
+
     async def aclose(self) -> None:
         """Close every connection."""
         ...

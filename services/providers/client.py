@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import socket
 import ssl
@@ -25,12 +26,13 @@ from services.providers.answers import kind_of, model_names, read_all, read_answ
 from services.providers.base import KeySource, ModelRequest, Provider
 from services.providers.dialects import is_error, parse_body
 from services.providers.failures import Asked
-from services.providers.overlong import windows_in
+from services.providers.overlong import counted_in, counting, tokenizer_in, windows_in
 from services.providers.sse import GarbledError
 
 _log = logging.getLogger(__name__)
 
 _LIST_TIMEOUT_S = 10.0
+_COUNT_TIMEOUT_S = 1.0
 _MAX_ERROR_BYTES = 64 * 1024
 _LARGE_PIECE = 8 * 1024
 """So much in one rest says that the model is faster than anybody can read, and nothing is gained by waiting."""
@@ -166,6 +168,8 @@ class OpenAIProvider(Provider):
         self._tail_timeout_s = tail_timeout_s
         self._clients: dict[tuple[str, str], _Client] = {}
         self._tls: ssl.SSLContext | None = None
+        self._counting: dict[str, str] = {}
+        """Servers on this machine that count tokens, by base URL."""
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[RunEvent, None]:
         """Call the model and yield what comes back as it comes; see `Provider.stream`."""
@@ -225,11 +229,35 @@ class OpenAIProvider(Provider):
         names = model_names(body)
         if names is not None:
             self._on_windows(endpoint, windows_in(body))
+            counts = tokenizer_in(body)
+            if counts is not None and is_loopback(endpoint.base_url):
+                self._counting[endpoint.base_url] = counts
             return names
         if isinstance(body, dict) and is_error(body):
             raise ModelError(failures.classify_payload(asked, body, headers))
         said = body if isinstance(body, str) else ""
         raise ModelError(failures.garbled(asked, kind_of(body, headers.get("content-type", "")), said))
+
+    async def count_tokens(self, endpoint: Endpoint, model: str, text: str) -> int | None:
+        """Have a server on this machine count tokens; see `Provider.count_tokens`."""
+        server = self._counting.get(endpoint.base_url)
+        if server is None:
+            return None
+        url = f"{endpoint.base_url.removesuffix('/v1')}/tokenize"
+        try:
+            async with asyncio.timeout(_COUNT_TIMEOUT_S):
+                asked = await self._asked(endpoint, model, frozenset())
+                client = await self._client_for(asked)
+                content = memoryview(json.dumps(counting(server, model, text)).encode())
+                async with (
+                    aclosing(await _post(client, asked, url, content, large=False)) as response,
+                    aclosing(response.aiter_bytes()) as pieces,
+                ):
+                    return counted_in(parse_body(await read_all(pieces)))
+        except Exception as error:  # as in `stream`; an estimate does without
+            _log.debug("%s does not count tokens: %s", endpoint.name, type(error).__name__)
+            self._counting.pop(endpoint.base_url, None)  # until its models are listed again
+            return None
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -11,6 +11,10 @@ from collections.abc import Mapping
 _NUMBER = r"(\d[\d,]{0,14})"
 _CHARS = 4_000
 
+# https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md and
+# https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html, Tokenizer API.
+_COUNTED = frozenset({"llamacpp", "vllm"})
+
 # llama.cpp, vLLM, TGI, LM Studio, OpenAI, Anthropic, Mistral, Gemini, and whoever passes on what these say.
 _WINDOW = re.compile(
     r"(?:maximum (?:context|model) length (?:is|of)|context length of only|configured limit of|"
@@ -54,6 +58,27 @@ def windows_in(body: object) -> dict[str, int]:
             if window is not None:
                 found[name] = window
     return found
+
+
+def tokenizer_in(body: object) -> str | None:
+    """Return which server's list of models this is, if it is one that counts tokens for whoever asks."""
+    listed = body.get("data") if isinstance(body, Mapping) else body
+    first = listed[0] if isinstance(listed, list) and listed else None
+    owner = first.get("owned_by") if isinstance(first, Mapping) else None
+    return owner if isinstance(owner, str) and owner in _COUNTED else None
+
+
+def counting(server: str, model: str, text: str) -> dict[str, str]:
+    """Return the body of a request to such a server's `/tokenize`, which stands beside its `/v1`."""
+    return {"content": text} if server == "llamacpp" else {"model": model, "prompt": text}
+
+
+def counted_in(body: object) -> int | None:
+    """Return the tokens that it counted; None where that is no answer to it."""
+    if not isinstance(body, Mapping):
+        return None
+    listed = body.get("tokens")
+    return _count(body.get("count")) or (len(listed) if isinstance(listed, list) else None)
 
 
 def _found(pattern: re.Pattern[str], text: str) -> int | None:

@@ -6,13 +6,15 @@ from __future__ import annotations
 import json
 import time
 
+import httpx2
 import pytest
 
 from services.endpoints import Endpoint
 from services.errors import Failure
 from services.providers.failures import Asked, classify_status
-from services.providers.overlong import tokens_in, windows_in
+from services.providers.overlong import counted_in, tokenizer_in, tokens_in, windows_in
 from services.storage.codec import failure_from_json, failure_to_json
+from tests.providers.test_client import provider
 
 ASKED = Asked(endpoint=Endpoint(name="acme", base_url="https://api.acme.test/v1"), model="m1")
 
@@ -103,6 +105,64 @@ def test_lists_of_models_say_what_they_take(item: dict[str, object], window: int
     named = [{"id": "m", **item}]
     expected = {} if window is None else {"m": window}
     assert windows_in({"data": named}) == windows_in(named) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "server"),
+    [
+        ({"data": [{"id": "m", "owned_by": "llamacpp"}]}, "llamacpp"),
+        ([{"id": "m", "owned_by": "vllm"}], "vllm"),
+        ({"data": [{"id": "m", "owned_by": "openai"}]}, None),
+        ({"data": [{"id": "m", "owned_by": ["vllm"]}]}, None),
+        ({"data": []}, None),
+        ("x", None),
+    ],
+)
+def test_servers_that_count_are_known_by_their_list(body: object, server: str | None) -> None:
+    assert tokenizer_in(body) == server
+
+
+def test_what_they_counted_is_read() -> None:
+    assert counted_in({"tokens": [1, 2, 3]}) == 3
+    assert counted_in({"count": 5, "max_model_len": 9, "tokens": [1]}) == 5
+    for odd in (None, [], {"tokens": 3}, {"count": "many"}, {"error": "no"}):
+        assert counted_in(odd) is None
+
+
+class TestCounting:
+    """Through the provider: only servers on this machine are asked, and only those that can."""
+
+    @staticmethod
+    async def counted(url: str, answers: dict[str, httpx2.Response]) -> tuple[list[int | None], list[tuple[str, str]]]:
+        seen: list[tuple[str, str]] = []
+
+        def handler(sent: httpx2.Request) -> httpx2.Response:
+            seen.append((sent.url.path, sent.content.decode()))
+            return answers[sent.url.path]
+
+        endpoint = Endpoint(name="here", base_url=url)
+        async with provider(handler) as made:
+            await made.list_models(endpoint)
+            found = [await made.count_tokens(endpoint, "m", "one two") for _ in range(2)]
+        return found, seen[1:]
+
+    LIST = httpx2.Response(200, json={"data": [{"id": "m", "owned_by": "llamacpp"}]})
+
+    async def test_a_server_here_is_asked(self) -> None:
+        counts = httpx2.Response(200, json={"tokens": [1, 2]})
+        found, seen = await self.counted("http://127.0.0.1:1/v1", {"/v1/models": self.LIST, "/tokenize": counts})
+        assert found == [2, 2]
+        assert seen[0] == ("/tokenize", '{"content": "one two"}')
+
+    async def test_one_elsewhere_never_hears_what_is_typed(self) -> None:
+        found, seen = await self.counted("https://llm.acme.test/v1", {"/v1/models": self.LIST})
+        assert (found, seen) == ([None, None], [])
+
+    async def test_one_that_fails_is_not_asked_again(self) -> None:
+        broken = httpx2.Response(404, text="<html>")
+        found, seen = await self.counted("http://localhost:1/v1", {"/v1/models": self.LIST, "/tokenize": broken})
+        assert found == [None, None]
+        assert len(seen) == 1
 
 
 @pytest.mark.parametrize("body", [None, "x", [], [1], {"data": None}, {"data": [{"id": 3, "context_length": 5}]}])

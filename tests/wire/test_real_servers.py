@@ -122,9 +122,8 @@ class TestLlamaCpp:
         app = await open_at(llamacpp_brief)
         [model] = await app.connections.models(app.connections.default.name)
         options = Options(model=model)
-        first = await whole_run(app.chat, await app.chat.send(OWNER, "the " * 200, options=options))
-        learnt = await app.chat.fitting.estimate(OWNER, Asking(conversation_id=first.conversation.id, options=options))
-        assert learnt.factor > 3, "it counts quite unlike others, as its answer tells"
+        learnt = await app.chat.fitting.estimate(OWNER, Asking(text="the " * 50, options=options))
+        assert learnt.factor > 3, "it counts quite unlike others, and says so when it is asked"
         async with httpx2.AsyncClient(trust_env=False, timeout=60) as client:
 
             async def counted(text: str) -> int:
@@ -156,6 +155,7 @@ class TestLlamaCpp:
         app = await open_at(llamacpp_brief, PANELIST_MODEL="any")  # which is in no list
         options = Options(model="any")
         first = await whole_run(app.chat, await app.chat.send(OWNER, "the " * 500, options=options))
+        assert first.path[-1].status == "complete"
         here = first.conversation.id
         asking = Asking(conversation_id=here, text="the " * 700, options=options)
         assert (await app.chat.fitting.estimate(OWNER, asking)).window is None

@@ -6,6 +6,8 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
+from datetime import date
 from typing import cast
 from urllib.parse import quote, urlencode
 
@@ -21,12 +23,15 @@ from services.attachments import IMAGE_TYPES, clean_name
 from services.chat import ChatService
 from services.conversation import is_temporary
 from services.errors import InputError, NotFoundError, PanelistError
+from services.exchange import Export
 from services.exporting import SUFFIXES, Kind
 from services.importing import MAX_FILE
 from services.messages import AttachmentPart
 from services.runtime import Runtime, opened_runtime
 from services.sharing import Choice
+from services.sheets import MEDIA_TYPES, SheetKind
 from services.snippets import LANGUAGES, Language, snippet
+from services.statistics import Selection
 from services.temporary import Temporary
 
 log = logging.getLogger(__name__)
@@ -35,6 +40,7 @@ FOLDER = "attachments"
 EXPORTS = "exports"
 IMPORTS = "imports"
 SHARES = "shares"
+USAGE = "usage"
 REQUESTS = "requests"
 
 _HEADERS = {
@@ -60,6 +66,12 @@ def address_of_export(kind: Kind, *conversation_ids: str) -> str:
 def address_of_request(language: Language, conversation_id: str, message_id: str, run_id: str) -> str:
     """Return where the page gets what a run asked, whole, as a file."""
     return f"{REQUESTS}/{language}?{urlencode({'c': conversation_id, 'm': message_id, 'r': run_id})}"
+
+
+def address_of_usage(kind: SheetKind, selection: Selection) -> str:
+    """Return where the page gets the table of the requests of a selection as a file."""
+    asked = {name: value for name, value in asdict(selection).items() if value is not None}
+    return f"{USAGE}/{kind}" + (f"?{urlencode(asked)}" if asked else "")
 
 
 class OwnHandler(RequestHandler):
@@ -96,12 +108,32 @@ class OwnHandler(RequestHandler):
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         await self.finish(str(error))
 
+    async def give(self, export: Export) -> None:
+        """Answer with a file, piece by piece."""
+        self.name_it(export.name)
+        self.set_header("Content-Type", export.media_type)
+        self.set_header("Cache-Control", "no-store")
+        try:
+            async for piece in export.pieces:
+                self.write(piece)
+                await self.flush()
+        except PanelistError as error:
+            log.error("an export broke off: %s", error)
+            self.wire.stream.close()  # the browser sees that this is not all of it
+        except StreamClosedError:
+            log.info("an export was not wanted any more")
+
     @property
-    def temporary(self) -> Temporary:
-        """The temporary chats, once `chat` has looked who asks."""
+    def runtime(self) -> Runtime:
+        """What there is, once `chat` has looked who asks."""
         runtime = self._runtime()
         assert runtime is not None
-        return runtime.temporary
+        return runtime
+
+    @property
+    def temporary(self) -> Temporary:
+        """The temporary chats, likewise."""
+        return self.runtime.temporary
 
     @property
     def wire(self) -> HTTP1Connection:
@@ -151,18 +183,7 @@ class ExportHandler(OwnHandler):
         except PanelistError as error:
             await self.refuse(error)
             return
-        self.name_it(export.name)
-        self.set_header("Content-Type", export.media_type)
-        self.set_header("Cache-Control", "no-store")
-        try:
-            async for piece in export.pieces:
-                self.write(piece)
-                await self.flush()
-        except PanelistError as error:
-            log.error("an export broke off: %s", error)
-            self.wire.stream.close()  # the browser sees that this is not all of it
-        except StreamClosedError:
-            log.info("an export was not wanted any more")
+        await self.give(export)
 
 
 class AskedHandler(OwnHandler):
@@ -183,6 +204,27 @@ class AskedHandler(OwnHandler):
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.set_header("Cache-Control", "no-store")
         await self.finish(await asyncio.to_thread(lambda: snippet(rebuilt.asked, kind).encode()))
+
+
+class UsageHandler(OwnHandler):
+    """`GET usage/<kind>?first=&last=&endpoint=&model=`: the table of measured requests, or those of a selection."""
+
+    async def get(self, kind: str) -> None:
+        self.chat()
+        try:
+            export = await self.runtime.measuring.export(session.owner(), cast(SheetKind, kind), self._selection())
+        except PanelistError as error:
+            await self.refuse(error)
+            return
+        await self.give(export)
+
+    def _selection(self) -> Selection:
+        said = {name: self.get_query_argument(name, None) for name in ("first", "last", "endpoint", "model")}
+        try:
+            first, last = (date.fromisoformat(day) if (day := said[end]) else None for end in ("first", "last"))
+        except ValueError as error:
+            raise InputError("A day of that address is none. Write it as 2026-01-31.") from error
+        return Selection(first=first, last=last, endpoint=said["endpoint"], model=said["model"])
 
 
 class ShareHandler(OwnHandler):
@@ -280,6 +322,7 @@ def serve_on(application: Application, runtime: Callable[[], Runtime | None] = o
             (rf"{here}/{EXPORTS}/({'|'.join(SUFFIXES)})", ExportHandler),
             (rf"{here}/{IMPORTS}", ImportHandler),
             (rf"{here}/{SHARES}", ShareHandler),
+            (rf"{here}/{USAGE}/({'|'.join(MEDIA_TYPES)})", UsageHandler),
             (rf"{here}/{REQUESTS}/({'|'.join(LANGUAGES)})", AskedHandler),
         ]
         application.add_handlers(r".*", [(place, handler, {"runtime": runtime}) for place, handler in places])

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import panel as pn
 import panel_material_ui as pmui
@@ -43,6 +43,9 @@ from services.errors import PanelistError, SettingsError, StorageError
 from services.options import Options
 from services.render import escape
 from services.runtime import Runtime, check_settings, process_runtime
+
+if TYPE_CHECKING:
+    from components.dashboard.view import UsageView
 
 log = logging.getLogger(__name__)
 
@@ -207,6 +210,7 @@ class _Dialogs:
                 self._themed(DetailsView(state, self.again, sizing_mode="stretch_width", margin=0))
             )
         )
+        self._usage = cache(lambda: self._with_dialog(self._themed(_usage(runtime, state))))
         self._map = cache(
             lambda: self._with_dialog(
                 self._themed(ConversationMap(state, self.details, sizing_mode="stretch_width", margin=0))
@@ -243,6 +247,9 @@ class _Dialogs:
     def details(self, message_id: str) -> None:
         pn.state.execute(partial(self._details().open, message_id))
 
+    def usage(self) -> None:
+        pn.state.execute(self._usage().open)
+
     def map(self) -> None:
         pn.state.execute(self._map().open)
 
@@ -260,6 +267,18 @@ class _Dialogs:
         dialog.param.watch(lambda event: None if event.new else self.on_close(), "open")
         self.shelf.append(dialog)
         return dialog
+
+
+def _usage(runtime: Runtime, state: ConversationState) -> UsageView:
+    from components.dashboard.looking import Looking  # noqa: PLC0415 - what plots takes long, and few pages show any
+    from components.dashboard.view import UsageView  # noqa: PLC0415
+
+    owner = session.owner()
+    looking = Looking(
+        runtime.measuring, runtime.connections, owner, lambda: [(one.endpoint, one.model) for one in state.choices]
+    )
+    drags = not session.on_phone()
+    return UsageView(looking, runtime.chat.changes, owner, drags=drags, sizing_mode="stretch_width", margin=0)
 
 
 def _follow_theme(page: Page, view: _HasTheme) -> None:
@@ -297,6 +316,7 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         on_budgets=dialogs.budgets,
         on_details=dialogs.details,
         on_trash=dialogs.trash,
+        on_usage=dialogs.usage,
         on_map=dialogs.map,
         on_download=lambda address: composer.download(address),  # noqa: PLW0108 - which is made below
         on_import=dialogs.importing,
@@ -329,6 +349,7 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         state,
         on_close=lambda: open_sidebar(False),
         on_trash=dialogs.trash,
+        on_usage=dialogs.usage,
         on_download=composer.download,
         sizing_mode="stretch_both",
         margin=0,

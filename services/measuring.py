@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from services.statistics import EVERYTHING, Costly, Selection, Stats, day_of
+from services.statistics import EVERYTHING, Costly, Instead, Selection, Stats, day_of, has_price, instead
 from services.storage.ledger import Ledger
 
 if TYPE_CHECKING:
+    from services.endpoints import Endpoint
     from services.exchange import Export
     from services.sheets import Sheet, SheetKind
 
@@ -43,6 +44,15 @@ class Measuring:
             StorageError: it cannot be read.
         """
         return await self._ledger.costly(owner, selection, limit)
+
+    async def instead(self, stats: Stats, endpoint: Endpoint, model: str) -> Instead:
+        """Return what the requests of a selection would have cost on another model; unknown stays unknown."""
+        return await asyncio.to_thread(instead, stats, endpoint, model)
+
+    async def priced(self, models: Iterable[tuple[Endpoint, str]]) -> list[tuple[Endpoint, str]]:
+        """Return those of some models that have a known price."""
+        now = self._now()
+        return await asyncio.to_thread(lambda: [one for one in models if has_price(*one, now)])
 
     async def export(self, owner: str, kind: SheetKind, selection: Selection = EVERYTHING) -> Export:
         """Return the table of the requests of a selection as a file that is made while it is read.

@@ -33,34 +33,41 @@ def load() -> None:
 
 
 def price_of(
-    usage: Usage, endpoint: Endpoint, *models: str | None, at: datetime, service_tier: str | None = None
+    usage: Usage,
+    endpoint: Endpoint,
+    *models: str | None,
+    at: datetime,
+    service_tier: str | None = None,
+    calls: int = 1,
 ) -> int | None:
     """Return what a call cost in nanodollars, rounded to even; None where nobody knows.
 
     Args:
-        usage: The tokens.
+        usage: The tokens; of several `calls`, of all together. Where long calls cost more, each is an average one.
         endpoint: Where the call went.
         models: Names of the model, the surest first: as it answered, then as it was asked for.
         at: When, aware: prices change.
         service_tier: The one that was asked for.
+        calls: How many there were, one or more.
     """
     for model in filter(None, models):
         rates = facts_of(endpoint, model).price
         if rates is not None:
-            return _nanos(_by_rates(usage, rates))
+            return _nanos(_by_rates(usage, rates), calls)
     if endpoint.is_demo:
         return 0
     for info, provider in _listed(endpoint, *models):
         from genai_prices import Usage as Counted  # noqa: PLC0415 - see `load`
 
         cached = min(usage.cached_input, usage.input)  # an endpoint may report anything
-        counted = Counted(input_tokens=usage.input, cache_read_tokens=cached, output_tokens=usage.output)
+        given, read, wrote = (Decimal(count) / calls for count in (usage.input, cached, usage.output))
+        counted = Counted(input_tokens=given, cache_read_tokens=read, output_tokens=wrote)
         context = {"service_tier": service_tier} if service_tier else None
         try:
             price = info.calc_price(counted, provider, genai_request_timestamp=at, price_context=context)
         except (LookupError, ValueError, ArithmeticError):
             continue  # it has no price for one of these
-        return _nanos(price.total_price)
+        return _nanos(price.total_price * calls, calls)
     return None
 
 
@@ -121,6 +128,6 @@ def _by_rates(usage: Usage, rates: Rates) -> Decimal:
     return ((usage.input - cached) * rates.input + cached * of_cached + usage.output * rates.output) / _MILLION
 
 
-def _nanos(dollars: Decimal) -> int | None:
+def _nanos(dollars: Decimal, calls: int) -> int | None:
     nanos = int((dollars * NANOS).to_integral_value(ROUND_HALF_EVEN))
-    return nanos if 0 <= nanos < _LARGEST else None
+    return nanos if 0 <= nanos < _LARGEST * calls else None

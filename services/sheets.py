@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from services.errors import InputError
@@ -28,7 +29,7 @@ COLUMNS = (
 _FORMULA = tuple("=+-@\t\r\n")
 """How a text begins that a spreadsheet would run."""
 
-_PARQUET = (
+NO_PARQUET = (
     "Parquet needs pyarrow, which is not installed: pip install pyarrow, then start Panelist again. CSV needs nothing."
 )
 
@@ -39,6 +40,11 @@ class Sheet(Protocol):
     def rows(self, some: Sequence[Measured]) -> bytes: ...
 
     def end(self) -> bytes: ...
+
+
+def can_write_parquet() -> bool:
+    """Whether what makes Parquet is installed; it is not loaded to find that out."""
+    return find_spec("pyarrow") is not None
 
 
 def sheet(kind: SheetKind) -> Sheet:
@@ -74,7 +80,7 @@ class _Parquet:
             import pyarrow as pa  # noqa: PLC0415 - not everybody has it, and it takes long
             from pyarrow import parquet  # noqa: PLC0415
         except ImportError as error:
-            raise InputError(_PARQUET) from error
+            raise InputError(NO_PARQUET) from error
         self._schema = _schema(pa)
         self._table = pa.Table
         self._out = io.BytesIO()

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, get_args
 
+from services.endpoints import Endpoint
 from services.errors import FailureKind, InputError
 from services.measures import Measured
 from services.messages import MessageStatus
+from services.prices import price_of
+from services.usage import Usage
 
 Measure = Literal["first_token_s", "total_s", "tokens_per_s"]
 """What is looked at in its whole spread, of answers alone: a title is another kind of request."""
@@ -157,6 +160,54 @@ class Costly:
     price: int
     unpriced: int
     """Requests in it that have no price."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instead:
+    """What requests would have cost on another model, had it read and written as many tokens."""
+
+    endpoint: str
+    model: str
+    price: int | None
+    """None where nobody knows."""
+    days: tuple[tuple[date, int], ...]
+    """Of each day; none where the price is not known."""
+    requests: int
+    """How many are counted: those whose tokens the endpoint told."""
+    left_out: int
+    actual: int
+    """What the counted ones did cost, as far as that is known."""
+
+
+def instead(stats: Stats, endpoint: Endpoint, model: str) -> Instead:
+    """Return what the requests of a selection would have cost on another model, at the prices of their days.
+
+    Reads the price list where that is not loaded; see `services.prices.load`.
+    """
+    days: list[tuple[date, int]] = []
+    known = True
+    for day in stats.days:
+        sums = day.sums
+        if sums.requests > sums.untold:
+            used = Usage(input=sums.input, cached_input=sums.cached_input, output=sums.output)
+            noon = begin_of(day.date) + timedelta(hours=12)
+            price = price_of(used, endpoint, model, at=noon, calls=sums.requests - sums.untold)
+            known = known and price is not None
+            days.append((day.date, price or 0))
+    return Instead(
+        endpoint=endpoint.name,
+        model=model,
+        price=sum(price for _, price in days) if known else None,
+        days=tuple(days) if known else (),
+        requests=stats.sums.requests - stats.sums.untold,
+        left_out=stats.sums.untold,
+        actual=stats.sums.price - stats.sums.guessed,
+    )
+
+
+def has_price(endpoint: Endpoint, model: str, at: datetime) -> bool:
+    """Whether a model is one whose price is known and not that of an example."""
+    return not endpoint.is_demo and price_of(Usage(input=1_000, output=1_000), endpoint, model, at=at) is not None
 
 
 def sums_of(one: Measured) -> Sums:

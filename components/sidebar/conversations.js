@@ -15,7 +15,7 @@ export function render({model, el}) {
   const filter = element("div", {class: "filter", hidden: ""})
   const nav = element("nav", {"aria-label": "Conversations"}, list)
   const foot = (name, glyph, onclick) => element("button", {type: "button", class: "foot", onclick}, icon(glyph), name)
-  const feet = element("div", {class: "feet"}, foot("Archive", "archive", () => look({archived: true})), foot("Trash", "bin", () => tell({type: "trash"})))
+  const feet = element("div", {class: "feet"}, foot("Archive", "archive", () => look({archived: true})), foot("Trash", "bin", () => tell({type: "trash"})), foot("Usage", "chart", () => tell({type: "usage"})))
   const seek = search({model, nav, open: (id, at) => open(id, at)})
   const chosen = selecting({ask: tell, changed: () => { feet.hidden = chosen.on; draw() }, act: (what, ids) => arrange(what, ids)})
   el.replaceChildren(element("div", {class: "sidebar"}, seek.box, element("div", {class: "begin"}, fresh, aside, folder), tagBar, filter, nav, seek.results, chosen.bar, feet))

@@ -59,6 +59,7 @@ class ConversationList(ScriptComponent):
         state: ConversationState,
         on_close: Callable[[], None],
         on_trash: Callable[[], None],
+        on_usage: Callable[[], None],
         on_download: Callable[[str], None],
         **params: Any,
     ) -> None:
@@ -67,6 +68,7 @@ class ConversationList(ScriptComponent):
         self._state = state
         self._on_close = on_close
         self._on_trash = on_trash
+        self._on_usage = on_usage
         self._on_download = on_download
         self._ready = False
         self._rows: tuple[str, str | None, str | None] = ("{}", None, None)
@@ -108,6 +110,8 @@ class ConversationList(ScriptComponent):
                 await catalogue.delete(id)
             case {"type": "trash"}:
                 self._on_trash()
+            case {"type": "usage"}:
+                self._on_usage()
             case {"type": "close"}:
                 self._on_close()
             case {"type": "search", "number": int(number), "text": str(text), "west": int(west), **more}:

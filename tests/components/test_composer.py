@@ -35,6 +35,7 @@ class Box(Composer):
             on_budgets=lambda: self.called.append("budgets"),
             on_details=lambda id: self.called.append(f"details {id}"),
             on_trash=lambda: self.called.append("trash"),
+            on_usage=lambda: self.called.append("usage"),
             on_map=lambda: self.called.append("map"),
             on_download=lambda address: self.called.append(f"download {address}"),
             on_import=lambda: self.called.append("import"),

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import base64
+import csv
+import io
 from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
 from functools import partial
 
 import httpx2
 import pytest
+from pyarrow import parquet
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, ErrorHandler
 
 from components import files
 from components.chat.views import message_view
-from components.files import address_of, address_of_export, address_of_request, serve_on
+from components.files import address_of, address_of_export, address_of_request, address_of_usage, serve_on
 from components.first_view import _article
 from components.session import LOCAL_OWNER
-from services.messages import AttachmentPart
+from services.measures import Measured
+from services.messages import AttachmentPart, new_id
 from services.runtime import Runtime
+from services.statistics import Selection
+from services.usage import Usage
 from tests.conftest import OpenRuntime, whole_run
 from tests.providers.test_chat import message
 from tests.scripted import ScriptedProvider, answer
@@ -210,3 +217,42 @@ async def test_a_request_of_a_temporary_chat_is_given_out_too(app: Runtime, brow
     reply = done.path[-1]
     answer = await browser.get(address_of_request("json", done.conversation.id, reply.id, reply.run_id or ""))
     assert answer.json()["messages"] == [{"role": "user", "content": "Boo"}]
+
+
+async def test_measured_requests_are_given_as_tables(app: Runtime, browser: httpx2.AsyncClient) -> None:
+    for number in range(3):
+        measured = one_request(at=datetime(2026, 5, 1 + number, 12, tzinfo=UTC), model=f"model-{number}")
+        await app.store.ledger.append(LOCAL_OWNER, measured)
+    await app.store.ledger.append("ben", one_request())
+    everything = await browser.get(address_of_usage("csv", Selection()))
+    assert everything.headers["content-type"] == "text/csv; charset=utf-8"
+    assert everything.headers["content-disposition"].startswith("attachment; filename*=UTF-8''panelist-requests-")
+    assert everything.headers["cache-control"] == "no-store"
+    assert [row["model"] for row in csv.DictReader(io.StringIO(everything.text))] == ["model-0", "model-1", "model-2"]
+    chosen = Selection(first=date(2026, 5, 2), last=date(2026, 5, 2), endpoint="local")
+    some = await browser.get(address_of_usage("parquet", chosen))
+    assert [row["model"] for row in parquet.read_table(io.BytesIO(some.content)).to_pylist()] == ["model-1"]
+    for wrong in ("usage/csv?first=x", "usage/csv?first=2026-05-02&last=2026-05-01"):
+        refused = await browser.get(wrong)
+        assert (refused.status_code, refused.headers["content-type"]) == (400, "text/plain; charset=utf-8")
+        assert refused.text.endswith(".")
+    assert (await browser.get("usage/html")).status_code == 418
+    for header in ({"Sec-Fetch-Site": "cross-site"}, {"Host": "evil.example"}, {"X-Forwarded-For": "10.0.0.1"}):
+        assert (await browser.get("usage/csv", headers=header)).status_code == 403
+
+
+def one_request(at: datetime = datetime(2026, 5, 1, tzinfo=UTC), model: str = "tiny") -> Measured:
+    return Measured(
+        id=new_id(),
+        at=at,
+        endpoint="local",
+        model=model,
+        kind="chat",
+        status="complete",
+        error=None,
+        usage=Usage(input=3, output=2),
+        price=None,
+        queue_s=0.1,
+        first_token_s=0.2,
+        total_s=1.2,
+    )

@@ -46,7 +46,9 @@ class Sidebar(ConversationList):
 
     def __init__(self, state: ConversationState) -> None:
         self.said: list[list[Any]] = []
-        super().__init__(state, on_close=lambda: None, on_trash=lambda: None, on_download=lambda _: None)
+        super().__init__(
+            state, on_close=lambda: None, on_trash=lambda: None, on_usage=lambda: None, on_download=lambda _: None
+        )
 
     def say(self, data: list[Any]) -> None:
         self.said.append(data)

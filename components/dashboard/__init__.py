@@ -1,0 +1,1 @@
+"""Usage, cost and latency: what is shown of measured requests."""

@@ -1,38 +1,76 @@
-"""Panelist in the terminal: `python cli.py COMMAND`. Same settings and same database as the page."""
+"""Panelist in the terminal: `python cli.py COMMAND`. Same settings, same history and same measures as the page."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from services.errors import InputError, NotFoundError, PanelistError
-from services.runtime import back_up, bring_back, catalogue_of
-from services.settings import LOCAL_OWNER
+from services.errors import PanelistError
+from services.options import Options
+from services.terminal.ending import code_of_error, tell_error
+from services.terminal.given import CONTINUE, Continuing, with_options
 
 APP_DIR = Path(__file__).parent
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
-Kind = Literal["json", "markdown", "html", "notebook"]
+Files = Annotated[list[Path] | None, typer.Option("--file", "-f", help="Attach a file; may be given again.")]
+Going = Annotated[
+    str | None,
+    typer.Option(CONTINUE, metavar="[ID]", help="Go on in the latest conversation, or in the one of this id."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print an object: answer, model, tokens, times, cost, error.")]
+
+
+# ruff: noqa: PLC0415 - each command imports what it needs: the others need not wait for it
+
+
+@app.command(cls=Continuing)
+@with_options
+def ask(
+    options: Options,
+    text: Annotated[list[str] | None, typer.Argument(help="The question; - stands for what is piped in.")] = None,
+    file: Files = None,
+    going: Going = None,
+    meta: Annotated[
+        bool, typer.Option("--meta", help="Say model, tokens, finish reason, times, cost on stderr.")
+    ] = False,
+    as_json: AsJson = False,
+    no_stream: Annotated[bool, typer.Option("--no-stream", help="Print the answer when it is whole.")] = False,
+) -> None:
+    """Ask one question; the answer is printed as it comes, and kept with the page's conversations."""
+    from services.terminal import asking, session
+
+    asked = asking.Asking(
+        words=text or (),
+        options=options,
+        files=file or (),
+        conversation=going,
+        meta=meta,
+        as_json=as_json,
+        stream=not no_stream,
+    )
+    code = session.run(APP_DIR, lambda here, interrupts: asking.ask(here, asked, interrupts), as_json=as_json)
+    raise typer.Exit(code)
 
 
 @app.command()
 def backup(file: Annotated[Path, typer.Argument(help="The file to make; it must not exist yet.")]) -> None:
     """Make a consistent copy of all conversations, also while the app is writing."""
-    back_up(APP_DIR, file)
-    typer.echo(f"Backed up to {file}.")
+    from services.terminal import moving
+
+    moving.backup(APP_DIR, file)
 
 
 @app.command()
 def restore(file: Annotated[Path, typer.Argument(help="A file that `backup` made.")]) -> None:
     """Bring a backup back. The app must not be running; what was there is kept beside it."""
-    before = bring_back(APP_DIR, file)
-    typer.echo(f"Restored {file}." + (f" What was there before is kept as {before}." if before else ""))
+    from services.terminal import moving
+
+    moving.restore(APP_DIR, file)
 
 
 @app.command()
@@ -43,10 +81,14 @@ def export(
     conversation: Annotated[
         list[str] | None, typer.Option(help="Its id, as after ?c= in the address; all without.")
     ] = None,
-    kind: Annotated[Kind, typer.Option("--as", help="What to make of it.")] = "json",
+    kind: Annotated[
+        Literal["json", "markdown", "html", "notebook"], typer.Option("--as", help="What to make of it.")
+    ] = "json",
 ) -> None:
     """Export conversations, also while the app is writing. Attached files come in a .zip beside the JSON."""
-    asyncio.run(_export(file, conversation, kind))
+    from services.terminal import moving
+
+    asyncio.run(moving.export(APP_DIR, file, conversation, kind))
 
 
 @app.command("import")
@@ -55,66 +97,18 @@ def import_(
     preview: Annotated[bool, typer.Option("--preview", help="Only say what is in it.")] = False,
 ) -> None:
     """Import conversations, all or none. The app must not be running; it can import, too."""
-    asyncio.run(_import(file, preview))
+    from services.terminal import moving
 
-
-async def _export(file: Path | None, ids: list[str] | None, kind: Kind) -> None:
-    async with catalogue_of(APP_DIR, beside=True) as catalogue:
-        made = await catalogue.export(LOCAL_OWNER, ids, kind)
-        if file == Path("-"):
-            async for piece in made.pieces:
-                sys.stdout.buffer.write(piece)
-            return
-        target = file or Path(made.name)
-        try:
-            out = target.open("xb")
-        except OSError as error:
-            raise InputError(f"{target} cannot be made ({error.strerror}). Name another file.") from error
-        try:
-            with out:
-                async for piece in made.pieces:
-                    out.write(piece)
-        except BaseException:
-            target.unlink()
-            raise
-        typer.echo(f"Exported to {target}.")
-
-
-async def _import(file: Path, preview: bool) -> None:
-    async def pieces() -> AsyncIterator[bytes]:
-        try:
-            with file.open("rb") as source:
-                while piece := source.read(1_000_000):
-                    yield piece
-        except OSError as error:
-            raise InputError(f"{file} cannot be read ({error.strerror}). Name another file.") from error
-
-    async with catalogue_of(APP_DIR, beside=False) as catalogue:
-        word = await catalogue.receive_import(LOCAL_OWNER, pieces())
-        try:
-            found = await catalogue.preview_import(LOCAL_OWNER, word)
-            if found.left_out:
-                what = ", ".join(f"{count} × {what}" for what, count in found.left_out.items())
-                typer.echo(f"Cannot come along: {what}.")
-            new, deleted, here = len(found.new), len(found.deleted), len(found.here)
-            if found.grown:
-                typer.echo(f"New messages in the file, which stay out, of conversations that are here: {found.grown}.")
-            if preview:
-                typer.echo(f"To import: {new}. Deleted here, to be brought back: {deleted}. Here already: {here}.")
-                return
-            done = await catalogue.import_(LOCAL_OWNER, word)
-            typer.echo(f"Imported {len(done.added)}, brought back {len(done.restored)}, here already {done.skipped}.")
-        finally:
-            await catalogue.drop_import(LOCAL_OWNER, word)
+    asyncio.run(moving.import_(APP_DIR, file, preview))
 
 
 def main() -> None:
-    """Run a command; an error is a sentence on stderr, and exit code 2 where something else is to be given, else 1."""
+    """Run a command; an error is a sentence on stderr, with an exit code of its own kind."""
     try:
         app()
     except PanelistError as error:
-        typer.echo(str(error), err=True)
-        raise SystemExit(2 if isinstance(error, InputError | NotFoundError) else 1) from error
+        tell_error(error, as_json=False)
+        raise SystemExit(code_of_error(error)) from error
 
 
 if __name__ == "__main__":

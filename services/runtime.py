@@ -98,7 +98,7 @@ def make_provider(
     demo_pace: float = 1.0,
     pace: Pace | None = None,
     on_windows: OnWindows = lambda *_: None,
-) -> Provider:
+) -> OpenAIProvider:
     """Return the provider that reaches every endpoint, the demo one inside this process, and reads at a pace.
 
     After a finish reason it waits for the usage no longer than a run may be silent: the answer is whole by then.
@@ -113,6 +113,11 @@ def make_provider(
 
     tail_s = min(5.0, stall_s / 2)
     return OpenAIProvider(key_of, transport_for=transport_for, tail_timeout_s=tail_s, pace=pace, on_windows=on_windows)
+
+
+def terminal_provider(settings: Settings) -> OpenAIProvider:
+    """Return what answers a terminal, to be given to `open_runtime` for each of its questions."""
+    return make_provider(KeyRing(settings.values, settings.app_dir).key_of, stall_s=settings.stall_s)
 
 
 async def open_runtime(

@@ -168,6 +168,7 @@ class OpenAIProvider(Provider):
         self._tail_timeout_s = tail_timeout_s
         self._clients: dict[tuple[str, str], _Client] = {}
         self._tls: ssl.SSLContext | None = None
+        self._reading: asyncio.Task[ssl.SSLContext] | None = None
         self._counting: dict[str, str] = {}
         """Servers on this machine that count tokens, by base URL."""
 
@@ -280,12 +281,21 @@ class OpenAIProvider(Provider):
             raise ModelError(failures.bad_key(asked))
         return asked
 
+    async def warm(self) -> None:
+        """Do what the first call would have to: reading the certificates takes 0.1 s, so it is done in a thread."""
+        if self._tls is None:
+            if self._reading is None:
+                self._reading = asyncio.create_task(asyncio.to_thread(httpx2.create_ssl_context))
+            try:
+                self._tls = await asyncio.shield(self._reading)
+            finally:
+                self._reading = None
+
     async def _client_for(self, asked: Asked) -> _Client:
         name = (asked.endpoint.base_url, asked.key or "")
         transport = None if name in self._clients else self._transport_for(asked.endpoint)
-        if name not in self._clients and transport is None and self._tls is None:
-            # Reading the certificates takes 0.1 s, so: once, in a thread.
-            self._tls = await asyncio.to_thread(httpx2.create_ssl_context)
+        if name not in self._clients and transport is None:
+            await self.warm()
         if name not in self._clients:  # asked again because another first call may have been faster
             self._clients[name] = self._make_client(asked, transport)
         return self._clients[name]

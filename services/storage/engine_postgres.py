@@ -15,6 +15,9 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from services.errors import InUseError, PanelistError, StorageError
 from services.storage.engine import READERS, no_such_text
+from services.storage.schema import add_for_postgresql
+
+add_for_postgresql()
 
 LOCK_KEY = int.from_bytes(b"Panelist", "big")
 LOCK_WAIT_S = 3.0

@@ -22,6 +22,7 @@ class Call:
     body: dict[str, Any]
     writer: asyncio.StreamWriter
     reader: asyncio.StreamReader
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def gone(self) -> bool:
@@ -94,7 +95,7 @@ async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> C
     first, *fields = head.split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in fields)}
     body = json.loads(await reader.readexactly(int(headers.get("content-length", "0"))) or b"{}")
-    return Call(first.split()[1], _question(body), body, writer, reader)
+    return Call(first.split()[1], _question(body), body, writer, reader, headers)
 
 
 def _question(body: dict[str, Any]) -> str:

@@ -1,0 +1,1 @@
+"""What the terminal does: `cli.py` says which commands there are, this says what each of them comes to."""

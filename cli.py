@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -22,6 +24,7 @@ Going = Annotated[
     str | None,
     typer.Option(CONTINUE, metavar="[ID]", help="Go on in the latest conversation, or in the one of this id."),
 ]
+Meta = Annotated[bool, typer.Option("--meta", help="Say model, tokens, finish reason, times, cost on stderr.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print an object: answer, model, tokens, times, cost, error.")]
 
 
@@ -35,10 +38,11 @@ def ask(
     text: Annotated[list[str] | None, typer.Argument(help="The question; - stands for what is piped in.")] = None,
     file: Files = None,
     going: Going = None,
-    meta: Annotated[
-        bool, typer.Option("--meta", help="Say model, tokens, finish reason, times, cost on stderr.")
-    ] = False,
+    meta: Meta = False,
     as_json: AsJson = False,
+    post: Annotated[
+        str | None, typer.Option(metavar="STEPS", help="What is done to the whole answer, as trim,typography,grammar.")
+    ] = None,
     no_stream: Annotated[bool, typer.Option("--no-stream", help="Print the answer when it is whole.")] = False,
 ) -> None:
     """Ask one question; the answer is printed as it comes, and kept with the page's conversations."""
@@ -52,9 +56,54 @@ def ask(
         meta=meta,
         as_json=as_json,
         stream=not no_stream,
+        post=post,
     )
     code = session.run(APP_DIR, lambda here, interrupts: asking.ask(here, asked, interrupts), as_json=as_json)
     raise typer.Exit(code)
+
+
+@app.command(cls=Continuing)
+@with_options
+def chat(
+    options: Options,
+    text: Annotated[list[str] | None, typer.Argument(help="What to say first.")] = None,
+    file: Files = None,
+    going: Going = None,
+) -> None:
+    """Talk at the prompt; /help there lists its commands. What is piped in is said line by line."""
+    from services.terminal import chatting, session
+
+    def talk(here: session.Session) -> int:
+        return chatting.Chat(here, options, file or ()).run(going, " ".join(text or ()))
+
+    raise typer.Exit(session.run_here(APP_DIR, talk))
+
+
+@app.command()
+@with_options
+def plan(
+    options: Options,
+    topic: Annotated[list[str], typer.Argument(help="What is published about.")],
+    items: Annotated[int, typer.Option(help="How many.")] = 8,
+    start: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="The first day; tomorrow without.")] = None,
+    channels: Annotated[str | None, typer.Option(metavar="A,B", help="Where; else the model chooses.")] = None,
+    audience: Annotated[str | None, typer.Option(metavar="TEXT", help="For whom.")] = None,
+    table: Annotated[bool, typer.Option("--table", help="Print a table; Markdown where it is no terminal.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print an object with the items.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_ics: Annotated[bool, typer.Option("--ics", help="Print a calendar file (RFC 5545).")] = False,
+    meta: Meta = False,
+) -> None:
+    """Have a publishing plan made, as a bulleted list; it is kept as a conversation."""
+    from services.terminal import planning, session
+
+    def make(here: session.Session, interrupts: session.Interrupts) -> Coroutine[Any, Any, int]:
+        form = planning.form_of({"table": table, "json": as_json, "csv": as_csv, "ics": as_ics})
+        wish = planning.wish_of(" ".join(topic), items, start, channels, audience)
+        wanted = planning.Planning(wish=wish, options=options, form=form, meta=meta)
+        return planning.plan(here, wanted, interrupts)
+
+    raise typer.Exit(session.run(APP_DIR, make, as_json=as_json))
 
 
 @app.command()
@@ -107,7 +156,7 @@ def main() -> None:
     try:
         app()
     except PanelistError as error:
-        tell_error(error, as_json=False)
+        tell_error(error, as_json="--json" in sys.argv)
         raise SystemExit(code_of_error(error)) from error
 
 

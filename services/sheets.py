@@ -67,7 +67,7 @@ class _Csv:
             writer.writerow(COLUMNS)
             self._begun = True
         for one in some:
-            writer.writerow([_cell(value) for value in _values(one)])
+            writer.writerow([cell(value) for value in _values(one)])
         return text.getvalue().encode()
 
     def end(self) -> bytes:
@@ -128,7 +128,8 @@ def _values(one: Measured) -> tuple[object, ...]:
     )
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """Return a value as a cell that no spreadsheet runs."""
     match value:
         case None:
             return ""

@@ -54,6 +54,7 @@ LEVELS = {
             "librechat",
             "exchange",
             "sheets",
+            "plans",
         ],
         2,
     ),
@@ -78,6 +79,7 @@ LEVELS = {
     **dict.fromkeys(["asides", "weighing", "summarising", "fitting"], 3),
     "processing": 3,
     "runtime": 4,
+    "terminal": 5,
 }
 FOREIGN_TO_SERVICES = {"panel", "bokeh", "param", "panel_material_ui", "components", "app", "cli"}
 FOREIGN_TO_COMPONENTS = {"openai", "httpx2", "sqlalchemy", "sqlite3", "dotenv", "os", "app", "cli"}

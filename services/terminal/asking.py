@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from services.door import Question, no_key
+from services.door import Answer, Question, no_key
 from services.messages import new_id
 from services.options import Options
 from services.terminal.ending import code_of, meta_of, plain_of, say, tell
@@ -31,6 +32,13 @@ class Asking:
     meta: bool = False
     as_json: bool = False
     stream: bool = True
+    post: str | None = None
+    """Steps for the answer once it is complete; see `services.post`."""
+
+    @property
+    def at_once(self) -> bool:
+        """Whether the answer is printed when it is whole."""
+        return self.as_json or self.post is not None or not self.stream
 
 
 async def ask(session: Session, asking: Asking, interrupts: Interrupts) -> int:
@@ -40,6 +48,7 @@ async def ask(session: Session, asking: Asking, interrupts: Interrupts) -> int:
         PanelistError: it could not be asked.
     """
     text = question_of(asking.words)
+    steps = _steps(asking.post)
 
     def check() -> None:
         if session.settings.first_run and asking.options.endpoint is None and asking.conversation is None:
@@ -59,13 +68,13 @@ async def ask(session: Session, asking: Asking, interrupts: Interrupts) -> int:
         )
         for name in begun.left_out:
             say(f"The endpoint takes no {flag_of(name)}, so it was left out.")
-        following = Following(session, door, begun, show=asking.stream and not asking.as_json)
+        following = Following(session, door, begun, show=not asking.at_once)
         answer = await following.answer(interrupts)
+    if steps and answer.status == "complete":
+        answer = await _processed(answer, steps)
     output = following.output
-    if asking.as_json:
-        output.write(json.dumps(plain_of(answer), ensure_ascii=False))
-    elif not asking.stream:
-        output.write(answer.text)
+    if asking.at_once:
+        output.write(json.dumps(plain_of(answer), ensure_ascii=False) if asking.as_json else answer.text)
     with suppress(ClosedError):
         await output.end()
     if answer.warning is not None:
@@ -74,3 +83,21 @@ async def ask(session: Session, asking: Asking, interrupts: Interrupts) -> int:
         say(meta_of(answer))
     tell(answer, as_json=asking.as_json)
     return code_of(answer)
+
+
+def _steps(names: str | None) -> tuple[str, ...]:
+    if names is None:
+        return ()
+    from services import post  # noqa: PLC0415 - with all the steps that are installed
+
+    return post.read_names(names)
+
+
+async def _processed(answer: Answer, steps: tuple[str, ...]) -> Answer:
+    """Return an answer with what these steps make of its text; what is stored stays as it came."""
+    from services import post  # noqa: PLC0415
+
+    done = await asyncio.to_thread(post.run, answer.text, steps)
+    for problem in done.problems:
+        say(problem)
+    return replace(answer, text=done.text)

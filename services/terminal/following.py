@@ -14,6 +14,7 @@ from services.events import (
     ReasoningDelta,
     ReasoningEnded,
     ReasoningStarted,
+    RequestSent,
     RetryScheduled,
     RunEvent,
     RunFinished,
@@ -103,7 +104,7 @@ class Following:
                 self._tell("Thinking…")
             case RetryScheduled():
                 self._retry(event)
-            case ModelNamed() | ReasoningDelta() | ReasoningEnded() | UsageReported() | StepFinished():
+            case RequestSent() | ModelNamed() | ReasoningDelta() | ReasoningEnded() | UsageReported() | StepFinished():
                 pass
             case ToolCallRequested() | RunFinished():
                 pass  # the answer says so

@@ -26,7 +26,7 @@ def question_of(words: Sequence[str]) -> str:
         InputError: there is none.
     """
     text = " ".join(word for word in words if word != "-")
-    if "-" in words or (not words and not _is_typed()):
+    if "-" in words or (not words and not is_typed()):
         piped = _piped()
         if not piped.strip():
             raise InputError("Nothing came in by the pipe. Look at what is before it.")
@@ -74,7 +74,8 @@ def _read(path: Path) -> bytes:
         raise InputError(f"{path} cannot be read ({error.strerror}). Name another file.") from error
 
 
-def _is_typed() -> bool:
+def is_typed() -> bool:
+    """Whether a person types what comes in."""
     return sys.stdin is None or sys.stdin.isatty()
 
 

@@ -134,6 +134,10 @@ class Interrupts:
         self._main = asyncio.current_task()
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self.press)
 
+    def end(self) -> None:
+        """Leave Ctrl-C to whoever had it before."""
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+
     def press(self) -> None:
         """Take a Ctrl-C."""
         if self.pressed:
@@ -150,16 +154,21 @@ def run(
 ) -> int:
     """Do the work of a command and return its exit code; one that Ctrl-C ended is incomplete."""
 
-    async def main() -> int:
+    async def main(session: Session) -> int:
         interrupts = Interrupts()
         interrupts.begin()
+        return await work(session, interrupts)
+
+    return run_here(app_dir, lambda session: asyncio.run(main(session)), as_json=as_json)
+
+
+def run_here(app_dir: Path, work: Callable[[Session], int], *, as_json: bool = False) -> int:
+    """Do work that has an event loop of its own, or none, and return its exit code."""
+    try:
         session = Session(app_dir)
         quiet = "PANELIST_LOG_LEVEL" not in session.settings.values  # failures are told in sentences
         set_up_logging(session.settings.log, "CRITICAL" if quiet else session.settings.log_level)
-        return await work(session, interrupts)
-
-    try:
-        return asyncio.run(main())
+        return work(session)
     except (asyncio.CancelledError, KeyboardInterrupt):
         return INCOMPLETE
     except PanelistError as error:

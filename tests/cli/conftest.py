@@ -41,7 +41,11 @@ class Model:
 
     url: str = ""
     answers: dict[str, str | list[Step] | Play] = field(default_factory=dict)
-    """By question; every other is answered with "It is bright."."""
+    """By question."""
+    default: str | list[Step] = "It is bright."
+    """What every other question is answered with."""
+    once: Play | None = None
+    """What the next one gets."""
     calls: list[Call] = field(default_factory=list)
 
     @property
@@ -54,7 +58,8 @@ class Model:
             await perform(call, Play(body, head="200 OK\r\nContent-Type: application/json", end="length"), None)
             return
         self.calls.append(call)
-        said = self.answers.get(call.question, "It is bright.")
+        said = self.once or self.answers.get(call.question, self.default)
+        self.once = None
         if isinstance(said, Play):
             await perform(call, said, None)
             return

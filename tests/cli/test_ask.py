@@ -116,6 +116,24 @@ async def test_nothing_is_printed_before_the_end_with_no_stream(terminal: Termin
     assert (await running.ended()).out == "One two.\n"
 
 
+async def test_an_answer_is_put_right_and_kept_as_it_came(terminal: Terminal, here: Here, model: Model) -> None:
+    model.answers["Untidy"] = "It  rains.  \n\n\n\nIt don't matter. "
+    ended = await terminal("ask", "Untidy", "--post", "trim,grammar")
+    assert ended.code == 0
+    assert ended.out.startswith("It  rains.\n\nIt ")
+    [[_, answer]] = await terminal.stored()
+    assert answer.text == model.answers["Untidy"]
+    as_json = await here(Asking(words=["Untidy"], options=Options(), as_json=True, post="trim"))
+    assert json.loads(as_json.out)["text"] == "It  rains.\n\nIt don't matter."
+    model.answers["Half"] = ["Cut  \n", LENGTH]
+    cut = await here(Asking(words=["Half"], options=Options(), post="trim"))
+    assert (cut.code, cut.out) == (7, "Cut  \n"), "steps are for whole answers"
+    calls = len(model.calls)
+    with pytest.raises(InputError, match="There is no step 'shout'"):
+        await here(Asking(words=["Untidy"], options=Options(), post="shout"))
+    assert len(model.calls) == calls
+
+
 async def test_words_are_printed_as_they_come(terminal: Terminal, model: Model) -> None:
     gates = [asyncio.Event() for _ in range(3)]
     model.answers["Slowly"] = ["One ", gates[0], "two ", gates[1], "three.", gates[2]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -31,7 +31,9 @@ from services.events import (
     ReasoningDelta,
     ReasoningEnded,
     ReasoningStarted,
+    RequestSent,
     RetryScheduled,
+    RunEvent,
     RunFinished,
     StepFinished,
     StepStarted,
@@ -97,12 +99,17 @@ EVENTS = (
     StepFinished("stop", "stop"),
     RetryScheduled(2, 3, 1.5, FAILED),
     RunFinished("failed", FAILED),
+    RequestSent("0f"),
 )
 
 
 @pytest.mark.parametrize(("kind", "value"), VALUES, ids=lambda one: getattr(one, "__name__", ""))
 def test_a_value_comes_through_as_it_is(kind: Any, value: object) -> None:
     assert value_of(kind, read_line(line_of({"done": value}))["done"]) == value
+
+
+def test_no_event_is_forgotten() -> None:
+    assert {type(event) for event in EVENTS} == set(get_args(RunEvent))
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.kind)

@@ -83,6 +83,7 @@ class Answer:
     message_id: str
     status: MessageStatus
     text: str
+    """As it is shown: what steps made of it, where it went through any."""
     reasoning: str | None
     endpoint: str | None
     model: str | None
@@ -95,6 +96,8 @@ class Answer:
     tool_calls: tuple[ToolCall, ...]
     failure: Failure | None
     request_id: str | None
+    problems: tuple[str, ...]
+    """A sentence for each step that it could not go through."""
     warning: str | None
     """A sentence where a budget's mark was passed with it."""
 

@@ -96,6 +96,7 @@ class OwnDoor(Door):
             ),
             failure=next((part.failure for part in reversed(message.parts) if isinstance(part, ErrorPart)), None),
             request_id=run.request_id if run else None,
+            problems=message.processed.problems if message.processed else (),
             warning=last.sentence if last is not None and last.number > warned else None,
         )
 

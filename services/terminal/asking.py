@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from services.door import Answer, Question, no_key
+from services.door import Question, no_key
 from services.messages import new_id
 from services.options import Options
 from services.terminal.ending import code_of, meta_of, plain_of, say, tell
@@ -48,7 +47,7 @@ async def ask(session: Session, asking: Asking, interrupts: Interrupts) -> int:
         PanelistError: it could not be asked.
     """
     text = question_of(asking.words)
-    steps = _steps(asking.post)
+    options = asking.options if asking.post is None else replace(asking.options, post=_steps(asking.post))
 
     def check() -> None:
         if session.settings.first_run and asking.options.endpoint is None and asking.conversation is None:
@@ -62,7 +61,7 @@ async def ask(session: Session, asking: Asking, interrupts: Interrupts) -> int:
                 text=text,
                 attachments=tuple(files),
                 conversation_id=here,
-                options=asking.options,
+                options=options,
                 request_key=new_id(),
             )
         )
@@ -70,34 +69,21 @@ async def ask(session: Session, asking: Asking, interrupts: Interrupts) -> int:
             say(f"The endpoint takes no {flag_of(name)}, so it was left out.")
         following = Following(session, door, begun, show=not asking.at_once)
         answer = await following.answer(interrupts)
-    if steps and answer.status == "complete":
-        answer = await _processed(answer, steps)
     output = following.output
     if asking.at_once:
         output.write(json.dumps(plain_of(answer), ensure_ascii=False) if asking.as_json else answer.text)
     with suppress(ClosedError):
         await output.end()
-    if answer.warning is not None:
-        say(answer.warning)
+    for sentence in (*answer.problems, answer.warning):
+        if sentence is not None:
+            say(sentence)
     if asking.meta:
         say(meta_of(answer))
     tell(answer, as_json=asking.as_json)
     return code_of(answer)
 
 
-def _steps(names: str | None) -> tuple[str, ...]:
-    if names is None:
-        return ()
-    from services import post  # noqa: PLC0415 - with all the steps that are installed
+def _steps(names: str) -> tuple[str, ...]:
+    from services.post import read_names  # noqa: PLC0415 - with all the steps that are installed
 
-    return post.read_names(names)
-
-
-async def _processed(answer: Answer, steps: tuple[str, ...]) -> Answer:
-    """Return an answer with what these steps make of its text; what is stored stays as it came."""
-    from services import post  # noqa: PLC0415
-
-    done = await asyncio.to_thread(post.run, answer.text, steps)
-    for problem in done.problems:
-        say(problem)
-    return replace(answer, text=done.text)
+    return read_names(names)

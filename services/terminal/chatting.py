@@ -289,8 +289,9 @@ class Chat:
         output: Output = following.output
         await output.end()
         self._last = answer.message_id
-        if answer.warning is not None:
-            say(answer.warning)
+        for sentence in (*answer.problems, answer.warning):
+            if sentence is not None:
+                say(sentence)
         tell(answer, as_json=False)
         self._failed(code_of(answer))
 

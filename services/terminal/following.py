@@ -10,6 +10,7 @@ from typing import assert_never
 from services.door import Answer, Begun, Door, LostError
 from services.errors import PanelistError
 from services.events import (
+    Completing,
     ModelNamed,
     ReasoningDelta,
     ReasoningEnded,
@@ -104,6 +105,8 @@ class Following:
                 self._tell("Thinking…")
             case RetryScheduled():
                 self._retry(event)
+            case Completing():
+                self._tell("Going through its steps…")
             case RequestSent() | ModelNamed() | ReasoningDelta() | ReasoningEnded() | UsageReported() | StepFinished():
                 pass
             case ToolCallRequested() | RunFinished():

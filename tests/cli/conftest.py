@@ -20,7 +20,7 @@ from services.settings import LOCAL_OWNER, SETTING_NAMES, read_settings
 from services.terminal.asking import Asking, ask
 from services.terminal.session import Interrupts, Session
 from tests.faults.upstream import Call, Play, perform, serving
-from tests.faults.wires import CHAT, event
+from tests.faults.wires import CHAT, DONE, event
 from tests.providers.sockets import chunk
 from tests.scripted import ScriptedProvider
 
@@ -65,7 +65,7 @@ class Model:
             return
         await perform(call, Play(end="open"), None)
         steps: list[Step] = [said] if isinstance(said, str) else said
-        ended = False
+        rest = CHAT.end()
         for step in steps:
             match step:
                 case asyncio.Event():
@@ -73,9 +73,9 @@ class Model:
                 case str():
                     await call.write(chunk(CHAT.delta(step)))
                 case bytes():
-                    ended = True
+                    rest = DONE if b'"usage"' in step else CHAT.after
                     await call.write(chunk(step))
-        await call.write(chunk(CHAT.after if ended else CHAT.end()) + b"0\r\n\r\n")
+        await call.write(chunk(rest) + b"0\r\n\r\n")
 
 
 @dataclass

@@ -15,6 +15,7 @@ from typing import get_args
 import pytest
 
 from services.errors import FailureKind, InputError, NotFoundError
+from services.messages import text_of
 from services.options import Options
 from services.providers.demo_failures import FAILURES
 from services.runtime import open_runtime
@@ -122,7 +123,7 @@ async def test_an_answer_is_put_right_and_kept_as_it_came(terminal: Terminal, he
     assert ended.code == 0
     assert ended.out.startswith("It  rains.\n\nIt ")
     [[_, answer]] = await terminal.stored()
-    assert answer.text == model.answers["Untidy"]
+    assert (answer.text + "\n", text_of(answer.parts)) == (ended.out, model.answers["Untidy"])
     as_json = await here(Asking(words=["Untidy"], options=Options(), as_json=True, post="trim"))
     assert json.loads(as_json.out)["text"] == "It  rains.\n\nIt don't matter."
     model.answers["Half"] = ["Cut  \n", LENGTH]

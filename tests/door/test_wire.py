@@ -27,6 +27,7 @@ from services.door.wire import (
 )
 from services.errors import Failure, InputError, ModelError, NotFoundError, PanelistError, StorageError
 from services.events import (
+    Completing,
     ModelNamed,
     ReasoningDelta,
     ReasoningEnded,
@@ -63,6 +64,7 @@ ANSWER = Answer(
     tool_calls=(ToolCall("1", "look", "{"),),
     failure=FAILED,
     request_id="r",
+    problems=("A step was left out.",),
     warning=None,
 )
 VALUES: list[tuple[Any, object]] = [
@@ -100,6 +102,7 @@ EVENTS = (
     RetryScheduled(2, 3, 1.5, FAILED),
     RunFinished("failed", FAILED),
     RequestSent("0f"),
+    Completing(),
 )
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from services.errors import ModelError
-from services.events import TextDelta
+from services.events import RequestSent, TextDelta
 from services.messages import TextPart
 from services.pacing import Pace
 from services.providers import chat
@@ -184,6 +184,7 @@ async def test_keep_alives_are_not_content() -> None:
             await asyncio.sleep(0)
 
     async with serving(script) as server, provider() as made, aclosing(made.stream(request(server.url))) as events:
+        assert isinstance(await anext(events), RequestSent), "which the model has no part in"
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await anext(events)

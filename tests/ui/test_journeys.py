@@ -107,7 +107,7 @@ def test_a_failure_is_a_sentence_and_a_retry_keeps_the_first_try(page: Page, ser
         ("/fail 429", "failed", "Try again in 12 s|wait|limit", "Retry in"),
         ("/fail 401", "failed", "key", "Add a key"),
         ("/fail 404", "failed", "model", "Choose another model"),
-        ("/fail long", "failed", "too long|longer", "Edit the question"),
+        ("/fail long", "failed", "takes 4,096", "Edit the question"),
         ("/fail param", "failed", "stream_options", "Send without stream_options"),
         ("/fail cut", "interrupted", "closed the stream", "Retry"),
         ("/fail filter", "filtered", "filter", "Edit the question"),

@@ -72,8 +72,10 @@ class Asides:
         """Keep what a request measured, also where somebody did not wait for its end."""
         if reply.status == "streaming":
             reply.apply(RunFinished("stopped"))
+        measured = await measured_by(meter, reply, meter.elapsed_s)
         try:
-            measured = await measured_by(meter, reply, meter.elapsed_s)
             await self._budgets.ledger.settle(owner, run_id, measured)
         except StorageError as error:
             log.warning("what a request cost was not kept: %s", error)
+        if measured is not None:
+            self._runs.observers.tell(meter.observed(owner, measured))

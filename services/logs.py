@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -22,10 +23,16 @@ class _Json(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": mask_keys(record.getMessage()),
+            **_masked(getattr(record, "fields", {})),
         }
         if record.exc_info:
             line["exception"] = mask_keys(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)
+
+
+def _masked(fields: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields that a line has beside its message; ids are no keys."""
+    return {name: mask_keys(value, ids=True) if isinstance(value, str) else value for name, value in fields.items()}
 
 
 def set_up_logging(form: Literal["text", "json"], level: str) -> None:

@@ -12,6 +12,7 @@ from services.endpoints import Endpoint
 from services.events import Reply, RetryScheduled, RunEvent, StepStarted, is_delta
 from services.measures import Measured, RequestKind, about, size_of
 from services.messages import Message, new_id
+from services.observing import Observed
 from services.prices import in_list, price_of
 from services.providers.base import ModelRequest
 from services.usage import Usage
@@ -60,6 +61,10 @@ class Meter:
             self._queue_s = self.elapsed_s
         elif isinstance(event, RetryScheduled):
             self._retries += 1
+
+    def observed(self, owner: str, measured: Measured) -> Observed:
+        """Return what those are told who watch requests."""
+        return Observed(owner=owner, measured=measured, endpoint=self._endpoint, asked_model=self._model)
 
     @property
     def elapsed_s(self) -> float:

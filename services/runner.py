@@ -28,6 +28,7 @@ from services.events import (
 from services.loop import Deadlines, run_loop
 from services.measures import Measured
 from services.metering import Meter, measured_by
+from services.observing import Observers
 from services.providers.base import ModelRequest, Provider
 from services.recipes import Recipe
 from services.retries import EndpointHealth
@@ -123,8 +124,11 @@ class RunManager:
         tries: int,
         trouble: StorageTrouble,
         ledger: Ledger | None = None,
+        observers: Observers | None = None,
     ) -> None:
         """Keep answers in `store`, and what they measured in `ledger`: the store's own unless given."""
+        self.observers = observers or Observers()
+        """Told of each request once it is kept, or cannot be."""
         self._store = store
         self._ledger = ledger or store.ledger
         self._trouble = trouble
@@ -231,7 +235,11 @@ class RunManager:
             end = RunFinished("interrupted" if began else "failed", failure)
         run.working = False
         try:
-            await self._store_end(run, end)
+            try:
+                await self._store_end(run, end)
+            finally:
+                if run.measured is not None:
+                    self.observers.tell(run.meter.observed(run.spec.owner, run.measured))
             if end.status == "complete" and run.spec.complete is not None and not self._closing:
                 await self._complete(run, run.spec.complete())
         finally:

@@ -31,6 +31,7 @@ from services.logs import set_up_logging
 from services.loop import Deadlines
 from services.measures import Measured, orphaned
 from services.measuring import Measuring
+from services.observing import Observed, Observers
 from services.pacing import Pace
 from services.providers.base import KeySource, Provider
 from services.providers.client import OnWindows, OpenAIProvider
@@ -174,8 +175,9 @@ async def _wire(
     mend: bool = True,
     tidy: bool = True,
 ) -> Runtime:
+    observers = Observers()
     if mend:
-        await _end_orphans(settings, store)
+        await _end_orphans(settings, store, observers)
     if tidy:
         await _tidy(store)
     deadlines = Deadlines(first_token_s=settings.first_token_s, stall_s=settings.stall_s, run_s=settings.run_s)
@@ -190,7 +192,7 @@ async def _wire(
     def wire(store: Store, settings: Settings, changes: Changes, prefix: str = "") -> Wired:
         trouble = StorageTrouble(store.check)
         store.on_failure(trouble.suspect)
-        runs = RunManager(store, provider, deadlines, settings.tries, trouble, ledger)
+        runs = RunManager(store, provider, deadlines, settings.tries, trouble, ledger, observers)
         chat = ChatService(
             settings,
             store,
@@ -220,14 +222,22 @@ async def _tidy(store: Store) -> None:
     await store.empty_trash()  # here too: a server may be started more often than it looks again
 
 
-async def _end_orphans(settings: Settings, store: Store) -> None:
+async def _end_orphans(settings: Settings, store: Store, observers: Observers) -> None:
     """End the runs that a stop of Panelist cut short, and count what they cost."""
     endpoints = {endpoint.name: endpoint for endpoint in settings.endpoints}
+    found: dict[str, Observed] = {}
 
     def measure(run: RunRecord, reply: Reply, input_tokens: int | None) -> Measured | None:
-        return orphaned(run, reply, endpoints.get(run.endpoint or ""), input_tokens)
+        endpoint = endpoints.get(run.endpoint or "")
+        measured = orphaned(run, reply, endpoint, input_tokens)
+        if measured is not None:
+            asked = run.model or measured.model
+            found[run.id] = Observed(owner=None, measured=measured, endpoint=endpoint, asked_model=asked)
+        return measured
 
     await store.interrupt_orphans(measure)
+    for observed in found.values():
+        observers.tell(observed)
 
 
 async def _empty_trash(store: Store, every_s: float) -> None:

@@ -26,6 +26,7 @@ LEVELS = {
         [
             "runner",
             "metering",
+            "observing",
             "trouble",
             "loop",
             "retries",

@@ -107,6 +107,22 @@ def plan(
 
 
 @app.command()
+def stats(
+    since: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="The first day.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="The last day, itself included.")] = None,
+    endpoint: Annotated[str | None, typer.Option(metavar="NAME", help="Of this one alone.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="Of this one alone.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print an object.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, a row for each model of a day.")] = False,
+) -> None:
+    """Say what requests came to: tokens, times, errors and cost, by day and by model; also while the app runs."""
+    from services.terminal import measured
+
+    selection = measured.selection_of(since, until, endpoint, model)
+    raise typer.Exit(asyncio.run(measured.stats(APP_DIR, selection, measured.form_of(as_json, as_csv))))
+
+
+@app.command()
 def backup(file: Annotated[Path, typer.Argument(help="The file to make; it must not exist yet.")]) -> None:
     """Make a consistent copy of all conversations, also while the app is writing."""
     from services.terminal import moving

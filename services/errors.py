@@ -104,6 +104,10 @@ class StorageError(PanelistError):
     """The database cannot be opened, read or written. Nothing was changed."""
 
 
+class NoDatabaseError(StorageError):
+    """There is no database yet where one is to be read."""
+
+
 class InUseError(StorageError):
     """Another Panelist has the database, and only one can write."""
 

@@ -125,12 +125,6 @@ def bullets(items: Sequence[Item]) -> str:
     )
 
 
-def markdown(items: Sequence[Item]) -> str:
-    """Return a plan as a table of Markdown."""
-    rows = [("Date", "Channel", "Title", "Summary"), ("---",) * 4, *map(cells, items)]
-    return "\n".join("| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in rows)
-
-
 def sheet(items: Sequence[Item]) -> str:
     """Return a plan as CSV, in which no spreadsheet finds anything to run."""
     out = io.StringIO()
@@ -174,6 +168,10 @@ def calendar(items: Sequence[Item], name: str, source: str, now: datetime | None
 def plain(items: Sequence[Item]) -> list[dict[str, str]]:
     """Return a plan as JSON has it."""
     return [dict(zip(("date", "channel", "title", "summary"), cells(item), strict=True)) for item in items]
+
+
+HEAD = ("Date", "Channel", "Title", "Summary")
+"""Of `cells`."""
 
 
 def cells(item: Item) -> tuple[str, str, str, str]:

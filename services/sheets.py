@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from importlib.util import find_spec
@@ -126,6 +126,12 @@ def _values(one: Measured) -> tuple[object, ...]:
         *(one.queue_s, one.first_token_s, one.total_s, one.tokens_per_s, one.retries),
         None if usage is None else one.cache_hit,
     )
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int = 0) -> str:
+    """Return a table of Markdown whose last columns, so many, are numbers."""
+    marks = ["---"] * (len(head) - numbers) + ["---:"] * numbers
+    return "\n".join("| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in (head, marks, *rows))
 
 
 def cell(value: object) -> str:

@@ -63,6 +63,14 @@ class Selection:
 EVERYTHING = Selection()
 
 
+def day_from(name: str, text: str) -> date:
+    """Return the day that was typed for something; InputError where it is none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"{name} is a day, written as YYYY-MM-DD, and not {text!r}.") from error
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sums:
     """What some requests come to. Adds up with `+`; amounts are nanodollars."""
@@ -121,6 +129,7 @@ class Day:
     date: date
     sums: Sums
     errors: Mapping[FailureKind, int] = field(default_factory=dict)
+    times: Times = Times()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

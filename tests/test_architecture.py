@@ -14,7 +14,7 @@ LEVELS = {
     **dict.fromkeys(
         [
             *("messages", "attachments", "conversation", "events", "usage", "options", "parameters", "settings"),
-            *("errors", "endpoints", "prices", "measures", "spending", "statistics"),
+            *("errors", "endpoints", "prices", "measures", "spending", "statistics", "numbers"),
             *("tokens", "windows"),
             "recipes",
             *("keys", "logs", "changes", "intents", "pacing", "search", "folders", "arranging", "listing"),

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from icalendar import Calendar
 
 from services.errors import InputError
-from services.plans import Item, Wish, again, bullets, calendar, markdown, plain, question_of, read, sheet
+from services.plans import HEAD, Item, Wish, again, bullets, calendar, cells, plain, question_of, read, sheet
+from services.sheets import markdown
 
 START = date(2026, 12, 1)
 WISH = Wish(topic="AI in schools", items=2, start=START)
@@ -115,7 +116,7 @@ def test_as_a_list_a_table_and_json() -> None:
         "- 2026-12-01, Letter: Hello",
         "- 2026-12-03, Blog: What now? – A look ahead.",
     ]
-    assert markdown([HOSTILE]).splitlines()[2].count(" | ") == 3
+    assert markdown(HEAD, [cells(HOSTILE)]).splitlines()[2].count(" | ") == 3
     assert plain(ITEMS)[0] == {"date": "2026-12-01", "channel": "Letter", "title": "Hello", "summary": ""}
 
 

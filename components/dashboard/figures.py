@@ -21,8 +21,8 @@ from bokeh.models import (
 from bokeh.plotting import figure as new_figure
 
 from components.dashboard.looking import Looked
-from components.dashboard.words import requests, seconds, words_of
 from services.errors import FailureKind
+from services.numbers import requests, seconds, words_of
 from services.prices import NANOS, in_dollars
 from services.statistics import Day, OfModel
 

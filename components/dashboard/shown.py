@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from components.dashboard.looking import Looked
-from components.dashboard.words import NOTHING, percent, requests, seconds, short, words_of
 from services.errors import FailureKind
+from services.numbers import NOTHING, cost_of, percent, requests, seconds, short, words_of
 from services.prices import in_dollars
 from services.statistics import Costly, Instead, OfModel, Stats, Sums
 
@@ -32,7 +32,7 @@ def shown(looked: Looked) -> dict[str, Any]:
         "days": [
             {
                 "day": day.date.isoformat(),
-                "price": price_of(day.sums),
+                "price": cost_of(day.sums),
                 "requests": day.sums.requests,
                 "failed": day.sums.failed,
                 "input": day.sums.input - min(day.sums.cached_input, day.sums.input),
@@ -92,7 +92,7 @@ def row_of(of: OfModel) -> dict[str, Any]:
         "requests": of.sums.requests,
         "failed": percent(of.sums.failed, of.sums.requests),
         "tokens": of.sums.tokens,
-        "price": price_of(of.sums),
+        "price": cost_of(of.sums),
         "first": [seconds(times.first_token_s.p50), seconds(times.first_token_s.p95)],
         "total": [seconds(times.total_s.p50), seconds(times.total_s.p95)],
         "speed": NOTHING if times.tokens_per_s.p50 is None else f"{times.tokens_per_s.p50:.0f}",
@@ -130,13 +130,6 @@ def said_of(instead: Instead | None, stats: Stats) -> str:
         f"The same tokens on {instead.model} would have cost {in_dollars(instead.price)}: {compared} the "
         f"{in_dollars(instead.actual)} that they did cost{unknown}.{left_out} Another model would write other answers."
     )
-
-
-def price_of(sums: Sums) -> str:
-    """Return what some requests cost; with a plus where some of them have no known price."""
-    if sums.requests and sums.unpriced == sums.requests:
-        return "unknown"
-    return in_dollars(sums.price) + ("+" if sums.unpriced else "")
 
 
 def _text(day: object) -> str:

@@ -18,7 +18,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
-from services.errors import PanelistError, StorageError
+from services.errors import NoDatabaseError, PanelistError, StorageError
 from services.storage.engine import READERS
 from services.storage.lock import DatabaseLock
 
@@ -100,7 +100,9 @@ class SQLite:
 
     def beside(self) -> Engine:
         if not self.path.is_file():
-            raise StorageError(f"There is no database {self.path} yet. Start Panelist once, or set PANELIST_DATA_DIR.")
+            raise NoDatabaseError(
+                f"There is no database {self.path} yet. Start Panelist once, or set PANELIST_DATA_DIR."
+            )
         with rights_told(self.path):
             check_file(self.path)
 

@@ -75,7 +75,8 @@ def stats(connection: Connection, owner: str, selection: Selection) -> Stats:
         errors.setdefault(row.day, {})[row.error] = int(row.many)
     place = (tallies.c.endpoint, tallies.c.model)
     by_model = connection.execute(select(*place, *added).where(*of).group_by(*place)).all()
-    times = _times(connection, owner, selection)
+    times = _times(connection, owner, selection, timings.c.endpoint, timings.c.model)
+    of_days = _times(connection, owner, selection, timings.c.day)
     models = [
         OfModel(
             endpoint=row.endpoint,
@@ -90,7 +91,12 @@ def stats(connection: Connection, owner: str, selection: Selection) -> Stats:
         times=times_of(one for some in times.values() for one in some),
         errors=_together(errors.values()),
         days=tuple(
-            Day(date=_EPOCH + timedelta(days=row.day), sums=_sums(row), errors=errors.get(row.day, {}))
+            Day(
+                date=_EPOCH + timedelta(days=row.day),
+                sums=_sums(row),
+                errors=errors.get(row.day, {}),
+                times=times_of(of_days.get((row.day,), ())),
+            )
             for row in by_day
         ),
         models=tuple(sorted(models, key=lambda one: (-one.sums.requests, one.endpoint, one.model))),
@@ -154,14 +160,14 @@ def _named(table: Table, selection: Selection) -> list[ColumnElement[bool]]:
 
 
 def _times(
-    connection: Connection, owner: str, selection: Selection
-) -> dict[tuple[str, str], list[tuple[Measure, int, int]]]:
-    """Return how answers were timed, by endpoint and model: measure, class, and how many are in it."""
-    by = (timings.c.endpoint, timings.c.model, timings.c.measure, timings.c["class"])
-    counted = select(*by, func.sum(timings.c.count)).where(*_picked(timings, owner, selection)).group_by(*by)
-    found: dict[tuple[str, str], list[tuple[Measure, int, int]]] = {}
-    for endpoint, model, measure, number, count in connection.execute(counted):
-        found.setdefault((endpoint, model), []).append((measure, number, int(count)))
+    connection: Connection, owner: str, selection: Selection, *by: ColumnElement[Any]
+) -> dict[tuple[Any, ...], list[tuple[Measure, int, int]]]:
+    """Return how answers were timed, by the values of some columns: measure, class, and how many are in it."""
+    each = (*by, timings.c.measure, timings.c["class"])
+    counted = select(*each, func.sum(timings.c.count)).where(*_picked(timings, owner, selection)).group_by(*each)
+    found: dict[tuple[Any, ...], list[tuple[Measure, int, int]]] = {}
+    for *place, measure, number, count in connection.execute(counted):
+        found.setdefault(tuple(place), []).append((measure, number, int(count)))
     return found
 
 

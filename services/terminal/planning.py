@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal, assert_never
 
 from services import plans
@@ -15,11 +15,13 @@ from services.errors import InputError
 from services.messages import new_id
 from services.options import Options
 from services.plans import Item, Plan, Wish
+from services.statistics import day_from
 from services.terminal.ending import DONE, INCOMPLETE, UNEXPECTED, code_of, meta_of, say, tell
 from services.terminal.following import Following
 from services.terminal.given import flag_of
 from services.terminal.output import ClosedError, Output
 from services.terminal.session import Interrupts, Session
+from services.terminal.tables import table
 
 Form = Literal["bullets", "table", "json", "csv", "ics"]
 
@@ -39,10 +41,7 @@ class Planning:
 
 def wish_of(topic: str, items: int, start: str | None, channels: str | None, audience: str | None) -> Wish:
     """Return what was typed; InputError where it is no wish."""
-    try:
-        day = date.fromisoformat(start) if start else datetime.now().astimezone().date() + timedelta(days=1)
-    except ValueError as error:
-        raise InputError(f"--start is a day, written as YYYY-MM-DD, and not {start!r}.") from error
+    day = day_from("--start", start) if start else datetime.now().astimezone().date() + timedelta(days=1)
     names = tuple(dict.fromkeys(filter(None, (name.strip() for name in (channels or "").split(",")))))
     return Wish(topic=topic, items=items, start=day, channels=names, audience=audience)
 
@@ -138,7 +137,7 @@ async def _print(items: Sequence[Item], planning: Planning, answer: Answer) -> N
         case "bullets":
             output.write(plans.bullets(items))
         case "table":
-            output.write(_drawn(items) if output.is_terminal else plans.markdown(items))
+            output.write(table(output, plans.HEAD, [plans.cells(item) for item in items]))
         case "json":
             said = {
                 "conversation_id": answer.conversation_id,
@@ -154,18 +153,3 @@ async def _print(items: Sequence[Item], planning: Planning, answer: Answer) -> N
         case _:
             assert_never(planning.form)
     await output.end()
-
-
-def _drawn(items: Sequence[Item]) -> str:
-    """Return a plan as a table that fits the terminal."""
-    from rich.console import Console  # noqa: PLC0415 - for terminals alone
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    table = Table("Date", "Channel", "Title", "Summary")
-    for item in items:
-        table.add_row(*(Text(cell) for cell in plans.cells(item)))
-    console = Console(color_system=None)
-    with console.capture() as captured:
-        console.print(table)
-    return captured.get()

@@ -65,7 +65,15 @@ def commands(block: str) -> list[tuple[str, str]]:
 
 def test_the_issue_is_shown() -> None:
     shown = "\n".join(command for block in BLOCKS for command, _ in commands(block))
-    for what in ("--max-tokens 100", "unset OPENAI_API_KEY", "--meta", "--json", "--post trim,grammar", "/fail"):
+    for what in (
+        "cli.py stats",
+        "--max-tokens 100",
+        "unset OPENAI_API_KEY",
+        "--meta",
+        "--json",
+        "--post trim,grammar",
+        "/fail",
+    ):
         assert what in shown
     for form in ("--table", "--csv", "--ics"):
         assert form in shown

@@ -16,10 +16,10 @@ from components.dashboard.figures import Figures, names_of
 from components.dashboard.looking import Looking
 from components.dashboard.shown import shown
 from components.dashboard.view import UsageView
-from components.dashboard.words import percent, seconds, short
 from services.errors import InputError, StorageError
 from services.measures import Measured
 from services.messages import new_id
+from services.numbers import percent, seconds, short
 from services.prices import NANOS, in_dollars
 from services.runtime import Runtime
 from services.statistics import OfModel, Stats, Sums, Times, day_of

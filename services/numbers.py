@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from services.errors import FailureKind
+from services.prices import in_dollars
+from services.statistics import Sums
 
 NOTHING = "–"
 """In the place of what there is none of."""
@@ -37,3 +39,10 @@ def words_of(kind: FailureKind) -> str:
 def requests(count: int) -> str:
     """Return how many requests there are."""
     return f"{count:,} request{'' if count == 1 else 's'}"
+
+
+def cost_of(sums: Sums) -> str:
+    """Return what some requests cost; with a plus where some of them have no known price."""
+    if sums.requests and sums.unpriced == sums.requests:
+        return "unknown"
+    return in_dollars(sums.price) + ("+" if sums.unpriced else "")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from datetime import date
 from typing import cast
 from urllib.parse import quote, urlencode
 
 import panel as pn
+from bokeh.server.tornado import BokehTornado
 from bokeh.server.util import check_allowlist
 from bokeh.settings import settings
 from tornado.http1connection import HTTP1Connection
@@ -42,6 +43,10 @@ IMPORTS = "imports"
 SHARES = "shares"
 USAGE = "usage"
 REQUESTS = "requests"
+METRICS = "metrics"
+
+Opening = Callable[[], Awaitable[Runtime]]
+"""Opens the runtime for whoever needs it first."""
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -91,8 +96,15 @@ class OwnHandler(RequestHandler):
 
     def chat(self) -> ChatService:
         """Return the door, for a page of this server, on this machine, under a name that pages are given out for."""
+        self.check()
         runtime = self._runtime()
-        if runtime is None or self.request.headers.get("Sec-Fetch-Site", "same-origin") not in _SITES:
+        if runtime is None:
+            raise HTTPError(403)
+        return runtime.chat
+
+    def check(self) -> None:
+        """Refuse all but these."""
+        if self.request.headers.get("Sec-Fetch-Site", "same-origin") not in _SITES:
             raise HTTPError(403)
         allowed: list[str] = settings.allowed_ws_origin() or list(getattr(self.application, "websocket_origins", []))
         forwarded = any(name in self.request.headers for name in session.FORWARDING)
@@ -100,7 +112,6 @@ class OwnHandler(RequestHandler):
             raise HTTPError(403)
         if not check_allowlist(self.request.host.lower(), allowed):
             raise HTTPError(403)
-        return runtime.chat
 
     async def refuse(self, error: PanelistError) -> None:
         """Answer with a sentence, which the page shows."""
@@ -227,6 +238,35 @@ class UsageHandler(OwnHandler):
         return Selection(first=first, last=last, endpoint=said["endpoint"], model=said["model"])
 
 
+class MetricsHandler(OwnHandler):
+    """`GET metrics`: what Prometheus reads, where that is switched on; it need not wait for the first page."""
+
+    def initialize(self, runtime: Callable[[], Runtime | None], opening: Opening | None = None) -> None:
+        super().initialize(runtime)
+        self._opening = opening
+
+    async def get(self) -> None:
+        self.check()
+        try:
+            runtime = self._runtime() or (await self._opening() if self._opening is not None else None)
+            if runtime is None:
+                raise HTTPError(404)
+            text, form = await runtime.read_metrics(self._pages(), self.request.headers.get("Accept", ""))
+        except PanelistError as error:
+            await self.refuse(error)
+            return
+        self.set_header("Content-Type", form)
+        self.set_header("Cache-Control", "no-store")
+        await self.finish(text)
+
+    def _pages(self) -> int:
+        server = self.application
+        if not isinstance(server, BokehTornado):
+            return 0
+        sessions = (session for path in server.app_paths for session in server.get_sessions(path))
+        return sum(session.connection_count > 0 for session in sessions)
+
+
 class ShareHandler(OwnHandler):
     """`POST shares` with the choice as JSON: answers with the page."""
 
@@ -312,7 +352,23 @@ def serve_here() -> None:
         serve_on(connection._socket.application)
 
 
-def serve_on(application: Application, runtime: Callable[[], Runtime | None] = opened_runtime) -> None:
+def serve_from_start(opening: Opening) -> None:
+    """Let servers that start from now on give out files before their first page, with what opens the runtime."""
+    start = BokehTornado.start
+
+    def started(self: BokehTornado) -> None:
+        serve_on(self, opening=opening)
+        start(self)
+
+    setattr(BokehTornado, "start", started)  # noqa: B010 - Panel makes the server when all is warm
+
+
+def serve_on(
+    application: Application,
+    runtime: Callable[[], Runtime | None] = opened_runtime,
+    *,
+    opening: Opening | None = None,
+) -> None:
     """Let a server give out and take files; once more does nothing."""
     if not application.settings.get("panelist_files"):
         application.settings["panelist_files"] = True
@@ -325,4 +381,10 @@ def serve_on(application: Application, runtime: Callable[[], Runtime | None] = o
             (rf"{here}/{USAGE}/({'|'.join(MEDIA_TYPES)})", UsageHandler),
             (rf"{here}/{REQUESTS}/({'|'.join(LANGUAGES)})", AskedHandler),
         ]
-        application.add_handlers(r".*", [(place, handler, {"runtime": runtime}) for place, handler in places])
+        application.add_handlers(
+            r".*",
+            [
+                *((place, handler, {"runtime": runtime}) for place, handler in places),
+                (rf"{here}/{METRICS}", MetricsHandler, {"runtime": runtime, "opening": opening}),
+            ],
+        )

@@ -17,7 +17,7 @@ import param
 from panel.util.parameters import edit_readonly
 from panel_material_ui.template.base import Page
 
-from components import ahead, collecting, early, resources, session, theme, wire
+from components import ahead, collecting, early, files, resources, session, theme, wire
 from components.budgets import BudgetsView
 from components.chat.commands import Commands
 from components.chat.comparing import Comparison
@@ -112,6 +112,7 @@ def build_page(app_dir: Path) -> Page:
             check_settings(app_dir)
         except SettingsError as error:
             raise SystemExit(f"Panelist cannot start: {error}") from error
+        files.serve_from_start(partial(process_runtime, app_dir))
     session.take_styles_from_here()
     ready = prepared() if visitor is not None and session.is_local(visitor) else None
     page = Page(

@@ -148,6 +148,11 @@ class ChatService:
         """Whether any answer is being written at the moment, whoever's."""
         return self._runs.busy
 
+    @property
+    def running(self) -> int:
+        """How many are."""
+        return self._runs.running
+
     def end(self) -> None:
         """Take no more questions, and tell every page: the process is about to end."""
         self._runs.refuse()

@@ -178,6 +178,11 @@ class RunManager:
         """Whether any run is being worked on."""
         return bool(self._logs)
 
+    @property
+    def running(self) -> int:
+        """How many are."""
+        return len(self._logs)
+
     def refuse(self) -> None:
         """Take no more runs: the process is about to end."""
         self._closing = True

@@ -24,7 +24,7 @@ from services.door.listening import Listening
 from services.door.own import OwnDoor
 from services.door.wire import places
 from services.endpoints import Endpoint
-from services.errors import InputError, SettingsError, StorageError
+from services.errors import InputError, NotFoundError, SettingsError, StorageError
 from services.events import Reply
 from services.keys import KeyRing
 from services.logs import set_up_logging
@@ -44,6 +44,7 @@ from services.trouble import StorageTrouble
 from services.windows import Windows
 
 if TYPE_CHECKING:
+    from services.metrics import Metrics
     from services.providers.demo import DemoTransport
 
 log = logging.getLogger(__name__)
@@ -67,12 +68,27 @@ class Runtime:
     provider: Provider
     trouble: StorageTrouble
     measuring: Measuring
+    metrics: Metrics | None = None
+    """What Prometheus reads, where that is switched on."""
     listening: Listening | None = None
 
     @property
     def busy(self) -> bool:
         """Whether any answer is being written at the moment, whoever's."""
         return self.chat.busy or self.temporary.busy
+
+    async def read_metrics(self, pages: int, accept: str) -> tuple[bytes, str]:
+        """Return what Prometheus reads while so many pages are open, in a form that it accepts, and that form's name.
+
+        Raises:
+            NotFoundError: it is not switched on.
+            StorageError: the database cannot be read.
+        """
+        if self.metrics is None:
+            raise NotFoundError("There are no metrics here. Set PANELIST_METRICS=on and start Panelist again.")
+        waiting = await self.store.count_queued()
+        running = self.chat.running + self.temporary.running
+        return await self.metrics.read(running=running, waiting=waiting, pages=pages, accept=accept)
 
     async def end(self) -> None:
         """Tell the pages, end what is running, and store it; what was stored can still be read."""
@@ -211,8 +227,29 @@ async def _wire(
     quiet = replace(settings, titles=False)  # a title would be one more request, for a list that it is not in
     temporary = Temporary(store, lambda memory: wire(memory, quiet, changes, TEMPORARY))
     kept = wire(store, settings, changes)
-    measuring = Measuring(ledger)
-    return Runtime(settings, store, kept.runs, connections, kept.chat, temporary, provider, kept.trouble, measuring)
+    metrics = _metrics(observers, kept.runs) if settings.metrics else None
+    return Runtime(
+        settings,
+        store,
+        kept.runs,
+        connections,
+        kept.chat,
+        temporary,
+        provider,
+        kept.trouble,
+        Measuring(ledger),
+        metrics,
+    )
+
+
+def _metrics(observers: Observers, runs: RunManager) -> Metrics:
+    """Begin to count what Prometheus reads."""
+    from services.metrics import Metrics  # noqa: PLC0415 - few want it
+
+    metrics = Metrics()
+    observers.add(metrics.observe)
+    runs.background(metrics.watch_loop(), "watch the event loop")
+    return metrics
 
 
 async def _tidy(store: Store) -> None:

@@ -47,6 +47,7 @@ SETTING_NAMES = (
     "PANELIST_TRIES",
     "PANELIST_LOG",
     "PANELIST_LOG_LEVEL",
+    "PANELIST_METRICS",
     "DATABASE_URL",
 )
 
@@ -85,6 +86,8 @@ class Settings:
     """How often a call that fails before its first word is made, in all."""
     log: Literal["text", "json"] = "text"
     log_level: str = "INFO"
+    metrics: bool = False
+    """Whether Prometheus can read what happens here."""
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Every name and value read; key sources look theirs up in it. Never printed: it holds secrets."""
     fixed: frozenset[str] = frozenset()
@@ -133,6 +136,7 @@ def read_settings(environ: Mapping[str, str], app_dir: Path) -> Settings:
         tries=int(_one_of("PANELIST_TRIES", get("PANELIST_TRIES") or "3", ("1", "2", "3"))),
         log="json" if _one_of("PANELIST_LOG", get("PANELIST_LOG") or "text", ("text", "json")) == "json" else "text",
         log_level=_one_of("PANELIST_LOG_LEVEL", (get("PANELIST_LOG_LEVEL") or "INFO").upper(), _LEVELS),
+        metrics=_one_of("PANELIST_METRICS", get("PANELIST_METRICS") or "off", ("on", "off")) == "on",
         values=values,
         fixed=frozenset(name for name in SETTING_NAMES if environ.get(name, "").strip()),
     )

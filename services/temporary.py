@@ -97,6 +97,11 @@ class Temporary:
         """Whether any answer is being written in one of them."""
         return any(room.chat.busy for room in self._rooms)
 
+    @property
+    def running(self) -> int:
+        """How many are."""
+        return sum(room.chat.running for room in self._rooms)
+
     async def open(self, owner: str) -> Room:
         """Return a new, empty one.
 

@@ -27,6 +27,7 @@ LEVELS = {
             "runner",
             "metering",
             "observing",
+            "metrics",
             "trouble",
             "loop",
             "retries",

@@ -40,6 +40,13 @@ def waiting_in(connection: Connection, conversation_id: str) -> list[Queued]:
     ]
 
 
+def count(connection: Connection) -> int:
+    """Return how many messages wait, whoever's; those of conversations in the trash wait for nothing."""
+    there = queued.join(conversations_table, conversations_table.c.id == queued.c.conversation_id)
+    query = select(func.count()).select_from(there).where(_WAITS, conversations_table.c.deleted_at.is_(None))
+    return int(connection.scalar(query) or 0)
+
+
 def add(connection: Connection, owner: str, conversation_id: str, message: Queued, request_key: str | None) -> None:
     """Put a message behind those that wait."""
     conversations.one(connection, owner, conversation_id)

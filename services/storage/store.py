@@ -526,6 +526,10 @@ class Store:
         """Return the messages that wait in a conversation, the next one first."""
         return await self._database.read(queue.waiting, owner, conversation_id)
 
+    async def count_queued(self) -> int:
+        """Return how many messages wait in this database: a number for whoever looks after the server."""
+        return await self._database.read(queue.count)
+
     async def enqueue(
         self, owner: str, conversation_id: str, message: Queued, *, request_key: str | None = None
     ) -> bool:

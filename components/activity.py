@@ -8,6 +8,7 @@ from typing import assert_never
 
 from services.events import (
     Completing,
+    KeyRefused,
     ModelNamed,
     ReasoningDelta,
     ReasoningEnded,
@@ -23,6 +24,7 @@ from services.events import (
     UsageReported,
 )
 
+NEXT_KEY = "Trying the next key…"
 WAITING = "Waiting for the model…"
 THINKING = "Thinking…"
 FINISHING = "Finishing the answer…"
@@ -40,6 +42,8 @@ def activity_of(event: RunEvent, before: str) -> str:
     match event:
         case StepStarted():
             return WAITING
+        case KeyRefused():
+            return NEXT_KEY
         case ReasoningStarted() | ReasoningDelta():
             return THINKING
         case TextDelta():

@@ -13,7 +13,7 @@ from services.asking import recipe_of, request_of
 from services.connect import Connections
 from services.conversation import Difference, RunRecord, Written, Wrote, differences
 from services.errors import InputError, ModelError, NotFoundError
-from services.events import RequestSent, RetryScheduled, RunEvent, StepFinished, StepStarted, is_delta
+from services.events import KeyRefused, RequestSent, RetryScheduled, RunEvent, StepFinished, StepStarted, is_delta
 from services.messages import Message, ReasoningPart
 from services.options import Options
 from services.prices import price_of
@@ -41,6 +41,8 @@ class RunDetails:
     """The endpoint's own word for why the model stopped."""
     retries: tuple[RetryScheduled, ...]
     """The tries after the first, each with why the one before it failed."""
+    refused_keys: tuple[KeyRefused, ...]
+    """Those after which the next one was tried."""
     price: int | None
     """Nanodollars; None where nobody knows."""
     tokens_per_s: float | None
@@ -197,6 +199,7 @@ class Details:
             asked=asked,
             raw_reason=ends[-1].raw if ends else None,
             retries=_of(RetryScheduled, wrote),
+            refused_keys=_of(KeyRefused, wrote),
             price=self._price(run.usage, message, run.model, run.endpoint, run=run, asked=asked),
             tokens_per_s=_speed(run, message),
         )
@@ -239,6 +242,7 @@ def plain_of(details: AnswerDetails) -> dict[str, Any]:
                     {"attempt": retry.attempt, "of": retry.of, "failure": json.loads(failure_to_json(retry.failure))}
                     for retry in one.retries
                 ],
+                "refused_keys": [refused.key for refused in one.refused_keys],
                 "price_usd": None if one.price is None else one.price / prices.NANOS,
                 "tokens_per_s": one.tokens_per_s,
             }

@@ -113,6 +113,23 @@ class ModelFacts:
     """Tokens of question and answer together."""
 
 
+KeyKind = Literal["typed", "env", "file", "command"]
+"""Typed in by a person, the name of an environment variable, a file, or a command that prints it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPlace:
+    """Where one key of an endpoint is."""
+
+    name: str
+    """By which a person knows it."""
+    kind: KeyKind
+    where: str = ""
+    """The variable's name, the path, or the command."""
+    max_age_s: float | None = None
+    """After which a command is asked again; without, when its key was refused."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """One place where models live."""
@@ -125,6 +142,10 @@ class Endpoint:
     key_env: str | None = None
     key_file: str | None = None
     key_command: str | None = None
+    key_max_age_s: float | None = None
+    """Of what `key_command` gives; see `KeyPlace`."""
+    more_keys: tuple[KeyPlace, ...] = ()
+    """That are tried when the one above is refused, or there is none."""
     dropped: frozenset[str] = frozenset()
     """Request fields that this endpoint refused and a person chose to leave out."""
     facts: ModelFacts = ModelFacts()
@@ -136,6 +157,21 @@ class Endpoint:
     def speaks(self) -> Api:
         """The API that requests are sent in."""
         return profile_of(self.profile).api if self.api == "auto" else self.api
+
+    @property
+    def key_places(self) -> tuple[KeyPlace, ...]:
+        """Where its keys are, in the order in which they are tried."""
+        if self.key_env:
+            single = [KeyPlace(name=self.key_env, kind="env", where=self.key_env)]
+        elif self.key_file:
+            single = [KeyPlace(name=self.key_file.rsplit("/", 1)[-1], kind="file", where=self.key_file)]
+        elif self.key_command:
+            program = self.key_command.split()[0].rsplit("/", 1)[-1]
+            max_age_s = self.key_max_age_s
+            single = [KeyPlace(name=program, kind="command", where=self.key_command, max_age_s=max_age_s)]
+        else:
+            single = []
+        return (*single, *self.more_keys)
 
     @property
     def is_demo(self) -> bool:

@@ -49,6 +49,16 @@ class RequestSent:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyRefused:
+    """The endpoint refused a key before its first word, and is asked again with the next one."""
+
+    key: str
+    """The name of the refused one, never what it is."""
+    failure: Failure
+    kind: Literal["key_refused"] = "key_refused"
+
+
+@dataclass(frozen=True, slots=True)
 class ModelNamed:
     """The endpoint said which model answers and under which id."""
 
@@ -148,6 +158,7 @@ class RunFinished:
 RunEvent = (
     StepStarted
     | RequestSent
+    | KeyRefused
     | ModelNamed
     | ReasoningStarted
     | ReasoningEnded
@@ -237,7 +248,7 @@ class Reply:
                 self.finish_reason = reason
             case ReasoningEnded(seconds=seconds):
                 self._time(seconds)
-            case RequestSent() | ReasoningStarted() | RetryScheduled() | Completing():
+            case RequestSent() | KeyRefused() | ReasoningStarted() | RetryScheduled() | Completing():
                 pass  # a call that failed before its first word left nothing behind
             case RunFinished():
                 self._close()

@@ -7,56 +7,251 @@ import os
 import re
 import shlex
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import assert_never
 
-from services.endpoints import Endpoint
-from services.errors import Failure, InputError, ModelError
-from services.settings import check_key
+from services.endpoints import Endpoint, KeyPlace
+from services.errors import Failure, InputError, ModelError, SettingsError, mask_keys
+from services.settings import check_key, read_env_file
 
 _COMMAND_TIMEOUT_S = 20.0
 
+TYPED = KeyPlace(name="typed in", kind="typed")
+"""The key that a person typed in. It comes before all others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key, and the name by which a person knows where it is from."""
+
+    name: str
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What one place of a key holds."""
+
+    place: KeyPlace
+    key: Key | None = None
+    """None where nothing is there, or nothing was read yet: a command is not run to be looked at."""
+    problem: str | None = None
+    """A sentence, where it cannot be read."""
+    refused: bool = False
+    """The endpoint refused what is there now."""
+    first: bool = False
+    """The next request goes with it."""
+
+
+_Stamp = tuple[int, int, int]
+"""Of a file: when it was changed, its size and its number. A secret that is replaced has at least another number."""
+
+
+class _Place:
+    """One place, and what was last read there."""
+
+    def __init__(self, place: KeyPlace, value: str = "") -> None:
+        self.place = place
+        self.value = value
+        self.refused = False
+        self.stamp: _Stamp | None = None
+        self.read_at: float | None = None
+        self.reading = asyncio.Lock()
+
+    def take(self, text: str) -> None:
+        """Take in what was read.
+
+        Raises:
+            ValueError: it is no key.
+        """
+        value = check_key(text)
+        self.refused = self.refused and value == self.value
+        self.value = value
+
 
 class KeyRing:
-    """Gives each endpoint its key: one typed in by a person first, then its environment name, file or command."""
+    """Gives each endpoint its keys: one that a person typed in, then those of its places in their order.
 
-    def __init__(self, values: Mapping[str, str], app_dir: Path) -> None:
-        self._values = values
+    What a place holds is read again when its file has changed, when a command's output is too old, and when the
+    endpoint refused it. A key that was refused comes last from then on, until another one is read in its place.
+    """
+
+    def __init__(self, environ: Mapping[str, str], app_dir: Path, now: Callable[[], float] = time.monotonic) -> None:
+        """Look names up in `environ`, then in the `.env` file of `app_dir`."""
+        self._environ = environ
         self._app_dir = app_dir
-        self._typed: dict[tuple[str, str], str] = {}
+        self._now = now
+        self._places: dict[tuple[str, str], dict[KeyPlace, _Place]] = {}
+        self._preferred: dict[tuple[str, str], str] = {}
+        self._env: tuple[_Stamp | None, Mapping[str, str]] = (None, {})
+        self.on_note: Callable[[Endpoint, str, bool], None] = lambda *_: None
+        """Called with each key that an endpoint took or, with True, refused."""
 
     def remember(self, endpoint: Endpoint, key: str) -> None:
         """Keep a key in memory, for as long as the process lives. It goes to this base URL and no other."""
-        self._typed[endpoint.name, endpoint.base_url] = key
+        self._known(endpoint)[TYPED] = _Place(TYPED, key)
+        self._preferred.pop(_id(endpoint), None)
 
     def forget(self, endpoint: Endpoint) -> None:
         """Drop a remembered key."""
-        self._typed.pop((endpoint.name, endpoint.base_url), None)
+        self._known(endpoint).pop(TYPED, None)
+        if not self._known(endpoint):
+            del self._places[_id(endpoint)]
 
-    async def key_of(self, endpoint: Endpoint) -> str | None:
-        """Return the endpoint's key, or None where it has none.
+    def prefer(self, endpoint: Endpoint, name: str) -> None:
+        """Use the key of that name before all others, for as long as the process lives and the endpoint takes it.
 
         Raises:
-            ModelError: its source cannot be read, or what it gave is no key.
+            InputError: there is none.
         """
-        typed = self._typed.get((endpoint.name, endpoint.base_url))
-        if typed is not None:
-            return typed
-        source = endpoint.key_env or endpoint.key_file or endpoint.key_command
+        source = next((source for source in self._sources(endpoint) if source.place.name == name), None)
         if source is None:
-            return None
+            raise InputError(f"{endpoint.name} has no key {name!r} any more. Close this and open it again.")
+        source.refused = False
+        self._preferred[_id(endpoint)] = name
+
+    async def key_of(self, endpoint: Endpoint, refused: Sequence[str] = ()) -> Key | None:
+        """Return the endpoint's first key that is not among those refused, or None where it has none.
+
+        Of what was `refused` last the place is read again: it may hold another one by now.
+
+        Raises:
+            ModelError: nothing was refused, and its place cannot be read, or what it gave is no key.
+        """
+        unusable: ModelError | None = None
+        last: Key | None = None
+        for source in self._sources(endpoint):
+            try:
+                await self._read(endpoint, source, anew=bool(refused) and source.value == refused[-1])
+            except ModelError as error:
+                unusable = unusable or error
+                continue
+            if source.value and source.value not in refused:
+                key = Key(source.place.name, source.value)
+                if not source.refused:
+                    return key
+                last = last or key
+        if last is None and unusable is not None and not refused:
+            raise unusable
+        return last
+
+    def note(self, endpoint: Endpoint, key: str, *, refused: bool) -> None:
+        """Take in whether the endpoint took a key."""
+        for source in self._sources(endpoint):
+            if source.value == key:
+                source.refused = refused
+        self.on_note(endpoint, key, refused)
+
+    def holds(self, base_url: str, key: str) -> bool:
+        """Whether a key can still be asked for by an endpoint at that URL."""
+        return not key or any(
+            source.value == key
+            for (_, url), known in self._places.items()
+            if url == base_url
+            for source in known.values()
+        )
+
+    async def survey(self, endpoint: Endpoint, *, anew: bool = False) -> list[Survey]:
+        """Return what all its places hold; `anew` reads them again, commands too."""
+        found: list[Survey] = []
+        for source in self._sources(endpoint):
+            problem: str | None = None
+            unread = source.place.kind == "command" and source.read_at is None
+            try:
+                if anew or not unread:
+                    await self._read(endpoint, source, anew=anew)
+            except ModelError as error:
+                problem = error.failure.message
+            key = Key(source.place.name, source.value) if source.value and problem is None else None
+            usable = key is not None or (unread and problem is None and not anew)
+            found.append(Survey(place=source.place, key=key, problem=problem, refused=source.refused, first=usable))
+        # Whatever is usable and was not refused is what a request goes with; else the first that is usable at all.
+        best = next((one for one in found if one.first and not one.refused), None)
+        best = best or next((one for one in found if one.first), None)
+        listed = [replace(one, first=one is best) for one in found]
+        order = [TYPED, *endpoint.key_places]
+        return sorted(listed, key=lambda one: order.index(one.place))
+
+    def _known(self, endpoint: Endpoint) -> dict[KeyPlace, _Place]:
+        return self._places.setdefault(_id(endpoint), {})
+
+    def _sources(self, endpoint: Endpoint) -> Iterator[_Place]:
+        """Yield its places, in the order in which they are asked."""
+        known = self._known(endpoint)
+        sources = [known[TYPED]] if TYPED in known else []
+        sources += [known.setdefault(place, _Place(place)) for place in endpoint.key_places]
+        preferred = self._preferred.get(_id(endpoint))
+        yield from sorted(sources, key=lambda source: source.place.name != preferred)
+
+    async def _read(self, endpoint: Endpoint, source: _Place, *, anew: bool) -> None:
+        """Read a place again if there is reason to, and one thing at a time: many requests may want the same key."""
+        place = source.place
         try:
-            if endpoint.key_env:
-                key = self._values.get(endpoint.key_env, "")
-            elif endpoint.key_file:
-                key = await asyncio.to_thread((self._app_dir / endpoint.key_file).read_text, "utf-8")
-            else:
-                key = await _output_of(source)
-            return check_key(key) or None
-        except (OSError, ValueError, TimeoutError) as error:
+            match place.kind:
+                case "typed":
+                    pass
+                case "env":
+                    source.take(await self._variable(place.where))
+                case "file":
+                    text = await asyncio.to_thread(_changed, self._app_dir / place.where, source, anew=anew)
+                    if text is not None:
+                        source.take(text)
+                case "command":
+                    seen = source.value
+                    async with source.reading:
+                        if self._is_due(source) or (anew and source.value == seen):
+                            source.take(await _output_of(place.where))
+                            source.read_at = self._now()
+                case _:
+                    assert_never(place.kind)
+        except (OSError, ValueError, TimeoutError, SettingsError) as error:
+            source.stamp = None
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            sentence = f"The key of endpoint {endpoint.name!r} cannot be used: {source!r} {reason or 'took too long'}."
+            where = mask_keys(place.where)  # a key that stands where its place should be named is one all the same
+            sentence = f"The key of endpoint {endpoint.name!r} cannot be used: {where!r} {reason or 'took too long'}."
             raise ModelError(Failure(kind="auth", message=sentence, next_step="add_key")) from error
+
+    def _is_due(self, source: _Place) -> bool:
+        age = source.place.max_age_s
+        return source.read_at is None or (age is not None and self._now() - source.read_at >= age)
+
+    async def _variable(self, name: str) -> str:
+        """Return what the environment says, which cannot change any more, or else `.env`, which can."""
+        if name in self._environ:
+            return self._environ[name]
+        self._env = await asyncio.to_thread(_env_file, self._app_dir / ".env", self._env)
+        return self._env[1].get(name, "")
+
+
+def _id(endpoint: Endpoint) -> tuple[str, str]:
+    return endpoint.name, endpoint.base_url
+
+
+def _stamp_of(path: Path) -> _Stamp:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _changed(path: Path, source: _Place, *, anew: bool) -> str | None:
+    """Return a file's text, or None where it is as it was when its key was read."""
+    stamp = _stamp_of(path)
+    if stamp == source.stamp and not anew:
+        return None
+    text = path.read_text("utf-8")
+    source.stamp = stamp
+    return text
+
+
+def _env_file(path: Path, before: tuple[_Stamp | None, Mapping[str, str]]) -> tuple[_Stamp | None, Mapping[str, str]]:
+    """Return what `.env` sets, read again where it has changed."""
+    try:
+        stamp = _stamp_of(path)
+    except FileNotFoundError:
+        return None, {}
+    return before if stamp == before[0] else (stamp, read_env_file(path))
 
 
 async def _output_of(command: str) -> str:

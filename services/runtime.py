@@ -109,7 +109,7 @@ class Runtime:
 
 
 def make_provider(
-    key_of: KeySource,
+    keys: KeySource,
     *,
     stall_s: float = 60.0,
     demo_pace: float = 1.0,
@@ -129,18 +129,20 @@ def make_provider(
         return DemoTransport(pace=demo_pace)
 
     tail_s = min(5.0, stall_s / 2)
-    return OpenAIProvider(key_of, transport_for=transport_for, tail_timeout_s=tail_s, pace=pace, on_windows=on_windows)
+    return OpenAIProvider(keys, transport_for=transport_for, tail_timeout_s=tail_s, pace=pace, on_windows=on_windows)
 
 
-def terminal_provider(settings: Settings) -> OpenAIProvider:
-    """Return what answers a terminal, to be given to `open_runtime` for each of its questions."""
-    return make_provider(KeyRing(settings.values, settings.app_dir).key_of, stall_s=settings.stall_s)
+def terminal_provider(settings: Settings) -> tuple[KeyRing, OpenAIProvider]:
+    """Return what answers a terminal, and its keys, to be given to `open_runtime` for each of its questions."""
+    keys = KeyRing(settings.environ, settings.app_dir)
+    return keys, make_provider(keys, stall_s=settings.stall_s)
 
 
 async def open_runtime(
     settings: Settings,
     *,
     provider: Provider | None = None,
+    keys: KeyRing | None = None,
     trash_every_s: float = _TRASH_S,
     beside: bool = False,
     listen: bool = False,
@@ -151,6 +153,7 @@ async def open_runtime(
     Args:
         settings: What the environment says.
         provider: What answers; all endpoints unless given.
+        keys: Those that it asks with, where it is given and has some.
         trash_every_s: Seconds after which the trash is looked into again for what has been there for its time.
         beside: Nothing can be written, and a server may be using the database meanwhile.
         listen: Terminals may come in, by a socket in the data directory.
@@ -159,14 +162,12 @@ async def open_runtime(
     Raises:
         StorageError: the database cannot be used; its text says why and what to do.
     """
-    keys = KeyRing(settings.values, settings.app_dir)
+    keys = keys or KeyRing(settings.environ, settings.app_dir)
     opening = Store.beside if beside else Store.open
     store = await opening(settings.database, attachments=settings.attachments)
     try:
         pace, windows = Pace(), Windows()
-        provider = provider or make_provider(
-            keys.key_of, stall_s=settings.stall_s, pace=pace, on_windows=windows.listed
-        )
+        provider = provider or make_provider(keys, stall_s=settings.stall_s, pace=pace, on_windows=windows.listed)
         tidy = not beside and not brief
         runtime = await _wire(settings, store, keys, provider, pace, windows, mend=not beside, tidy=tidy)
         if tidy:

@@ -20,6 +20,8 @@ from services.endpoints import (
     PROFILE_NAMES,
     Api,
     Endpoint,
+    KeyKind,
+    KeyPlace,
     ModelFacts,
     ProfileName,
     Rates,
@@ -55,6 +57,7 @@ LOCAL_OWNER = "local"
 """The owner of everything until there is a login: the person at this machine."""
 
 _ENDPOINT_FIELDS = ("name", "base_url", "api", "profile", "key_env", "key_file", "key_command")
+_KEY_KINDS: tuple[KeyKind, ...] = ("env", "file", "command")
 _FACTS = ("price", "context_window")
 _RATES = ("input", "cached_input", "output")
 _MOST_TOKENS = 1_000_000_000
@@ -89,7 +92,9 @@ class Settings:
     metrics: bool = False
     """Whether Prometheus can read what happens here."""
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Every name and value read; key sources look theirs up in it. Never printed: it holds secrets."""
+    """Every name and value read. Never printed: it holds secrets."""
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What the environment says; it wins over `.env`, which can change. Never printed either."""
     fixed: frozenset[str] = frozenset()
     """Names that the environment sets, so that writing them to `.env` would change nothing."""
 
@@ -115,7 +120,7 @@ def read_settings(environ: Mapping[str, str], app_dir: Path) -> Settings:
     Raises:
         SettingsError: a setting cannot be read; its text is one sentence that names it.
     """
-    values = {**_read_env_file(app_dir / ".env"), **environ}
+    values = {**read_env_file(app_dir / ".env"), **environ}
 
     def get(name: str) -> str | None:
         return values.get(name, "").strip() or None
@@ -138,6 +143,7 @@ def read_settings(environ: Mapping[str, str], app_dir: Path) -> Settings:
         log_level=_one_of("PANELIST_LOG_LEVEL", (get("PANELIST_LOG_LEVEL") or "INFO").upper(), _LEVELS),
         metrics=_one_of("PANELIST_METRICS", get("PANELIST_METRICS") or "off", ("on", "off")) == "on",
         values=values,
+        environ=dict(environ),
         fixed=frozenset(name for name in SETTING_NAMES if environ.get(name, "").strip()),
     )
 
@@ -162,7 +168,12 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {close[0]}?" if close else ""
 
 
-def _read_env_file(path: Path) -> dict[str, str]:
+def read_env_file(path: Path) -> dict[str, str]:
+    """Return what a `.env` file sets; nothing where there is none.
+
+    Raises:
+        SettingsError: it cannot be read, or sets what is no setting.
+    """
     if not path.exists():
         return {}
     if not path.is_file():
@@ -228,7 +239,7 @@ def _more_endpoints(file: str | None, app_dir: Path, default: tuple[Endpoint, ..
 
 
 def _endpoint(row: Mapping[str, object], where: str) -> Endpoint:
-    known = (*_ENDPOINT_FIELDS, *_FACTS, "models")
+    known = (*_ENDPOINT_FIELDS, *_FACTS, "key_max_age", "key", "models")
     for name, value in row.items():
         if name not in known:
             raise SettingsError(f"{where} sets {name!r}, which is no field.{suggestion(name, known)}")
@@ -243,7 +254,10 @@ def _endpoint(row: Mapping[str, object], where: str) -> Endpoint:
             raise SettingsError(f"{where} has no {name}.")
     api = _one_of(f"{where}: api", texts.get("api", "auto"), ("auto", "chat", "responses"))
     if len([name for name in ("key_env", "key_file", "key_command") if name in texts]) > 1:
-        raise SettingsError(f"{where} has more than one of key_env, key_file and key_command; keep one.")
+        more = "keep one, and give the others as [[endpoint.key]] tables"
+        raise SettingsError(f"{where} has more than one of key_env, key_file and key_command; {more}.")
+    if "key_max_age" in row and "key_command" not in texts:
+        raise SettingsError(f"{where}: key_max_age is of what key_command gives, and there is none.")
     base_url = _base_url(f"{where}: base_url", texts["base_url"])
     named = _one_of(
         f"{where}: profile", texts.get("profile", guess_profile(base_url)), [p for p in PROFILE_NAMES if p != DEMO]
@@ -251,7 +265,7 @@ def _endpoint(row: Mapping[str, object], where: str) -> Endpoint:
     profile = cast(ProfileName, named)
     if api == "responses" and not profile_of(profile).tells_cuts:
         raise SettingsError(f"{where}: api 'responses' of {profile} hides that an answer was cut short; use 'chat'.")
-    return Endpoint(
+    endpoint = Endpoint(
         name=texts["name"].strip(),
         base_url=base_url,
         profile=profile,
@@ -259,9 +273,50 @@ def _endpoint(row: Mapping[str, object], where: str) -> Endpoint:
         key_env=texts.get("key_env"),
         key_file=texts.get("key_file"),
         key_command=texts.get("key_command"),
+        key_max_age_s=_max_age(row.get("key_max_age"), f"{where}: key_max_age"),
+        more_keys=_more_keys(row.get("key", []), where),
         facts=_facts({name: row[name] for name in _FACTS if name in row}, where),
         models={name: _facts(said, f"{where}: model {name!r}") for name, said in models.items()},
     )
+    names = [place.name for place in endpoint.key_places]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise SettingsError(f"{where} has two keys of the name {twice!r}; give each its own.")
+    return endpoint
+
+
+def _more_keys(said: object, where: str) -> tuple[KeyPlace, ...]:
+    """Read an endpoint's `[[endpoint.key]]` tables."""
+    if not isinstance(said, list) or not all(isinstance(row, dict) for row in said):
+        raise SettingsError(f"{where}: keys must be [[endpoint.key]] tables, with two brackets.")
+    return tuple(_key_place(row, f"{where}: key {n}") for n, row in enumerate(said, 1))
+
+
+def _key_place(row: Mapping[str, object], where: str) -> KeyPlace:
+    known = ("name", *_KEY_KINDS, "max_age")
+    for name, value in row.items():
+        if name not in known:  # the value may be a key that stands in the wrong place, so it is not repeated
+            raise SettingsError(f"{where} sets {name!r}, which is no field.{suggestion(name, known)}")
+        if name != "max_age" and (not isinstance(value, str) or not value.strip()):
+            raise SettingsError(f"{where}: {name} must be a text that is not empty.")
+    kinds = [kind for kind in _KEY_KINDS if kind in row]
+    if "name" not in row or len(kinds) != 1:
+        raise SettingsError(f"{where} must have a name, and one of env, file and command.")
+    if "max_age" in row and kinds != ["command"]:
+        raise SettingsError(f"{where}: max_age is of what a command gives; files are looked at by themselves.")
+    return KeyPlace(
+        name=str(row["name"]).strip(),
+        kind=kinds[0],
+        where=str(row[kinds[0]]),
+        max_age_s=_max_age(row.get("max_age"), f"{where}: max_age"),
+    )
+
+
+def _max_age(said: object, where: str) -> float | None:
+    if said is None:
+        return None
+    if isinstance(said, bool) or not isinstance(said, int | float) or not 0 < said < 1e9:
+        raise SettingsError(f"{where} must be a number of seconds above 0.")
+    return float(said)
 
 
 def _facts(said: object, where: str) -> ModelFacts:

@@ -4,64 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from pathlib import Path
 
 import pytest
 
 from services.connect import LOCAL_SERVERS, chat_models
-from services.endpoints import Endpoint
-from services.errors import InputError, ModelError
-from services.keys import KeyRing, write_env
+from services.errors import InputError
+from services.keys import write_env
 from services.settings import read_settings
 from tests.conftest import OpenRuntime
 from tests.scripted import ScriptedProvider, refusal
 
 KEY = "sk-canary-abcdef0123456789"
-
-
-def endpoint(**source: str) -> Endpoint:
-    return Endpoint(name="x", base_url="http://127.0.0.1:9/v1", **source)
-
-
-class TestKeys:
-    async def test_each_source(self, tmp_path: Path) -> None:
-        (tmp_path / "key").write_text(f"{KEY}\n", "utf-8")
-        ring = KeyRing({"MY_KEY": KEY}, tmp_path)
-        assert await ring.key_of(endpoint()) is None
-        assert await ring.key_of(endpoint(key_env="MY_KEY")) == KEY
-        assert await ring.key_of(endpoint(key_env="UNSET")) is None
-        assert await ring.key_of(endpoint(key_file="key")) == KEY
-        command = f"{sys.executable} -c 'print(\"{KEY}\")'"
-        assert await ring.key_of(endpoint(key_command=command)) == KEY
-
-    async def test_a_typed_key_comes_first_until_forgotten(self, tmp_path: Path) -> None:
-        ring = KeyRing({"MY_KEY": "from-env"}, tmp_path)
-        ring.remember(endpoint(), "typed")
-        assert await ring.key_of(endpoint(key_env="MY_KEY")) == "typed"
-        elsewhere = Endpoint(name="x", base_url="http://127.0.0.1:8/v1")
-        assert await ring.key_of(elsewhere) is None, "a key goes to the URL that it was typed for, and no other"
-        ring.forget(endpoint())
-        assert await ring.key_of(endpoint(key_env="MY_KEY")) == "from-env"
-
-    @pytest.mark.parametrize(
-        "source",
-        [
-            {"key_file": "missing"},
-            {"key_file": "broken"},
-            {"key_command": "false"},
-            {"key_command": "no-such-program-here"},
-            {"key_command": "unclosed 'quote"},
-        ],
-    )
-    async def test_a_source_that_gives_none_is_a_sentence_without_the_key(
-        self, tmp_path: Path, source: dict[str, str]
-    ) -> None:
-        (tmp_path / "broken").write_text(f"{KEY}\nsecond line", "utf-8")
-        with pytest.raises(ModelError) as raised:
-            await KeyRing({}, tmp_path).key_of(endpoint(**source))
-        assert raised.value.failure.next_step == "add_key"
-        assert "canary" not in str(raised.value)
 
 
 class TestWriteEnv:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from components.chat.details import details_view
 from services.details import AnswerDetails, plain_of
 from services.errors import NotFoundError
-from services.events import ModelNamed, StepFinished, TextDelta, UsageReported
+from services.events import KeyRefused, ModelNamed, StepFinished, TextDelta, UsageReported
 from services.options import Options
 from services.runtime import Runtime
 from services.usage import Usage
@@ -78,6 +79,17 @@ async def test_retries_are_told_with_their_reasons(open_app: OpenRuntime) -> Non
     ]
     assert one.asked == "model-a", "the endpoint's first at that time"
     assert (one.price, one.tokens_per_s, one.run.usage) == (None, None, None)
+
+
+async def test_a_refused_key_is_told_by_its_name(open_app: OpenRuntime) -> None:
+    refused = KeyRefused("old", refusal("auth", "acme refused the key.").failure)
+    app = await open_app(ScriptedProvider([refused, *answer("Yes")]))
+    done = await whole_run(app.chat, await app.chat.send(OWNER, "Hello?"))
+    details = await of_last(app, done.conversation.id)
+    assert details.runs[0].refused_keys == (refused,)
+    assert plain_of(details)["runs"][0]["refused_keys"] == ["old"]
+    rows = {row["label"]: row["value"] for row in details_view(details)["sections"][0]["rows"]}
+    assert rows["With the key 'old'"] == "acme refused the key."
 
 
 async def test_each_run_of_an_answer_is_told(open_app: OpenRuntime, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.endpoints import ModelFacts, Rates, guess_profile
+from services.endpoints import KeyPlace, ModelFacts, Rates, guess_profile
 from services.errors import SettingsError
 from services.settings import SETTING_NAMES, read_settings
 
@@ -54,6 +54,57 @@ def test_more_endpoints_come_from_toml(tmp_path: Path) -> None:
     team, router, _demo = settings.endpoints
     assert (team.profile, team.key_command) == ("vllm", "pass show llm")
     assert router.profile == "openrouter", "guessed from its host"
+
+
+def test_several_keys_come_from_toml(tmp_path: Path) -> None:
+    toml = """
+[[endpoint]]
+name = "team"
+base_url = "https://llm.example.org/v1"
+key_command = "/usr/bin/pass show llm/team"
+key_max_age = 3600
+[[endpoint.key]]
+name = "standby"
+env = "TEAM_KEY"
+[[endpoint.key]]
+name = "mounted"
+file = "/run/secrets/team"
+[[endpoint.key]]
+name = "vault"
+command = "vault read -field=key llm"
+max_age = 0.5
+"""
+    team = read(tmp_path, toml=toml).endpoints[0]
+    assert team.key_places == (
+        KeyPlace(name="pass", kind="command", where="/usr/bin/pass show llm/team", max_age_s=3600.0),
+        KeyPlace(name="standby", kind="env", where="TEAM_KEY"),
+        KeyPlace(name="mounted", kind="file", where="/run/secrets/team"),
+        KeyPlace(name="vault", kind="command", where="vault read -field=key llm", max_age_s=0.5),
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ("key = 'sk-abc'", "keys must be [[endpoint.key]] tables"),
+        ("[endpoint.key]\nname='a'\nenv='A'", "keys must be [[endpoint.key]] tables"),
+        ("[[endpoint.key]]\nenv='A'", "key 1 must have a name, and one of env, file and command"),
+        ("[[endpoint.key]]\nname='a'", "key 1 must have a name, and one of"),
+        ("[[endpoint.key]]\nname='a'\nenv='A'\nfile='f'", "key 1 must have a name, and one of"),
+        ("[[endpoint.key]]\nname='a'\nenv=''", "key 1: env must be a text that is not empty"),
+        ("[[endpoint.key]]\nname='a'\nevn='A'", "key 1 sets 'evn', which is no field. Did you mean env?"),
+        ("[[endpoint.key]]\nname='a'\nenv='A'\n[[endpoint.key]]\nname='a'\nenv='B'", "two keys of the name 'a'"),
+        ("key_env='A'\n[[endpoint.key]]\nname='A'\nenv='B'", "two keys of the name 'A'"),
+        ("[[endpoint.key]]\nname='a'\nenv='A'\nmax_age=5", "key 1: max_age is of what a command gives"),
+        ("[[endpoint.key]]\nname='a'\ncommand='c'\nmax_age=0", "max_age must be a number of seconds above 0"),
+        ("key_command='c'\nkey_max_age='1h'", "key_max_age must be a number of seconds above 0"),
+        ("key_env='A'\nkey_max_age=5", "key_max_age is of what key_command gives"),
+    ],
+)
+def test_keys_that_cannot_be_stop_the_start(tmp_path: Path, fields: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(says)) as raised:
+        read(tmp_path, toml=f"[[endpoint]]\nname = 'x'\nbase_url = 'https://h.example/v1'\n{fields}\n")
+    assert "sk-abc" not in str(raised.value)
 
 
 def test_what_models_cost_and_take_comes_from_toml(tmp_path: Path) -> None:

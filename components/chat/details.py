@@ -209,6 +209,8 @@ def _run_rows(details: RunDetails) -> Iterator[Row]:
     for retry in details.retries:
         before = f"After try {retry.attempt - 1} of {retry.of}"
         yield Row(label=before, value=retry.failure.message, mark="failure")
+    for refused in details.refused_keys:
+        yield Row(label=f"With the key {refused.key!r}", value=refused.failure.message, mark="failure")
     if run.status != "streaming" or run.first_token_s is not None:
         yield Row(label="First token after", value=_seconds(run.first_token_s))
     if run.status != "streaming":

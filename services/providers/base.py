@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from services.endpoints import Endpoint
 from services.events import RunEvent
+from services.keys import Key
 from services.messages import AttachmentPart, Message, TextPart, clean_text
 from services.options import Options
 
@@ -54,8 +55,24 @@ class ModelRequest:
         return [piece for piece in cleaned if isinstance(piece, Image) or piece.strip()]
 
 
-KeySource = Callable[[Endpoint], Awaitable[str | None]]
-"""Gives an endpoint's key, or None where it has none."""
+class KeySource(Protocol):
+    """Where the keys of endpoints come from."""
+
+    async def key_of(self, endpoint: Endpoint, refused: Sequence[str] = ()) -> Key | None:
+        """Return the endpoint's first key that was not refused for this request, or None where there is none.
+
+        Raises:
+            ModelError: the place of its key cannot be read.
+        """
+        ...
+
+    def note(self, endpoint: Endpoint, key: str, *, refused: bool) -> None:
+        """Take in whether the endpoint took a key."""
+        ...
+
+    def holds(self, base_url: str, key: str) -> bool:
+        """Whether a key can still be asked for by an endpoint at that URL."""
+        ...
 
 
 class Provider(Protocol):
@@ -64,9 +81,9 @@ class Provider(Protocol):
     def stream(self, request: ModelRequest) -> AsyncGenerator[RunEvent, None]:
         """Call the model and yield what comes back as it comes.
 
-        Yields `RequestSent`, `ModelNamed`, `ReasoningDelta`, `TextDelta`, `ToolCallRequested`, `UsageReported` and,
-        only when the model said why it stopped, `StepFinished`. A stream that ends without it was cut. Closing the
-        generator closes the connection, which is what makes the endpoint stop.
+        Yields `RequestSent`, `KeyRefused`, `ModelNamed`, `ReasoningDelta`, `TextDelta`, `ToolCallRequested`,
+        `UsageReported` and, only when the model said why it stopped, `StepFinished`. A stream that ends without it was
+        cut. Closing the generator closes the connection, which is what makes the endpoint stop.
 
         Raises:
             ModelError: the call failed, before the first event or between two.

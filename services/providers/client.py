@@ -7,8 +7,8 @@ import json
 import logging
 import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -18,7 +18,7 @@ import openai
 
 from services.endpoints import Api, Endpoint, is_loopback, profile_of
 from services.errors import Failure, ModelError
-from services.events import RequestSent, RunEvent, is_delta
+from services.events import KeyRefused, ModelNamed, RequestSent, RunEvent, is_delta
 from services.pacing import Pace
 from services.providers import bodies, chat, failures, responses
 from services.providers.accumulator import Accumulator
@@ -27,6 +27,7 @@ from services.providers.base import KeySource, ModelRequest, Provider
 from services.providers.dialects import is_error, parse_body
 from services.providers.failures import Asked
 from services.providers.overlong import counted_in, counting, tokenizer_in, windows_in
+from services.providers.pool import Pool
 from services.providers.sse import GarbledError
 
 _log = logging.getLogger(__name__)
@@ -148,7 +149,7 @@ class OpenAIProvider(Provider):
 
     def __init__(
         self,
-        key_of: KeySource,
+        keys: KeySource,
         *,
         transport_for: TransportFor = _over_the_network,
         connect_timeout_s: float = 5.0,
@@ -162,11 +163,11 @@ class OpenAIProvider(Provider):
         """
         self._pace = pace
         self._on_windows = on_windows
-        self._key_of = key_of
+        self._keys = keys
         self._transport_for = transport_for
         self._connect_timeout_s = connect_timeout_s
         self._tail_timeout_s = tail_timeout_s
-        self._clients: dict[tuple[str, str], _Client] = {}
+        self._clients: Pool[_Client] = Pool(keys.holds)
         self._tls: ssl.SSLContext | None = None
         self._reading: asyncio.Task[ssl.SSLContext] | None = None
         self._counting: dict[str, str] = {}
@@ -178,16 +179,38 @@ class OpenAIProvider(Provider):
         # A large one is made and sent without holding up all that goes on meanwhile.
         body = await asyncio.to_thread(bodies.body_of, request) if large else bodies.body_of(request)
         asked = await self._asked(endpoint, request.model, frozenset(body))
+        content, sha256 = await asyncio.to_thread(_hashed, body) if large else _hashed(body, large=False)
+        yield RequestSent(sha256)
+        refused: list[str] = []
+        while True:
+            began = False
+            try:
+                async with aclosing(self._answer(asked, content, large=large)) as events:
+                    async for event in events:
+                        began = began or not isinstance(event, ModelNamed)
+                        yield event
+                return
+            except ModelError as error:
+                following = None if began else await self._next(asked, error.failure, refused)
+                if following is None:
+                    raise
+                yield KeyRefused(asked.key_name, error.failure)
+                asked = following
+
+    async def _answer(self, asked: Asked, content: memoryview, *, large: bool) -> AsyncGenerator[RunEvent, None]:
+        """Make a call with one key, and yield what comes back."""
+        endpoint = asked.endpoint
         acc: Accumulator | None = None
         try:
-            content, sha256 = await asyncio.to_thread(_hashed, body) if large else _hashed(body, large=False)
-            yield RequestSent(sha256)
-            client = await self._client_for(asked)
-            async with aclosing(await _post(client, asked, bodies.path_of(endpoint), content, large=large)) as response:
+            async with (
+                self._client_for(asked) as client,
+                aclosing(await _post(client, asked, bodies.path_of(endpoint), content, large=large)) as response,
+            ):
+                self._took(asked)
                 _log.debug("%s answered with status %s", asked.name, response.status_code)
                 headers = response.headers
                 acc = _ACCUMULATORS[endpoint.speaks](asked, headers, failures.request_id_of(asked, headers))
-                in_process = self._transport_for(request.endpoint) is not None  # which then has its own pace
+                in_process = self._transport_for(endpoint) is not None  # which then has its own pace
                 flow = _Flow(response.aiter_bytes(), None if in_process else self._pace)
                 async with (
                     aclosing(flow.gathered()) as pieces,
@@ -214,15 +237,29 @@ class OpenAIProvider(Provider):
     async def list_models(self, endpoint: Endpoint) -> list[str]:
         """Return the names of the endpoint's models, in its own order; see `Provider.list_models`."""
         asked = await self._asked(endpoint, None, frozenset())
-        began = False
+        refused: list[str] = []
+        while True:
+            try:
+                return await self._list(asked)
+            except ModelError as error:
+                following = await self._next(asked, error.failure, refused)
+                if following is None:
+                    raise
+                asked = following
+
+    async def _list(self, asked: Asked) -> list[str]:
+        endpoint, began = asked.endpoint, False
         try:
-            async with asyncio.timeout(_LIST_TIMEOUT_S):
-                client = await self._client_for(asked)
-                async with client.models.with_streaming_response.list(extra_headers=_auth(asked)) as response:
-                    began = True
-                    headers = response.headers
-                    async with aclosing(response.http_response.aiter_bytes()) as pieces:
-                        body = parse_body(await read_all(pieces))
+            async with (
+                asyncio.timeout(_LIST_TIMEOUT_S),
+                self._client_for(asked) as client,
+                client.models.with_streaming_response.list(extra_headers=_auth(asked)) as response,
+            ):
+                began = True
+                self._took(asked)
+                headers = response.headers
+                async with aclosing(response.http_response.aiter_bytes()) as pieces:
+                    body = parse_body(await read_all(pieces))
         except TimeoutError as error:
             raise ModelError(failures.timed_out(asked, _LIST_TIMEOUT_S)) from error
         except Exception as error:  # as in `stream`
@@ -248,9 +285,9 @@ class OpenAIProvider(Provider):
         try:
             async with asyncio.timeout(_COUNT_TIMEOUT_S):
                 asked = await self._asked(endpoint, model, frozenset())
-                client = await self._client_for(asked)
                 content = memoryview(json.dumps(counting(server, model, text)).encode())
                 async with (
+                    self._client_for(asked) as client,
                     aclosing(await _post(client, asked, url, content, large=False)) as response,
                     aclosing(response.aiter_bytes()) as pieces,
                 ):
@@ -262,20 +299,34 @@ class OpenAIProvider(Provider):
 
     async def aclose(self) -> None:
         """Close every connection."""
-        clients = list(self._clients.values())
-        self._clients.clear()
-        for client in clients:
-            await client.close()
+        await self._clients.close()
 
-    async def _asked(self, endpoint: Endpoint, model: str | None, fields: frozenset[str]) -> Asked:
-        """Fetch the key.
+    async def _next(self, asked: Asked, failure: Failure, refused: list[str]) -> Asked | None:
+        """Return how to ask again where a key was refused and there is another one; note it among those refused."""
+        if failure.kind != "auth" or asked.key is None:
+            return None
+        self._keys.note(asked.endpoint, asked.key, refused=True)
+        refused.append(asked.key)
+        following = await self._asked(asked.endpoint, asked.model, asked.fields, refused)
+        return following if following.key is not None else None
+
+    def _took(self, asked: Asked) -> None:
+        if asked.key is not None:
+            self._keys.note(asked.endpoint, asked.key, refused=False)
+
+    async def _asked(
+        self, endpoint: Endpoint, model: str | None, fields: frozenset[str], refused: Sequence[str] = ()
+    ) -> Asked:
+        """Fetch the key, the first one that was not refused.
 
         Raises:
             ModelError: there is none though one is needed, or it could not be sent.
         """
-        key = await self._key_of(endpoint) or None
-        asked = Asked(endpoint=endpoint, model=model, fields=fields, key=key)
-        if key is None and profile_of(endpoint.profile).needs_key:
+        found = await self._keys.key_of(endpoint, refused)
+        key = found.value if found is not None else None
+        name = found.name if found is not None else ""
+        asked = Asked(endpoint=endpoint, model=model, fields=fields, key=key, key_name=name)
+        if key is None and not refused and profile_of(endpoint.profile).needs_key:
             raise ModelError(failures.key_needed(asked))  # so that the conversation is not sent for nothing
         if key is not None and not all("!" <= letter <= "~" for letter in key):
             raise ModelError(failures.bad_key(asked))
@@ -291,14 +342,14 @@ class OpenAIProvider(Provider):
             finally:
                 self._reading = None
 
-    async def _client_for(self, asked: Asked) -> _Client:
-        name = (asked.endpoint.base_url, asked.key or "")
-        transport = None if name in self._clients else self._transport_for(asked.endpoint)
-        if name not in self._clients and transport is None:
-            await self.warm()
-        if name not in self._clients:  # asked again because another first call may have been faster
-            self._clients[name] = self._make_client(asked, transport)
-        return self._clients[name]
+    def _client_for(self, asked: Asked) -> AbstractAsyncContextManager[_Client]:
+        async def make() -> _Client:
+            transport = self._transport_for(asked.endpoint)
+            if transport is None:
+                await self.warm()
+            return self._make_client(asked, transport)
+
+        return self._clients.lent(asked.endpoint.base_url, asked.key or "", make)
 
     def _make_client(self, asked: Asked, transport: httpx2.AsyncBaseTransport | None) -> _Client:
         url = asked.endpoint.base_url

@@ -71,6 +71,8 @@ class Asked:
     """The top-level fields of the request that was sent."""
     key: str | None = field(default=None, repr=False)
     """The key that was sent, so that it can be masked whatever it looks like."""
+    key_name: str = ""
+    """By which a person knows it."""
 
     @property
     def name(self) -> str:

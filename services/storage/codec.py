@@ -13,6 +13,7 @@ from services.errors import Failure, FailureKind, InputError, NextStep, Panelist
 from services.events import (
     Completing,
     FinishReason,
+    KeyRefused,
     ModelNamed,
     ReasoningDelta,
     ReasoningEnded,
@@ -120,6 +121,8 @@ def event_to_json(event: RunEvent) -> str:  # noqa: PLR0912 - a case for each ev
             return dump({"endpoint": event.endpoint, "model": event.model})
         case RequestSent(sha256=sha256):
             return dump({"sha256": sha256})
+        case KeyRefused(key=key, failure=failed):
+            return dump({"key": key, "failure": _plain(failed)})
         case ModelNamed():
             return dump({"model": event.model, "response_id": event.response_id, "request_id": event.request_id})
         case ReasoningStarted(at=at):
@@ -160,6 +163,11 @@ def event_from_json(kind: str, text: str) -> RunEvent:  # noqa: PLR0912 - a case
             return StepStarted(data.text("endpoint"), data.text("model"))
         case "request_sent":
             return RequestSent(data.text("sha256"))
+        case "key_refused":
+            failed = data.inner("failure")
+            if failed is None:
+                raise data.damaged("failure")
+            return KeyRefused(data.text("key"), failure_from(failed))
         case "model_named":
             return ModelNamed(
                 data.text_or_none("model"), data.text_or_none("response_id"), data.text_or_none("request_id")

@@ -11,6 +11,7 @@ from services.door import Answer, Begun, Door, LostError
 from services.errors import PanelistError
 from services.events import (
     Completing,
+    KeyRefused,
     ModelNamed,
     ReasoningDelta,
     ReasoningEnded,
@@ -101,6 +102,8 @@ class Following:
                     self.output.write(text)
             case StepStarted(model=model):
                 self._tell(f"Waiting for {model}…")
+            case KeyRefused():
+                self._tell("Trying the next key…")
             case ReasoningStarted():
                 self._tell("Thinking…")
             case RetryScheduled():

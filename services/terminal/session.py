@@ -21,6 +21,7 @@ from services.settings import LOCAL_OWNER, read_settings
 from services.terminal.ending import INCOMPLETE, code_of_error, say, tell_error
 
 if TYPE_CHECKING:
+    from services.keys import KeyRing
     from services.providers.client import OpenAIProvider
     from services.runtime import Runtime
 
@@ -42,7 +43,7 @@ class Session:
             SettingsError: one cannot be read.
         """
         self.settings = read_settings(os.environ, app_dir)
-        self._provider: OpenAIProvider | None = None
+        self._provider: tuple[KeyRing, OpenAIProvider] | None = None
         self._warming: asyncio.Task[None] | None = None
 
     @asynccontextmanager
@@ -84,10 +85,11 @@ class Session:
 
             if self._provider is None:
                 self._provider = terminal_provider(self.settings)
-                self._warming = asyncio.create_task(self._provider.warm())
+                self._warming = asyncio.create_task(self._provider[1].warm())
+            keys, provider = self._provider
             # A title would be one more request, and be waited for: the question is one.
             settings = replace(self.settings, titles=False)
-            return await open_runtime(settings, provider=self._provider, listen=True, brief=True)
+            return await open_runtime(settings, provider=provider, keys=keys, listen=True, brief=True)
 
 
 async def _others_ended(runtime: Runtime) -> None:

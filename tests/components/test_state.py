@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from components.activity import THINKING, TYPING, WAITING
+from components.activity import NEXT_KEY, THINKING, TYPING, WAITING
 from components.chat.composer import held_because
 from components.deltas import PORTION, Delta
 from components.state import Choice, ConversationState
 from services.conversation import Draft
 from services.errors import InputError, NotFoundError, StorageError
+from services.events import KeyRefused
 from tests.conftest import OWNER, OpenRuntime, whole_run
 from tests.scripted import ScriptedProvider, answer, refusal, thoughtful
 
@@ -89,6 +90,16 @@ async def test_much_at_once_comes_in_portions_and_in_order(make) -> None:
     ends = [number for number, delta in enumerate(deltas) if delta.thought_s is not None]
     assert len(ends) == 1
     assert all(not delta.reasoning for delta in deltas[ends[0] + 1 :]), "it thought no longer than until here"
+
+
+async def test_that_a_key_was_refused_is_in_the_activity_line_until_words_come(make) -> None:
+    gate = asyncio.Event()
+    state = await make(ScriptedProvider([KeyRefused("old", refusal("auth").failure), gate, *answer("Yes")]))
+    await state.send("Go")
+    await becomes(state, lambda: state.activity == NEXT_KEY)
+    gate.set()
+    await becomes(state, lambda: state.run_id is None)
+    assert state.activity == ""
 
 
 async def test_the_activity_line_tells_what_happens(make) -> None:

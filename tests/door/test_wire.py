@@ -28,6 +28,7 @@ from services.door.wire import (
 from services.errors import Failure, InputError, ModelError, NotFoundError, PanelistError, StorageError
 from services.events import (
     Completing,
+    KeyRefused,
     ModelNamed,
     ReasoningDelta,
     ReasoningEnded,
@@ -102,6 +103,7 @@ EVENTS = (
     RetryScheduled(2, 3, 1.5, FAILED),
     RunFinished("failed", FAILED),
     RequestSent("0f"),
+    KeyRefused("old", FAILED),
     Completing(),
 )
 

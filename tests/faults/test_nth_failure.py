@@ -140,10 +140,10 @@ async def house(folder: Path, storage: Bomb, network: Bomb) -> AsyncIterator[Hou
 
     async with serving(answer) as upstream:
         settings = read_settings({"OPENAI_BASE_URL": upstream.lane(0), "PANELIST_TITLES": "off"}, folder)
-        keys = KeyRing(settings.values, settings.app_dir)
+        keys = KeyRing(settings.environ, settings.app_dir)
         real = await Store.open(settings.data_dir / "panelist.db")
         store = cast(Store, FailingStore(real, storage))
-        provider = OpenAIProvider(keys.key_of, transport_for=lambda _: FailingTransport(network))
+        provider = OpenAIProvider(keys, transport_for=lambda _: FailingTransport(network))
         trouble = StorageTrouble(store.check)
         runs = RunManager(store, provider, Deadlines(first_token_s=5, stall_s=5, run_s=10), 2, trouble)
         connections = Connections(settings, keys, provider, store)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -13,6 +14,7 @@ import httpx2
 from services.endpoints import Api, Endpoint, ProfileName
 from services.errors import Failure, ModelError
 from services.events import RequestSent, RunEvent, StepFinished, TextDelta
+from services.keys import Key
 from services.messages import Message, TextPart
 from services.pacing import Pace
 from services.providers.base import ModelRequest
@@ -60,6 +62,23 @@ def finished(events: list[RunEvent]) -> bool:
     return any(isinstance(event, StepFinished) for event in events)
 
 
+@dataclass
+class Keys:
+    """The same key for every endpoint, or none."""
+
+    key: str | None
+    noted: list[tuple[str, bool]] = field(default_factory=list)
+
+    async def key_of(self, endpoint: Endpoint, refused: Sequence[str] = ()) -> Key | None:
+        return Key("only", self.key) if self.key is not None and self.key not in refused else None
+
+    def note(self, endpoint: Endpoint, key: str, *, refused: bool) -> None:
+        self.noted.append((key, refused))
+
+    def holds(self, base_url: str, key: str) -> bool:
+        return key == (self.key or "")
+
+
 @asynccontextmanager
 async def provider(
     handler: Callable[[httpx2.Request], httpx2.Response] | None = None,
@@ -68,13 +87,10 @@ async def provider(
     pace: Pace | None = None,
     transport: httpx2.AsyncBaseTransport | None = None,
 ) -> AsyncIterator[OpenAIProvider]:
-    async def key_of(endpoint: Endpoint) -> str | None:
-        return key
-
     def transport_for(endpoint: Endpoint) -> httpx2.AsyncBaseTransport | None:
         return httpx2.MockTransport(handler) if handler else transport
 
-    made = OpenAIProvider(key_of, transport_for=transport_for, tail_timeout_s=tail_timeout_s, pace=pace)
+    made = OpenAIProvider(Keys(key), transport_for=transport_for, tail_timeout_s=tail_timeout_s, pace=pace)
     try:
         yield made
     finally:

@@ -11,6 +11,7 @@ from services.errors import Failure, FailureKind, NextStep, StorageError
 from services.events import (
     Completing,
     FinishReason,
+    KeyRefused,
     ModelNamed,
     ReasoningDelta,
     ReasoningEnded,
@@ -64,6 +65,7 @@ PARTS = [
 EVENTS = [
     st.builds(StepStarted, texts, texts),
     st.builds(RequestSent, texts),
+    st.builds(KeyRefused, texts, failures),
     st.builds(ModelNamed, st.none() | texts, st.none() | texts, st.none() | texts),
     st.builds(ReasoningStarted, st.floats(0, 1e12)),
     st.builds(ReasoningEnded, st.floats(0, 1e6)),
@@ -151,6 +153,7 @@ def test_a_field_that_a_newer_version_added_is_ignored() -> None:
             '{"status": "failed", "failure": {"kind": "server", "message": "", "next_step": "retry", "detail": 1}}',
         ),
         ("model_named", '{"model": 3}'),
+        ("key_refused", '{"key": "old"}'),
         ("retry_scheduled", '{"attempt": 2, "of": 3, "at": 1.5}'),
     ],
 )

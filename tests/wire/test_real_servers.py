@@ -306,7 +306,7 @@ async def test_the_demo_endpoint_speaks_the_same_wire(open_at: OpenAt, tmp_path:
     settings = read_settings({"PANELIST_TITLES": "off"}, tmp_path / "demo")
     (tmp_path / "demo").mkdir()
     ring = KeyRing({}, tmp_path)
-    app = await open_runtime(settings, provider=make_provider(ring.key_of, demo_pace=0))
+    app = await open_runtime(settings, provider=make_provider(ring, demo_pace=0))
     try:
         reply = await answered(app, "hello")
         assert reply.status == "complete"

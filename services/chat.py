@@ -125,7 +125,7 @@ class ChatService:
             prompts,
             self.processing,
         )
-        weighing = Weighing(store, runs, connections, windows, prompts, provider)
+        weighing = Weighing(store, connections, windows, prompts, provider)
         summarising = Summarising(weighing, asides, runs.deadlines)
         self.fitting = Fitting(store, connections, weighing, summarising, windows, self._intents, self.changes)
         """How long they are for a model, and what makes them shorter."""

@@ -1,99 +1,106 @@
 """How many tokens a text has, by the vocabulary of OpenAI's present models; for other models that is an estimate.
 
-The vocabulary comes along (`vocabulary/`): nothing is fetched. To read it takes 0.4 s, 80 MB, and at its end 0.2 s in
-which no other thread goes on, so it is read when it is first needed, in a moment in which nothing else is going on.
+It is counted in a process of its own (`services.tokenizing`), which is started when it is first needed and ends when it
+has not been for a while: to read the vocabulary would hold up every thread of this one, the event loop's among them.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
-from collections.abc import Iterator
+import atexit
+import contextlib
+import subprocess
+import sys
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
 
 from services.errors import PanelistError
 
-if TYPE_CHECKING:
-    from tiktoken import Encoding
+ROOT = Path(__file__).parent.parent
 
-_FILE = Path(__file__).parent / "vocabulary" / "o200k_base.tiktoken"
-_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
+IDLE_S = 900.0
+"""Seconds without a question after which the process ends, and with it the memory that it takes."""
 
-# How a text is taken apart before its pieces are looked up
-# (https://github.com/openai/tiktoken/blob/main/tiktoken_ext/openai_public.py, o200k_base).
-_PIECES = "|".join(
-    (
-        r"""[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?""",
-        r"""[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?""",
-        r"""\p{N}{1,3}""",
-        r""" ?[^\s\p{L}\p{N}]+[\r\n/]*""",
-        r"""\s*[\r\n]+""",
-        r"""\s+(?!\S)""",
-        r"""\s+""",
+_DAMAGED = 2**64 - 1  # as services.tokenizing has it, which is not imported here for what it imports
+
+
+class Counter:
+    """Counts in another process, one text after the other. Blocking: it is for threads."""
+
+    def __init__(self, idle_s: float = IDLE_S) -> None:
+        self._idle_s = idle_s
+        self._lock = Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def count(self, text: str) -> int:
+        """Return how many tokens a text has. What looks like a special token is text; 1 MB takes 0.1 s.
+
+        Raises:
+            PanelistError: the vocabulary is not as it was shipped, or no process could be started.
+        """
+        data = text.encode("utf-8", "surrogatepass")
+        with self._lock:
+            try:
+                counted = self._answer(data)
+            except (OSError, EOFError):  # it ended, as it does after a while
+                self._end()
+                try:
+                    counted = self._answer(data)
+                except (OSError, EOFError) as error:
+                    self._end()
+                    raise PanelistError("Tokens cannot be counted at the moment: no process for it starts.") from error
+        if counted == _DAMAGED:
+            raise PanelistError("The list of tokens that Panelist came with is missing or damaged. Install it again.")
+        return counted
+
+    def close(self) -> None:
+        """End the process; the next count starts another."""
+        with self._lock:
+            self._end()
+
+    def wait(self) -> None:
+        """Wait until the process ends by itself."""
+        if self._process is not None:
+            self._process.wait()
+
+    def _answer(self, data: bytes) -> int:
+        if self._process is None:
+            self._process = _started(self._idle_s)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(len(data).to_bytes(8))
+        self._process.stdin.write(data)
+        self._process.stdin.flush()
+        answer = self._process.stdout.read(8)
+        if len(answer) < 8:
+            raise EOFError
+        return int.from_bytes(answer)
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):  # what it did not read goes nowhere
+                    pipe.close()
+        process.wait()
+
+
+def _started(idle_s: float) -> subprocess.Popen[bytes]:
+    # A group of its own: Ctrl-C in the terminal is for whoever waits for the count.
+    return subprocess.Popen(  # noqa: S603 - this interpreter, with words of our own
+        [sys.executable, "-m", "services.tokenizing", str(idle_s)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        process_group=0,
     )
-)
-
-_MOST = 50_000
-"""Characters that are counted in one go: a million spaces overflow tiktoken's stack, and a million tokens as a list
-hold up every thread for 20 ms."""
-
-_REACH = 2_000
-"""Characters after these in which a place is looked for where a text can be cut without another count."""
-
-_SAFE = re.compile(r"(?<=\S) |(?<=[^\W\d_])[,.;:!?()。，、；：！？]|(?<=\d)[^\W\d_]")
-"""Where one piece ends and the next begins, whatever is before and after."""
-
-_reading = Lock()
-_read: list[Encoding] = []
 
 
-def load() -> None:
-    """Read the vocabulary, once.
-
-    Raises:
-        PanelistError: it is not as it was shipped.
-    """
-    with _reading:
-        if not _read:
-            _read.append(_encoding())
-
-
-def loaded() -> bool:
-    """Whether `count` answers at once."""
-    return bool(_read)
+_counter = Counter()
+atexit.register(_counter.close)
 
 
 def count(text: str) -> int:
-    """Return how many tokens a text has. What looks like a special token is text; 1 MB takes 0.1 s.
-
-    Raises:
-        PanelistError: see `load`.
-    """
-    load()
-    return sum(len(_read[0].encode_ordinary(piece)) for piece in _cut(text))
-
-
-def _cut(text: str, most: int = _MOST, reach: int = _REACH) -> Iterator[str]:
-    start = 0
-    while len(text) - start > most + reach:
-        near = start + most
-        found = _SAFE.search(text, near, near + reach)
-        end = found.start() if found else near
-        yield text[start:end]
-        start = end
-    yield text[start:]
-
-
-def _encoding(file: Path = _FILE) -> Encoding:
-    from tiktoken import Encoding  # noqa: PLC0415 - see above
-
-    data = file.read_bytes() if file.exists() else b""
-    if hashlib.sha256(data).hexdigest() != _SHA256:
-        raise PanelistError("The list of tokens that Panelist came with is missing or damaged. Install it again.")
-    # Not tiktoken's own reader, which puts a copy into the folder for temporary files.
-    pairs = (line.split() for line in data.splitlines())
-    ranks = {base64.b64decode(token): int(rank) for token, rank in pairs}
-    return Encoding("o200k_base", pat_str=_PIECES, mergeable_ranks=ranks, special_tokens={})
+    """Return how many tokens a text has; see `Counter.count`."""
+    return _counter.count(text)

@@ -30,19 +30,12 @@ from services.estimates import (
 from services.messages import AttachmentPart, Message, TextPart
 from services.options import Options
 from services.providers.base import Provider
-from services.runner import RunManager
 from services.storage.store import Named, Store
 from services.system_prompts import SystemPrompts
 from services.usage import Usage
 from services.windows import Windows
 
 log = logging.getLogger(__name__)
-
-CALM_S = 1.0
-"""Seconds without an answer being written after which the vocabulary is read."""
-_PATIENCE_S = 15.0
-"""Seconds after which it is read all the same."""
-_LOOK_S = 0.25
 
 SAMPLE = 20_000
 """Characters of a conversation's end by which it is found out how a model counts."""
@@ -108,26 +101,23 @@ class Weighing:
     def __init__(
         self,
         store: Store,
-        runs: RunManager,
         connections: Connections,
         windows: Windows,
         prompts: SystemPrompts,
         provider: Provider,
     ) -> None:
         self._store = store
-        self._runs = runs
         self._connections = connections
         self._windows = windows
         self._prompts = prompts
         self._provider = provider
         self.counts = Counts()
         self._factors: dict[tuple[str, str], float] = {}
-        self._loading: asyncio.Task[None] | None = None
 
     async def weigh(self, owner: str, asking: Asking) -> Weighed:
         """Measure a question with all that goes with it; nothing is sent for that.
 
-        The first time it waits for a moment in which no answer is being written, to read what counting needs.
+        The first time it takes half a second longer: that is when it is read what counting needs.
 
         Raises:
             ModelError: the endpoint is not set up any more.
@@ -135,7 +125,6 @@ class Weighing:
         """
         endpoint = self._connections.get(asking.options.endpoint)
         model = asking.options.model or self._connections.known_default_model(endpoint.name)
-        await self._load(endpoint)
         path, failed, folder_id = await self._path(owner, asking)
         prompt = await self._prompts.of(owner, asking.options, folder_id)
         texts = await self._texts(owner, path)
@@ -248,26 +237,6 @@ class Weighing:
             if data is not None:
                 found[part.sha256] = await asyncio.to_thread(_quoted, part, data)
         return found
-
-    async def _load(self, endpoint: Endpoint) -> None:
-        """Read what counting needs, once, in a moment in which no answer is being written."""
-        if tokens.loaded():
-            return
-        if self._loading is None or self._loading.done():
-            self._loading = self._runs.background(self._load_calmly(endpoint), name="read the vocabulary")
-        if self._loading is not None:
-            await asyncio.shield(self._loading)
-
-    async def _load_calmly(self, endpoint: Endpoint) -> None:
-        now = asyncio.get_running_loop().time
-        give_up, calm = now() + _PATIENCE_S, now()
-        while now() < give_up and now() - calm < CALM_S:
-            await asyncio.sleep(_LOOK_S)
-            if self._runs.busy:
-                calm = now()
-        if prices.in_list(endpoint):
-            await asyncio.to_thread(prices.load)
-        await asyncio.to_thread(tokens.load)
 
 
 def _quoted(part: AttachmentPart, data: bytes) -> str:

@@ -15,7 +15,7 @@ LEVELS = {
         [
             *("messages", "attachments", "conversation", "events", "usage", "options", "parameters", "settings"),
             *("errors", "endpoints", "prices", "measures", "spending", "statistics", "numbers"),
-            *("tokens", "windows"),
+            *("tokens", "tokenizing", "windows"),
             "recipes",
             *("keys", "logs", "changes", "intents", "pacing", "search", "folders", "arranging", "listing"),
         ],

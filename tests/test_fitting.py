@@ -36,11 +36,6 @@ context_window = 100000
 """
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _read() -> None:
-    tokens.load()
-
-
 @pytest.fixture
 def small(tmp_path: Path) -> dict[str, str]:
     """Settings with an endpoint whose models take 2,000 tokens, but for one."""

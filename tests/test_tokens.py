@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +19,7 @@ from tiktoken_ext.openai_public import o200k_base
 
 from services import tokens
 from services.errors import PanelistError
+from services.tokenizing import _SAFE, _cut, encoding_of
 from tests import corpus
 
 ROOT = Path(__file__).parent.parent
@@ -67,12 +70,12 @@ def test_counts_are_those_of_tiktoken(theirs: Encoding) -> None:
 
 @given(st.text("ab B.,;(1½'\n\t 漢。/é\u0301’s", max_size=200), st.integers(1, 40), st.integers(0, 80))
 def test_where_a_text_is_cut_changes_nothing(theirs: Encoding, text: str, most: int, reach: int) -> None:
-    pieces = list(tokens._cut(text, most, reach))
+    pieces = list(_cut(text, most, reach))
     assert "".join(pieces) == text
     before = ""
     for one, other in pairwise(pieces):
         before += one
-        if tokens._SAFE.match(text, len(before)):
+        if _SAFE.match(text, len(before)):
             apart = len(theirs.encode_ordinary(one)) + len(theirs.encode_ordinary(other))
             assert len(theirs.encode_ordinary(one + other)) == apart
 
@@ -86,21 +89,66 @@ def test_half_a_character_is_counted() -> None:
     assert tokens.count("x \ud83d y") > 0
 
 
-async def test_others_go_on_while_a_megabyte_is_counted() -> None:
-    tokens.load()
-    turns = 0
-    counting = asyncio.create_task(asyncio.to_thread(tokens.count, PROSE * 10_000))
-    while not counting.done():
-        await asyncio.sleep(0)
-        turns += 1
+async def test_others_go_on_while_the_vocabulary_is_read_and_a_megabyte_counted() -> None:
+    counter, turns = tokens.Counter(), 0
+    try:
+        counting = asyncio.create_task(asyncio.to_thread(counter.count, PROSE * 10_000))
+        while not counting.done():
+            await asyncio.sleep(0)
+            turns += 1
+    finally:
+        counter.close()
     assert counting.result() > 100_000
     assert turns > 100
 
 
-def test_a_damaged_vocabulary_is_told(tmp_path: Path) -> None:
+def test_nothing_is_read_in_the_process_that_asks() -> None:
+    """What reads the vocabulary keeps all threads of its process from going on for 0.2 s."""
+    script = "import sys; from services import tokens; print(tokens.count('one two'), 'tiktoken' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("2 False\n", "")
+
+
+def test_the_process_ends_when_it_is_not_needed_and_comes_back() -> None:
+    counter = tokens.Counter(idle_s=0.0)
+    try:
+        assert counter.count("one two three") == 3
+        counter.wait()
+        assert counter.count("one two three four") == 4
+    finally:
+        counter.close()
+
+
+def test_a_process_that_is_killed_costs_no_count() -> None:
+    counter = tokens.Counter()
+    try:
+        assert counter.count("one") == 1
+        assert counter._process is not None
+        counter._process.kill()
+        assert counter.count("word " * 200_000) == 200_001
+    finally:
+        counter.close()
+    assert counter._process is None
+
+
+def test_where_no_process_starts_that_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(PanelistError, match="cannot be counted at the moment"):
+        tokens.Counter().count("one")
+
+
+def test_a_damaged_vocabulary_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "o200k_base.tiktoken"
     for content in (None, b"IQ== 0\n"):
         if content is not None:
             broken.write_bytes(content)
+        with pytest.raises(ValueError, match="missing or damaged"):
+            encoding_of(broken)
+    shutil.copytree(ROOT / "services", tmp_path / "services", ignore=shutil.ignore_patterns("*.tiktoken"))
+    monkeypatch.setattr(tokens, "ROOT", tmp_path)
+    counter = tokens.Counter()
+    try:
         with pytest.raises(PanelistError, match="Install it again"):
-            tokens._encoding(broken)
+            counter.count("one")
+    finally:
+        counter.close()

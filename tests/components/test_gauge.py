@@ -34,11 +34,6 @@ FOUND = Estimate(
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _read() -> None:
-    tokens.load()
-
-
 Make = Callable[..., Awaitable[Box]]
 
 

@@ -23,6 +23,7 @@ from tests.faults.upstream import Call, perform, serving
 from tests.faults.wires import CHAT, TEXT
 from tests.scripted import ScriptedProvider, answer
 from tests.storage.make import Rows, asked, numbered
+from tests.test_uploads import attached
 
 PART = """## Part {0}
 
@@ -128,3 +129,21 @@ async def test_a_long_conversation_is_opened_scrolled_and_changed(open_app: Open
         await page._state.show_version(first.path[1].id)
         assert [message.id for message in page._state.path] == [message.id for message in done.path]
         assert "Part 20" in page.browser.html[first.path[1].id]
+
+
+async def test_a_draft_and_a_file_of_a_megabyte_are_measured(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider())
+    text = "The quick brown fox, 3,141.59 metres long.\n" * 24_000
+    file = await attached(app.chat, text.encode())
+    state = ConversationState(app.chat, app.connections, OWNER)
+    try:
+        await state.start()
+        box = Box(state)
+        files = [{"id": file.sha256, "name": file.name}]
+        change = {"of": 0, "at": 0, "cut": 0, "text": text}
+        await box.says(type="weigh", number=1, conversation=None, files=files, **change)
+        parts = dict(box.told[-1]["view"]["parts"])
+        assert parts["This message"] > 250_000
+        assert parts["Attachments"] > 250_000
+    finally:
+        state.close()

@@ -53,6 +53,8 @@ class Tried:
     ok: bool
     sentence: str
     models: tuple[str, ...] = ()
+    refused: bool = False
+    """It was the key."""
 
 
 class Connections:
@@ -130,6 +132,10 @@ class Connections:
             raise ModelError(Failure(kind="not_found", message=message, next_step="choose_model"))
         return models[0]
 
+    def forget_models(self, name: str) -> None:
+        """Ask for the endpoint's models again when they are next wanted: another key may open others."""
+        self._models.pop(name, None)
+
     def known_default_model(self, name: str) -> str | None:
         """Return what `default_model` would, as far as it is known without asking anybody."""
         if self._settings.model and name == self._default:
@@ -155,12 +161,18 @@ class Connections:
             endpoint, key = self._candidate(base_url, key)
         except InputError as error:
             return Tried(False, str(error))
-        trial = dataclasses.replace(endpoint, name=f"trial {new_id()}")
+        return await self.try_key(endpoint, key)
+
+    async def try_key(self, endpoint: Endpoint, key: str) -> Tried:
+        """Ask an endpoint for its models with this key and no other, and say in words what came of it."""
+        without = {"key_env": None, "key_file": None, "key_command": None, "more_keys": ()}
+        trial = dataclasses.replace(endpoint, name=f"trial {new_id()}", **without)  # type: ignore[arg-type]
         self._keys.remember(trial, key)
         try:
             models = chat_models(await self._provider.list_models(trial))
         except ModelError as error:
-            return Tried(False, error.failure.message.replace(trial.name, endpoint.host))
+            failure = error.failure
+            return Tried(False, failure.message.replace(trial.name, endpoint.host), refused=failure.kind == "auth")
         finally:
             self._keys.forget(trial)
         if not models:

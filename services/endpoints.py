@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
+from services.errors import mask_place
+
 ProfileName = Literal[
     "openai",
     "azure",
@@ -162,11 +164,11 @@ class Endpoint:
     def key_places(self) -> tuple[KeyPlace, ...]:
         """Where its keys are, in the order in which they are tried."""
         if self.key_env:
-            single = [KeyPlace(name=self.key_env, kind="env", where=self.key_env)]
+            single = [KeyPlace(name=mask_place(self.key_env), kind="env", where=self.key_env)]
         elif self.key_file:
-            single = [KeyPlace(name=self.key_file.rsplit("/", 1)[-1], kind="file", where=self.key_file)]
+            single = [KeyPlace(name=mask_place(self.key_file.rsplit("/", 1)[-1]), kind="file", where=self.key_file)]
         elif self.key_command:
-            program = self.key_command.split()[0].rsplit("/", 1)[-1]
+            program = mask_place(self.key_command.split()[0].rsplit("/", 1)[-1])
             max_age_s = self.key_max_age_s
             single = [KeyPlace(name=program, kind="command", where=self.key_command, max_age_s=max_age_s)]
         else:

@@ -37,6 +37,7 @@ _KEY_SHAPES = re.compile(
     | (?<=bearer\s)[^\s"',;]{6,}
     """
 )
+_ONLY_KEYS = re.compile(r"(?i)\b(?:(?:sk|rk|pk|gsk|xai|hf|pplx|fw)[-_][A-Za-z0-9_*\-.]{6,}|AIza[A-Za-z0-9_\-]{10,})")
 _LONG_WORD = re.compile(r"[A-Za-z0-9_-]{32,}")
 
 
@@ -53,6 +54,11 @@ def mask_keys(text: str, *known: str, ids: bool = False) -> str:
     if ids:
         return _KEY_SHAPES.sub("…", text)
     return _LONG_WORD.sub(_mask_mixed, _KEY_SHAPES.sub("…", text))
+
+
+def mask_place(text: str) -> str:
+    """Return the place of a key, with what can only be a key itself replaced by `…`; `api_key.txt` stays."""
+    return _LONG_WORD.sub(_mask_mixed, _ONLY_KEYS.sub("…", text))
 
 
 def _mask_mixed(word: re.Match[str]) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import assert_never
 
 from services.endpoints import Endpoint, KeyPlace
-from services.errors import Failure, InputError, ModelError, SettingsError, mask_keys
+from services.errors import Failure, InputError, ModelError, SettingsError, mask_place
 from services.settings import check_key, read_env_file
 
 _COMMAND_TIMEOUT_S = 20.0
@@ -154,12 +154,14 @@ class KeyRing:
             for source in known.values()
         )
 
-    async def survey(self, endpoint: Endpoint, *, anew: bool = False) -> list[Survey]:
-        """Return what all its places hold; `anew` reads them again, commands too."""
+    async def survey(self, endpoint: Endpoint, *, anew: bool = False, only: str | None = None) -> list[Survey]:
+        """Return what all its places hold; `anew` reads them again, commands too. With `only`, that place alone."""
         found: list[Survey] = []
         for source in self._sources(endpoint):
+            if only not in (None, source.place.name):
+                continue
             problem: str | None = None
-            unread = source.place.kind == "command" and source.read_at is None
+            unread = source.place.kind == "command" and source.read_at is None and only is None
             try:
                 if anew or not unread:
                     await self._read(endpoint, source, anew=anew)
@@ -210,7 +212,7 @@ class KeyRing:
         except (OSError, ValueError, TimeoutError, SettingsError) as error:
             source.stamp = None
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            where = mask_keys(place.where)  # a key that stands where its place should be named is one all the same
+            where = mask_place(place.where)  # a key that stands where its place should be named is one all the same
             sentence = f"The key of endpoint {endpoint.name!r} cannot be used: {where!r} {reason or 'took too long'}."
             raise ModelError(Failure(kind="auth", message=sentence, next_step="add_key")) from error
 

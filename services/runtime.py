@@ -23,9 +23,11 @@ from services.conversation import TEMPORARY, RunRecord
 from services.door.listening import Listening
 from services.door.own import OwnDoor
 from services.door.wire import places
+from services.endpoint_keys import EndpointKeys
 from services.endpoints import Endpoint
 from services.errors import InputError, NotFoundError, SettingsError, StorageError
 from services.events import Reply
+from services.fingerprints import Fingerprints
 from services.keys import KeyRing
 from services.logs import set_up_logging
 from services.loop import Deadlines
@@ -68,6 +70,7 @@ class Runtime:
     provider: Provider
     trouble: StorageTrouble
     measuring: Measuring
+    keys: EndpointKeys
     metrics: Metrics | None = None
     """What Prometheus reads, where that is switched on."""
     listening: Listening | None = None
@@ -105,6 +108,7 @@ class Runtime:
             await self.listening.close()
         await self.trouble.close()
         await self.provider.aclose()
+        await self.keys.close()
         await self.store.close()
 
 
@@ -239,6 +243,7 @@ async def _wire(
         provider,
         kept.trouble,
         Measuring(ledger),
+        EndpointKeys(keys, connections, store, Fingerprints(settings.key_secret), kept.runs.background),
         metrics,
     )
 

@@ -30,7 +30,7 @@ from services.endpoints import (
     guess_profile,
     profile_of,
 )
-from services.errors import InputError, SettingsError
+from services.errors import InputError, SettingsError, mask_place
 from services.parameters import step_names
 
 SETTING_NAMES = (
@@ -102,6 +102,11 @@ class Settings:
     def database(self) -> Path | str:
         """Where conversations are kept: a file of the data directory unless `database_url` names another place."""
         return self.database_url or self.data_dir / "panelist.db"
+
+    @property
+    def key_secret(self) -> Path:
+        """The file of the secret by which keys are known again; see `services.fingerprints`."""
+        return self.data_dir / "key-secret"
 
     @property
     def attachments(self) -> Path:
@@ -304,7 +309,7 @@ def _key_place(row: Mapping[str, object], where: str) -> KeyPlace:
     if "max_age" in row and kinds != ["command"]:
         raise SettingsError(f"{where}: max_age is of what a command gives; files are looked at by themselves.")
     return KeyPlace(
-        name=str(row["name"]).strip(),
+        name=mask_place(str(row["name"]).strip()),
         kind=kinds[0],
         where=str(row[kinds[0]]),
         max_age_s=_max_age(row.get("max_age"), f"{where}: max_age"),

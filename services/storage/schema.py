@@ -378,6 +378,17 @@ budgets = Table(
     _one_of("scope", SCOPES),
 )
 
+# When keys were seen, by fingerprints that say nothing without a secret, which is not in here.
+endpoint_keys = Table(
+    "endpoint_keys",
+    metadata,
+    Column("endpoint", CleanText, primary_key=True),
+    Column("fingerprint", Text, primary_key=True),
+    Column("seen_at", UtcTime, nullable=False),
+    Column("used_at", UtcTime),
+    Column("refused_at", UtcTime),
+)
+
 dropped_parameters = Table(
     "dropped_parameters",
     metadata,

@@ -30,6 +30,7 @@ from services.conversation import (
 )
 from services.errors import InputError, StorageError
 from services.events import Numbered, Reply
+from services.fingerprints import Sighting
 from services.folders import Defaults, Folder, RemovedFolder
 from services.listing import Listing, View
 from services.measures import Measured
@@ -42,6 +43,7 @@ from services.storage import (
     arranging,
     attached,
     conversations,
+    endpoint_keys,
     folders,
     listing,
     pruning,
@@ -798,7 +800,7 @@ class Store:
         """Return a message with the runs that wrote it, and what these told beside its text."""
         return await self._database.read(written.written, owner, conversation_id, message_id)
 
-    # What endpoints refused: the operator's, not anybody's own
+    # What endpoints refused, and their keys: the operator's, not anybody's own
 
     async def drop_parameter(self, endpoint: str, parameter: str) -> None:
         """Remember not to send `parameter` to `endpoint` again."""
@@ -807,6 +809,14 @@ class Store:
     async def dropped_parameters(self) -> dict[str, frozenset[str]]:
         """Return the parameters to leave out, by endpoint."""
         return await self._database.read(_dropped_parameters)
+
+    async def put_sightings(self, sightings: Sequence[Sighting]) -> None:
+        """Keep when keys were seen; what was known before stays where it is older, or newer."""
+        await self._database.write(endpoint_keys.put, sightings)
+
+    async def sightings(self) -> list[Sighting]:
+        """Return when keys were seen."""
+        return await self._database.read(endpoint_keys.every)
 
 
 async def _opened(dialect: Dialect) -> Database:

@@ -142,6 +142,7 @@ class Job:
 READS = {
     *("conversations", "conversation", "listing", "message", "path", "snapshot", "versions", "newest_leaf"),
     *("outline", "branches", "queue", "events", "run", "written", "budgets", "standings"),
+    "sightings",
     *("stats", "costly", "page", "count_queued"),
 }
 

@@ -45,7 +45,9 @@ def append(connection: Connection, owner: str, measured: Measured) -> None:
         "total_s": measured.total_s,
         "retries": measured.retries,
     }
-    if connection.execute(insert_new(connection, requests).values(values)).rowcount:
+    # RETURNING tells it of every database; PostgreSQL's driver is not asked how many rows an INSERT made.
+    new = insert_new(connection, requests).values(values).returning(requests.c.id)
+    if connection.execute(new).first() is not None:
         tallies.add(connection, owner, measured)
 
 

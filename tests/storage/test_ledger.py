@@ -18,6 +18,7 @@ from services.measures import Measured, orphaned
 from services.messages import new_id
 from services.settings import DEMO_ENDPOINT
 from services.spending import Budget, Hold, Period
+from services.statistics import EVERYTHING
 from services.storage.schema import requests
 from services.storage.store import Store
 from services.usage import Usage
@@ -170,6 +171,15 @@ async def test_a_run_that_a_crash_cut_short_is_measured_by_what_came(store: Stor
     unknown = orphaned(record, reply, DEMO_ENDPOINT, None)
     assert unknown is not None
     assert unknown.price is None, "nobody knows what was sent"
+
+
+async def test_a_request_that_is_kept_again_counts_once(store: Store) -> None:
+    """As after a commit whose word was lost."""
+    one = measured(7)
+    for _ in range(2):
+        await store.ledger.append(ANN, one)
+    sums = (await store.ledger.stats(ANN, EVERYTHING)).sums
+    assert (sums.requests, sums.price) == (1, 7)
 
 
 async def test_what_is_kept_has_every_measure_and_no_content(store: Store, where: Path | str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import assert_never
 
 from services.events import (
@@ -35,6 +36,14 @@ def retry_activity(event: RetryScheduled) -> str:
     """Return what is said while a call waits for its next try."""
     left = max(0, math.ceil(event.at - time.time()))
     return f"Retrying in {left} s ({event.attempt} of {event.of})"
+
+
+def activity_of_all(doing: Sequence[str], of: int) -> str:
+    """Return what is done for all answers that are being written, of so many side by side."""
+    busy = [one for one in doing if one]
+    if of < 2 or not busy:
+        return busy[0] if busy else ""
+    return f"Writing {of} answers…" if len(busy) == of else f"Writing {len(busy)} of {of} answers…"
 
 
 def activity_of(event: RunEvent, before: str) -> str:

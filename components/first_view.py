@@ -13,7 +13,7 @@ from typing import Any
 
 from components import ahead, theme
 from components.chat import composer, transcript
-from components.chat.views import Empty, MemoryView, empty_view, message_view
+from components.chat.views import Empty, MemoryView, beside_of, empty_view, message_view
 from components.scripts import ICONS, STORAGE
 from components.state import ConversationState
 from services.conversation import remembers_from
@@ -51,15 +51,27 @@ def first_view(state: ConversationState, *, dark: bool, chosen: bool, sidebar: b
         sidebar: Whether the live page will have it open.
     """
     conversation = state.conversation
-    path = state.path[-MESSAGES:]
+    together = state.together
+    path = (*state.path[-MESSAGES:-1], *together) if together else state.path[-MESSAGES:]
     remembers = remembers_from(state.path)
-    shown = "".join(_article(message_view(message, None, remembers=message is remembers)) for message in path)
+    shown = "".join(
+        _article(
+            message_view(
+                message,
+                None,
+                remembers=message is remembers,
+                beside=beside_of(message, together, state.path[-1].id),
+            )
+        )
+        for message in path
+    )
     return {
         "first": {
             "conversation": conversation.id if conversation else "",
             "theme": "dark" if dark else "light",
             "chosen": chosen,
             "sidebar": sidebar,
+            "column": _column(len(together)),
             "messages": f'<div class="messages">{shown}</div>' if shown else _empty(empty_view(state.first_run)),
             "placeholder": escape(composer.placeholder(state)),
             **_constant(),
@@ -85,11 +97,19 @@ def _article(view: dict[str, Any]) -> str:
     note = f'<p class="note">{escape(view["note"])}</p>' if view["note"] else ""
     alert = f'<div class="alert"><p>{escape(view["alert"]["text"])}</p></div>' if view["alert"] else ""
     marks = f'aria-label="{role}" data-message-id="{view["id"]}" data-status="{view["status"]}"'
+    beside = view.get("beside")
+    over = f'<header class="over"><span class="which">Answer {beside["number"]}</span></header>' if beside else ""
     return (
-        f'<article class="message {view["role"]}" {marks}><h2 class="unseen" aria-label="{role}"></h2>{thought}'
+        f'<article class="message {view["role"]}{" beside" if over else ""}" {marks}>'
+        f'<h2 class="unseen" aria-label="{role}"></h2>{over}{thought}'
         f'{_files(view.get("files", ()))}<div class="{kind}" dir="auto">{view["html"]}</div>'
         f'<div class="foot">{note}{alert}{_ACTIONS}</div>{_memory(view["memory"])}</article>'
     )
+
+
+def _column(count: int) -> str:
+    """Return the attributes of the column of messages, at whose end so many answers stand side by side."""
+    return f'class="column abreast" data-answers="{count}" style="--answers: {count}"' if count else 'class="column"'
 
 
 def _memory(view: MemoryView | None) -> str:

@@ -7,14 +7,15 @@ import dataclasses
 import itertools
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol
 
 import param
 
-from components.activity import WAITING, activity_of, retry_activity
+from components.activity import WAITING, activity_of, activity_of_all, retry_activity
 from components.branching import BranchingState
 from components.catalogue import CatalogueState
 from components.deltas import Delta, delta_of, portions
@@ -74,15 +75,21 @@ class ConversationState(param.Parameterized):
     )  # type: ignore[assignment]
     path: tuple[Message, ...] = param.ClassSelector(class_=tuple, default=(), doc="The messages on show.")  # type: ignore[assignment]
     versions: dict[str, Versions] = param.Dict(default={}, doc="Place among siblings, for messages that have any.")  # type: ignore[assignment]
+    together: tuple[Message, ...] = param.ClassSelector(
+        class_=tuple, default=(), doc="The answers that stand side by side at the end of the path, until one is used."
+    )  # type: ignore[assignment]
     delta: Delta | None = param.Parameter(default=None, doc="What the reply being written grew by.")  # type: ignore[assignment]
     folder: Folder | None = param.ClassSelector(
         class_=Folder, default=None, allow_None=True, doc="Where a new conversation begins, while none is open."
     )  # type: ignore[assignment]
-    run_id: str | None = param.String(default=None, allow_None=True, doc="The run that is writing the last answer.")  # type: ignore[assignment]
+    run_id: str | None = param.String(default=None, allow_None=True, doc="The first of the runs, while there is any.")  # type: ignore[assignment]
+    runs: dict[str, str] = param.Dict(default={}, doc="The runs that are writing answers on show, by answer.")  # type: ignore[assignment]
     waiting: Waiting = param.ClassSelector(class_=Waiting, default=Waiting(), doc="Messages that wait for the answer.")  # type: ignore[assignment]
     refill: Draft | None = param.Parameter(default=None, doc="What comes back into the text box.")  # type: ignore[assignment]
     left: str | None = param.String(default=None, allow_None=True, doc="An open one that was deleted elsewhere.")  # type: ignore[assignment]
     activity: str = param.String(default="", doc="What the assistant is doing, in words; empty when idle.")  # type: ignore[assignment]
+    activities: dict[str, str] = param.Dict(default={}, doc="The same of each answer that is being written.")  # type: ignore[assignment]
+    prices: dict[str, int] = param.Dict(default={}, doc="Nanodollars of answers side by side that have ended.")  # type: ignore[assignment]
     choices: tuple[Choice, ...] = param.ClassSelector(class_=tuple, default=(), doc="Models that the picker offers.")  # type: ignore[assignment]
     choice: Choice | None = param.Parameter(default=None, doc="The model that answers next.")  # type: ignore[assignment]
     options: Options = param.ClassSelector(class_=Options, default=Options(), doc="Of the next question.")  # type: ignore[assignment]
@@ -111,7 +118,7 @@ class ConversationState(param.Parameterized):
         self.processing = ProcessingState(lambda: self._chat.processing, owner, self)
         self.details = DetailsState(lambda: self._chat.details, owner, self)
         self.fitting = FittingState(lambda: self._chat.fitting, owner, self)
-        self._following: asyncio.Task[None] | None = None
+        self._following: dict[str, asyncio.Task[None]] = {}  # by run
         self._tasks: set[asyncio.Task[object]] = set()
         self._choosing = Options()
         self._latest = self._looked = 0  # number of the last intent, and of the one during which was looked last
@@ -142,7 +149,7 @@ class ConversationState(param.Parameterized):
     def close(self) -> None:
         """End everything that belongs to the tab. Runs go on: they belong to the process."""
         self._closed = True
-        for task in (*self._tasks, *([self._following] if self._following else [])):
+        for task in (*self._tasks, *self._following.values()):
             task.cancel()
         self.fitting.stop()
         self._aside.close()
@@ -190,8 +197,11 @@ class ConversationState(param.Parameterized):
                 conversation=None,
                 path=(),
                 versions={},
+                together=(),
                 run_id=None,
+                runs={},
                 activity="",
+                activities={},
                 waiting=Waiting(),
                 temporary=conversation_id is not None,
             )
@@ -217,7 +227,7 @@ class ConversationState(param.Parameterized):
                 self._spawn(self._look_again())
                 self.notice = Notice(str(error), "error")
         else:
-            await self.prepare(opened.path)
+            await self.prepare((*opened.path, *opened.together[1:]))
             self._show(opened, turn)
             if at is not None and turn == self._latest:
                 await self.stand_at(at)
@@ -330,10 +340,20 @@ class ConversationState(param.Parameterized):
         """
         return await (await self._door(to)).attach(self._owner, piece)
 
-    def stop(self) -> None:
-        """End the reply being written; what came is kept."""
-        if self.run_id is not None:
-            self._chat.stop(self._owner, self.run_id)
+    def stop(self, message_id: str | None = None) -> None:
+        """End an answer that is being written, or all that are; what came is kept."""
+        for id, run_id in self.runs.items():
+            if message_id in {None, id}:
+                self._chat.stop(self._owner, run_id)
+
+    async def use(self, message_id: str) -> None:
+        """Go on with one of the answers that stand side by side."""
+        if self.conversation is not None:
+            turn = self._turn()
+            with telling(self):
+                opened = await self._chat.choose(self._owner, self.conversation.id, message_id)
+                await self.prepare(opened.path)
+                self._show(opened, turn)
 
     def offered_by(self, choice: Choice | None) -> tuple[Parameter, ...]:
         """Return the options that a model's endpoint takes."""
@@ -563,9 +583,8 @@ class ConversationState(param.Parameterized):
             self._unread = opened.conversation.id
             self._spawn(self._look_again())
             return
-        again = opened.run_id is not None and opened.run_id == self.run_id and self._following is not None
-        if not again:
-            self._unfollow()
+        self._unfollow(but=opened.runs.values())
+        doing = {id: self._doing(id, run_id) for id, run_id in opened.runs.items()}
         path = opened.path
         if not opened.whole:  # what could not be read back is on the page already
             before = itertools.takewhile(lambda message: message.parent_id != path[0].parent_id, self.path)
@@ -580,49 +599,75 @@ class ConversationState(param.Parameterized):
                 folder=None,
                 path=path,
                 versions=opened.versions,
-                run_id=opened.run_id,
+                together=opened.together,
+                run_id=next(iter(opened.runs.values()), None),
+                runs=opened.runs,
                 waiting=opened.waiting,
             )
-            if not again:
-                self.activity = "" if opened.run_id is None else WAITING
+            self._tell_activities(doing)
         self._update_choice()
-        if opened.run_id is not None and not again:
-            work = self._follow(opened.conversation.id, opened.run_id, opened.path[-1].id)
-            self._following = asyncio.create_task(work, name=f"follow {opened.run_id}")
+        for message_id, run_id in opened.runs.items():
+            if run_id not in self._following:
+                work = self._follow(opened.conversation.id, run_id, message_id)
+                self._following[run_id] = asyncio.create_task(work, name=f"follow {run_id}")
+        if not all(one.id in self.prices or one.id in opened.runs for one in opened.together):
+            self._spawn(self._price(opened))
         if self._looked == turn:
             self._spawn(self._look())  # what was looked at during this intent may be newer than what it shows
 
-    def _unfollow(self) -> None:
-        following, self._following = self._following, None
-        if following is not None and following is not asyncio.current_task():
-            following.cancel()
+    async def _price(self, opened: Opened) -> None:
+        """Find out what the answers cost that stand side by side and have ended."""
+        chat, found = self._chat, {}
+        for one in opened.together:
+            if one.usage is not None and one.id not in self.prices:
+                with suppress(PanelistError):  # then nothing is said of it
+                    price = (await chat.details.of(self._owner, opened.conversation.id, one.id)).price
+                    if price is not None:
+                        found[one.id] = price
+        shown = {one.id for one in self.together}
+        self.prices = {id: price for id, price in (self.prices | found).items() if id in shown}
+
+    def _unfollow(self, but: Collection[str] = ()) -> None:
+        for run_id in self._following.keys() - but:
+            following = self._following.pop(run_id)
+            if following is not asyncio.current_task():
+                following.cancel()
+
+    def _doing(self, message_id: str, run_id: str) -> str:
+        known = run_id in self._following and run_id == self.runs.get(message_id)
+        return self.activities.get(message_id, WAITING) if known else WAITING
+
+    def _tell_activities(self, doing: dict[str, str]) -> None:
+        self.param.update(activities=doing, activity=activity_of_all([*doing.values()], len(self.together)))
 
     async def _follow(self, conversation_id: str, run_id: str, message_id: str) -> None:
         """Show a run as it goes on, then its end as storage has it."""
         chat = self._chat
         try:
             now = asyncio.get_running_loop().time
-            await self.drain()
+            await self.drain(message_id)
             async for batch in chat.follow(self._owner, run_id):
                 began = now()
                 # Only text comes fast enough to be gathered; the rest is shown at once.
                 if await self._apply(message_id, batch) and not isinstance(batch[-1].event, RunFinished):
                     await chat.pace.rest(began)
-            await self.drain(final=True)
+            await self.drain(message_id, final=True)
             opened = await chat.open(self._owner, conversation_id)
-            if opened.path and opened.path[-1].processed is not None:
-                await self.prepare(opened.path[-1:])  # it is not what was painted
+            ended = [one for one in (*opened.path[-1:], *opened.together[1:]) if one.id == message_id]
+            if any(one.processed is not None for one in ended):
+                await self.prepare(ended)  # it is not what was painted
         except NotFoundError:
             await self._leave(conversation_id)
         except Exception as error:  # the last wall: a page that waits for an end that nobody shows would be dead
             log.exception("following run %s failed", run_id)
             said = str(error) if isinstance(error, PanelistError) else "Showing the answer failed. Reload the page."
-            self._following = None
+            self._unfollow()
             self._unread = conversation_id
             self._spawn(self._look_again())
-            self.param.update(run_id=None, activity="", notice=Notice(said, "error"))
+            self.param.update(run_id=None, runs={}, activity="", activities={}, notice=Notice(said, "error"))
         else:
-            self._following = None
+            if self._following.get(run_id) is asyncio.current_task():
+                del self._following[run_id]
             if self.conversation is not None and self.conversation.id == conversation_id:
                 self._show(opened, self._latest)
 
@@ -638,27 +683,28 @@ class ConversationState(param.Parameterized):
 
     async def _apply(self, message_id: str, batch: list[Numbered]) -> bool:
         """Show a batch of events; say whether there was text in it."""
-        activity = self.activity
+        activity = self.activities.get(message_id, WAITING)
         for numbered in batch:
             activity = activity_of(numbered.event, activity)
-        self.activity = activity
+        self._tell_activities(self.activities | {message_id: activity})
         last = batch[-1].event
         if isinstance(last, RetryScheduled):
-            self._spawn(self._count_down(last))
+            self._spawn(self._count_down(message_id, last))
         grown = delta_of(message_id, batch)
         if grown != Delta(message_id, "", ""):
             for portion in portions(grown):
                 self.delta = portion
-                await self.drain()
+                await self.drain(message_id)
         return bool(grown.text or grown.reasoning)
 
-    async def _count_down(self, retry: RetryScheduled) -> None:
+    async def _count_down(self, message_id: str, retry: RetryScheduled) -> None:
         """Keep the seconds in the activity line true until something else happens."""
-        said = self.activity
-        while self.activity == said and retry.at > time.time():
+        said = self.activities.get(message_id)
+        while self.activities.get(message_id) == said and retry.at > time.time():
             await asyncio.sleep(0.25)
-            if self.activity == said:
-                said = self.activity = retry_activity(retry)
+            if self.activities.get(message_id) == said:
+                said = retry_activity(retry)
+                self._tell_activities(self.activities | {message_id: said})
 
     async def _listen(self, changes: AsyncGenerator[frozenset[str] | None]) -> None:
         seen = True
@@ -718,10 +764,12 @@ class ConversationState(param.Parameterized):
             listed = await self.catalogue.open_one()
         if here is None or listed is None or not self.path or self._sending.locked():
             return
-        unfollowed = (self.run_id is None or self._following is None) and (
-            self.path[-1].status == "streaming"
-            or listed.updated_at != here.updated_at  # it may have been gone on with, and have ended, since
-            or self._chat.writing(self._owner, listed.id) is not None
+        writing = self._chat.writing(self._owner, listed.id)
+        changed = listed.updated_at != here.updated_at  # it may have been gone on with, and have ended, since
+        unfollowed = not self._following.keys() >= set(writing) or (
+            (bool(self.together) and changed)
+            if self._following
+            else (changed or any(one.status == "streaming" for one in (self.path[-1], *self.together)))
         )
         if listed.options != here.options and turn == self._latest:
             self.conversation = dataclasses.replace(here, options=listed.options)
@@ -732,7 +780,7 @@ class ConversationState(param.Parameterized):
                 self.waiting = waiting
             return
         opened = await self._chat.open(self._owner, listed.id)
-        await self.prepare(opened.path)
+        await self.prepare((*opened.path, *opened.together[1:]))
         self._show(opened, turn)
 
     def _update_choice(self) -> None:
@@ -770,11 +818,11 @@ async def _nowhere_to_stand(message_id: str) -> None:
 
 
 class Drain(Protocol):
-    """Ends what a view has begun to show of a reply; `final`: there is no more of it."""
+    """Ends what a view has begun to show of an answer; `final`: there is no more of it."""
 
-    async def __call__(self, *, final: bool = False) -> None: ...
+    async def __call__(self, message_id: str, *, final: bool = False) -> None: ...
 
 
-async def _nothing_to_drain(*, final: bool = False) -> None:
+async def _nothing_to_drain(message_id: str, *, final: bool = False) -> None:
     """Stand in until a view shows what a reply grows by."""
     await asyncio.sleep(0)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Literal
@@ -40,7 +40,7 @@ _LOOK_AGAIN_S = 1.0
 
 
 class Answering:
-    """Begins runs. Whoever calls it sees to it that a conversation has one at a time."""
+    """Begins runs. Whoever calls it sees to it that a conversation has those of one question at a time."""
 
     def __init__(
         self,
@@ -94,10 +94,20 @@ class Answering:
         return await self._begin(owner, conversation, question, question.id, waited=True)
 
     async def ask_again(
-        self, owner: str, conversation: Conversation, question_id: str, *, beyond: bool = False
+        self,
+        owner: str,
+        conversation: Conversation,
+        question_id: str,
+        *,
+        instead_of: Message | None = None,
+        beyond: bool = False,
     ) -> tuple[Begun, tuple[Message, ...]]:
-        """Begin another answer to a question, with `beyond` also where a budget has no room for it."""
-        return await self._begin(owner, conversation, None, question_id, beyond=beyond)
+        """Begin another answer to a question, or as many as the options say.
+
+        With `instead_of` it is one, in the place of an answer that stands beside others; with `beyond` also where a
+        budget has no room for it.
+        """
+        return await self._begin(owner, conversation, None, question_id, instead_of=instead_of, beyond=beyond)
 
     async def go_on(self, owner: str, conversation: Conversation, message_id: str, *, beyond: bool = False) -> None:
         """Begin to write on in an answer that was cut off, as it was asked for where that endpoint is still set up.
@@ -116,16 +126,16 @@ class Answering:
 
         hold, asked = await self._hold(owner, conversation, asked, path, beyond=beyond)
         try:
-            async with self._reserved(owner, run_id, hold) as reserved:
+            async with self._reserved(owner, [run_id], hold) as reserved:
                 begun = await self._store.resume_run(
                     owner, conversation.id, message_id, run_id, options=asked, hold=reserved.hold
                 )
         except StorageError:
-            self._find_out(owner, conversation, run_id, asked, hold)
+            self._find_out(owner, conversation, [run_id], asked, hold)
             raise
-        if begun.run_id is not None:
-            refused = reserved.refused or begun.refused
-            self._start(owner, begun.conversation, begun.run_id, message_id, asked, refused=refused)
+        for id in begun.runs:
+            refused = (reserved.refused | begun.refused).get(id)
+            self._start(owner, begun.conversation, id, message_id, asked, refused=refused)
 
     async def _begin(
         self,
@@ -137,6 +147,7 @@ class Answering:
         request_key: str | None = None,
         waited: bool = False,
         before: Sequence[Message] | None = None,
+        instead_of: Message | None = None,
         beyond: bool = False,
     ) -> tuple[Begun, tuple[Message, ...]]:
         self._runs.check_open()
@@ -147,33 +158,38 @@ class Answering:
             return [*(before if before is not None else await self._store.path(owner, conversation.id)), question]
 
         hold, asked = await self._hold(owner, conversation, self._asked(conversation), path, beyond=beyond)
-        run_id = new_id()
-        answer = _message(conversation.id, question_id, "assistant", None, run_id=run_id, options=asked)
+        count = (asked.answers or 1) if instead_of is None else 1
+        answers = [
+            _message(conversation.id, question_id, "assistant", None, run_id=new_id(), options=asked)
+            for _ in range(count)
+        ]
+        word = instead_of.together if instead_of is not None else answers[0].id if count > 1 else None
+        run_of = {answer.run_id: replace(answer, together=word) for answer in answers if answer.run_id is not None}
         try:
-            async with self._reserved(owner, run_id, hold) as reserved:
+            async with self._reserved(owner, [*run_of], hold) as reserved:
                 begun = await self._store.begin_run(
                     owner,
                     conversation=conversation,
                     question=question,
-                    answer=answer,
-                    run_id=run_id,
+                    answers=[*run_of.values()],
+                    instead_of=instead_of.id if instead_of is not None else None,
                     request_key=request_key,
                     waited=waited,
                     hold=reserved.hold,
                 )
         except StorageError:
-            self._find_out(owner, conversation, run_id, asked, hold)
+            self._find_out(owner, conversation, [*run_of], asked, hold)
             raise
-        new = (answer,) if question is None else (question, answer)
-        if begun.fresh:
-            known = None if before is None else (*before, *new)
-            refused = reserved.refused or begun.refused
-            self._start(owner, begun.conversation, run_id, answer.id, asked, known, refused=refused)
-        elif begun.run_id is not None:  # its commit may have seemed to fail the first time
-            await self._start_stored(owner, begun.conversation, begun.run_id, asked, hold)
         if not begun.fresh:
+            for run_id in begun.runs:  # its commit may have seemed to fail the first time
+                await self._start_stored(owner, begun.conversation, run_id, asked, hold)
             return begun, ()  # what is new was never stored
-        return begun, new
+        asking = () if question is None else (question,)
+        refused = reserved.refused | begun.refused
+        for run_id, answer in run_of.items():
+            known = None if before is None else (*before, *asking, answer)
+            self._start(owner, begun.conversation, run_id, answer.id, asked, known, refused=refused.get(run_id))
+        return begun, (*asking, *run_of.values())
 
     async def _hold(
         self,
@@ -196,25 +212,30 @@ class Answering:
         return await self._budgets.hold(owner, endpoint, model, asked, told(await path()), prompt, beyond=beyond)
 
     @asynccontextmanager
-    async def _reserved(self, owner: str, run_id: str, hold: Hold | None) -> AsyncIterator[_Reserved]:
-        """Reserve what a run could cost, where the transaction that begins it cannot do so: in another database."""
+    async def _reserved(self, owner: str, run_ids: Sequence[str], hold: Hold | None) -> AsyncIterator[_Reserved]:
+        """Reserve what runs could cost each, where the transaction that begins them cannot: in another database."""
         ledger = self._budgets.ledger
         if hold is None or ledger is self._store.ledger:
             yield _Reserved(hold=hold)
             return
         try:
-            yield _Reserved(refused=await ledger.reserve(owner, run_id, None, hold))
+            refused = {id: why for id in run_ids if (why := await ledger.reserve(owner, id, None, hold)) is not None}
+            yield _Reserved(refused=refused)
         except BaseException:
-            await asyncio.shield(ledger.settle(owner, run_id, None))
+            for id in run_ids:
+                await asyncio.shield(ledger.settle(owner, id, None))
             raise
 
-    def _find_out(self, owner: str, conversation: Conversation, run_id: str, asked: Options, hold: Hold | None) -> None:
-        """See to a run whose beginning could not be stored: the commit may have been done, and only its word lost."""
+    def _find_out(
+        self, owner: str, conversation: Conversation, run_ids: Sequence[str], asked: Options, hold: Hold | None
+    ) -> None:
+        """See to runs whose beginning could not be stored: the commit may have been done, and only its word lost."""
 
         async def look() -> None:
             while True:
                 try:
-                    await self._start_stored(owner, conversation, run_id, asked, hold)
+                    for run_id in run_ids:
+                        await self._start_stored(owner, conversation, run_id, asked, hold)
                 except NotFoundError:
                     return
                 except StorageError:
@@ -222,7 +243,7 @@ class Answering:
                 else:
                     return
 
-        self._runs.background(look(), name=f"find out about {run_id}")
+        self._runs.background(look(), name=f"find out about {run_ids[0]}")
 
     async def _start_stored(
         self, owner: str, conversation: Conversation, run_id: str, asked: Options, hold: Hold | None
@@ -256,10 +277,8 @@ class Answering:
         `known` is the path to the answer, where that need not be read. One that was `refused` only says so.
         """
         conversation_id = conversation.id
-        if (
-            conversation_id in self._titling
-        ):  # a local server may take one request at a time, and this one is waited for
-            self._titling[conversation_id].cancel()
+        if titling := self._titling.pop(conversation_id, None):
+            titling.cancel()  # a local server may take one request at a time, and this one is waited for
             self._untitled.add(conversation_id)
 
         sent_to: tuple[Endpoint, str] | None = None
@@ -307,12 +326,16 @@ class Answering:
             self._blind.add((endpoint.name, model))
 
     def _name(self, run: RunLog, asked: Options) -> None:
-        if self._settings.titles and run.reply.status in {"complete", "truncated"}:
-            here = run.spec.conversation_id
+        here = run.spec.conversation_id
+        if self._settings.titles and here not in self._titling and run.reply.status in {"complete", "truncated"}:
             task = self._runs.background(self._title(run.spec, asked), name=f"title {here}")
             if task is not None:
                 self._titling[here] = task
-                task.add_done_callback(lambda _: self._titling.pop(here, None))
+                task.add_done_callback(partial(self._titled, here))
+
+    def _titled(self, conversation_id: str, task: asyncio.Task[None]) -> None:
+        if self._titling.get(conversation_id) is task:  # and not that of a later answer
+            del self._titling[conversation_id]
 
     async def _title(self, spec: RunSpec, asked: Options) -> None:
         """Ask the model for a title after the first answer; whatever goes wrong leaves the title as it is."""
@@ -341,8 +364,9 @@ class _Reserved:
     """What is left to do of a reservation, and what came of it."""
 
     hold: Hold | None = None
-    """To be reserved by the transaction that begins the run."""
-    refused: Refused | None = None
+    """To be reserved by the transaction that begins the runs."""
+    refused: dict[str, Refused] = field(default_factory=dict)
+    """By run."""
 
 
 def _subject(question: Message) -> str:

@@ -284,19 +284,19 @@ class Catalogue:
         ids = (*imported.added, *imported.restored)
         await self._store.delete_all(owner, ids, folder_ids=imported.folders)
         for id in ids:
-            self._stop_run_in(id)
+            self._stop_runs_in(id)
         self._changes.ring_all()
 
     async def _delete(self, owner: str, conversation_id: str) -> None:
         await self._store.delete(owner, conversation_id)
-        self._stop_run_in(conversation_id)
+        self._stop_runs_in(conversation_id)
         self._changes.ring(owner, conversation_id)
 
     async def _arrange(self, owner: str, conversation_ids: Sequence[str], arrangement: Arrangement) -> Before:
         before = await self._store.arrange(owner, conversation_ids, arrangement)
         if isinstance(arrangement, Delete):
             for id in before.ids:
-                self._stop_run_in(id)
+                self._stop_runs_in(id)
         self._ring_many(owner, before.ids)
         return before
 
@@ -325,7 +325,6 @@ class Catalogue:
             for id in ids:
                 self._changes.ring(owner, id)
 
-    def _stop_run_in(self, conversation_id: str) -> None:
-        live = self._runs.live_in(conversation_id)
-        if live is not None:
+    def _stop_runs_in(self, conversation_id: str) -> None:
+        for live in self._runs.live_in(conversation_id):
             self._runs.stop(live.spec.id)

@@ -23,7 +23,7 @@ from services.errors import InputError, NotFoundError, StorageError
 from services.events import Numbered
 from services.fitting import Fitting
 from services.intents import Intents
-from services.messages import AttachmentPart, Message, TextPart, clean_text, new_id
+from services.messages import ANSWERED, AttachmentPart, Message, TextPart, clean_text, new_id
 from services.options import Options
 from services.pacing import Pace
 from services.processing import Processing
@@ -62,14 +62,24 @@ class Opened:
     path: tuple[Message, ...]
     versions: dict[str, Versions]
     """For the messages of the path that have siblings."""
-    run_id: str | None
-    """The run that is writing the last answer, to be followed from its beginning."""
+    runs: dict[str, str]
+    """The runs that are writing the answers on show, by answer, each to be followed from its beginning."""
+    together: tuple[Message, ...] = ()
+    """The answers that stand side by side at the end of the path until one is chosen, the path's own among them.
+
+    None where there is but one.
+    """
     waiting: Waiting = field(default_factory=Waiting)
     whole: bool = True
     """False when `path` holds no more than the new messages, because the others could not be read just now.
 
     None are new when the message that was sent waits.
     """
+
+    @property
+    def run_id(self) -> str | None:
+        """The run that is writing the last answer of the path; None where that has ended."""
+        return self.runs.get(self.path[-1].id) if self.path else None
 
 
 class ChatService:
@@ -167,12 +177,7 @@ class ChatService:
         # Asked before, so that a run which ends meanwhile is in the path, and after, for one that begins meanwhile.
         before = self._runs.live_in(conversation_id)
         shown = await self._store.snapshot(owner, conversation_id)
-        live = before or self._runs.live_in(conversation_id)
-        last = shown.path[-1] if shown.path else None
-        writing = (
-            live is not None and last is not None and (live.spec.message_id, "streaming") == (last.id, last.status)
-        )
-        return self._opened(shown, live.spec.id if live is not None and writing else None)
+        return self._opened(shown, (*before, *self._runs.live_in(conversation_id)))
 
     async def conversation(self, owner: str, conversation_id: str) -> Conversation:
         """Return a conversation without its messages.
@@ -194,19 +199,21 @@ class ChatService:
             return opened
         return await self.show_version(owner, conversation_id, message_id)
 
-    def _opened(self, shown: Snapshot, run_id: str | None) -> Opened:
+    def _opened(self, shown: Snapshot, live: Sequence[RunLog]) -> Opened:
+        last = (*shown.path[-1:], *shown.together)
+        written = {message.id for message in last if message.status == "streaming"}
         return Opened(
             shown.conversation,
             shown.path,
             {message.id: shown.versions[message.id] for message in shown.path if message.id in shown.versions},
-            run_id,
+            {run.spec.message_id: run.spec.id for run in live if run.spec.message_id in written},
+            shown.together,
             self._queueing.waiting(shown.conversation.id, shown.queue),
         )
 
-    def writing(self, owner: str, conversation_id: str) -> str | None:
-        """Return the run that is writing an answer in a conversation, if one is."""
-        live = self._runs.live_in(conversation_id)
-        return live.spec.id if live is not None and live.spec.owner == owner else None
+    def writing(self, owner: str, conversation_id: str) -> tuple[str, ...]:
+        """Return the runs that are writing answers in a conversation."""
+        return tuple(run.spec.id for run in self._runs.live_in(conversation_id) if run.spec.owner == owner)
 
     async def waiting(self, owner: str, conversation_id: str) -> Waiting:
         """Return what waits in a conversation, the next message first.
@@ -307,6 +314,9 @@ class ChatService:
     ) -> Opened:
         """Answer a question, or that of an answer once more: `message_id` is either. Answers to it are siblings.
 
+        There come as many as the options say; but in the place of an answer that stands beside others, and was cut off
+        or failed, comes one, whatever becomes of the others meanwhile.
+
         `options` are for this answer alone, instead of the conversation's; with `beyond` no budget stops it.
 
         Raises:
@@ -368,6 +378,16 @@ class ChatService:
         """
         return await self._store.message(owner, conversation_id, message_id)
 
+    async def choose(self, owner: str, conversation_id: str, message_id: str) -> Opened:
+        """Go on with one of the answers that stand side by side; the others are versions of it from then on.
+
+        Those that are still being written are stopped; the chosen one is not.
+
+        Raises:
+            NotFoundError: there is no such message for this owner.
+        """
+        return await self._intents.through(self._choose(owner, conversation_id, message_id))
+
     async def fork(self, owner: str, conversation_id: str, message_id: str) -> Opened:
         """Begin a new conversation with copies of the messages up to `message_id`, an answer, and the same options.
 
@@ -404,9 +424,27 @@ class ChatService:
         run = self._runs.log_of(run_id)
         return run if run is not None and run.spec.owner == owner else None
 
-    def _check_idle(self, conversation_id: str) -> None:
-        if self._runs.live_in(conversation_id) is not None:
+    def _check_idle(self, conversation_id: str, *, but: Sequence[Message] = ()) -> None:
+        """Raise InputError while an answer is being written, other than some."""
+        beside = {message.id for message in but}
+        if any(run.spec.message_id not in beside for run in self._runs.live_in(conversation_id)):
             raise InputError("An answer is still being written. Wait for its end, or stop it first.")
+
+    async def _beside(self, owner: str, conversation_id: str, message_id: str) -> tuple[Message, ...]:
+        """Return the answers on show that stand side by side with one; none where it stands beside none."""
+        together = (await self._store.snapshot(owner, conversation_id)).together
+        return together if any(message.id == message_id for message in together) else ()
+
+    async def _choose(self, owner: str, conversation_id: str, message_id: str) -> Opened:
+        async with self._intents.alone_in(conversation_id):
+            beside = await self._beside(owner, conversation_id, message_id)
+            await self._store.choose(owner, conversation_id, message_id)
+            left = {message.id for message in beside} - {message_id}
+            for run in self._runs.live_in(conversation_id):
+                if run.spec.message_id in left:
+                    self._runs.stop(run.spec.id)
+        self.changes.ring(owner, conversation_id)
+        return await self.open(owner, conversation_id)
 
     async def _send(self, owner: str, draft: Draft, conversation_id: str, request_key: str | None, now: bool) -> Opened:
         async with self._intents.alone_in(conversation_id):
@@ -420,19 +458,23 @@ class ChatService:
             if now and fresh:
                 self._queueing.hurry(owner, conversation_id, queued.id)
         self.changes.ring(owner, conversation_id)
-        return await self._read_back(owner, Opened(conversation, (), {}, None, whole=False))
+        return await self._read_back(owner, Opened(conversation, (), {}, {}, whole=False))
 
     async def _ask(self, owner: str, here: Snapshot, draft: Draft, request_key: str | None) -> Opened:
         begun, new = await self._answering.ask(owner, here.conversation, draft, request_key, here.path)
         if not new:
             return await self._shown(owner, begun, new)
         # It was the conversation's turn, so nothing else has come into it: there is nothing to read back.
-        return self._opened(replace(here, conversation=begun.conversation, path=(*here.path, *new)), begun.run_id)
+        question, *answers = new
+        before = (*here.path[:-1], *(replace(last, together=None) for last in here.path[-1:]))
+        path, together = (*before, question, answers[0]), tuple(answers) if len(answers) > 1 else ()
+        now = replace(here, conversation=begun.conversation, path=path, together=together)
+        return self._opened(now, self._runs.live_in(begun.conversation.id))
 
     async def _send_now(self, owner: str, conversation_id: str, queued_id: str) -> Opened:
         async with self._intents.alone_in(conversation_id):
             queued = await self._queueing.find(owner, conversation_id, queued_id)
-            if self._runs.live_in(conversation_id) is None:
+            if not self._runs.live_in(conversation_id):
                 conversation = await self._store.conversation(owner, conversation_id)
                 return await self._shown(owner, *await self._answering.ask_queued(owner, conversation, queued))
             self._queueing.hurry(owner, conversation_id, queued_id)
@@ -455,14 +497,17 @@ class ChatService:
     ) -> Opened:
         async with self._intents.alone_in(conversation_id):
             conversation = await self._store.conversation(owner, conversation_id)
-            self._check_idle(conversation_id)
-            last = await self._store.message(owner, conversation_id, message_id)
+            last = again = await self._store.message(owner, conversation_id, message_id)
+            cut = again.together is not None and again.status not in ANSWERED
+            beside = await self._beside(owner, conversation_id, message_id) if cut else ()
+            self._check_idle(conversation_id, but=[one for one in beside if one.id != message_id])
             while last.role != "user":  # imported answers may follow one another
                 if last.parent_id is None:
                     raise InputError("This answer follows no question, so it cannot be written again.")
                 last = await self._store.message(owner, conversation_id, last.parent_id)
             asked = replace(conversation, options=options) if options else conversation
-            begun = await self._answering.ask_again(owner, asked, last.id, beyond=beyond)
+            instead_of = again if beside else None
+            begun = await self._answering.ask_again(owner, asked, last.id, instead_of=instead_of, beyond=beyond)
             return await self._shown(owner, *begun)
 
     async def _edit(
@@ -494,10 +539,11 @@ class ChatService:
                 usage=None,
                 picked_from=None,
                 processed=None,
+                together=None,
             )
             await self._store.add_answer(owner, new)
         self.changes.ring(owner, conversation_id)
-        return await self._read_back(owner, Opened(conversation, (new,), {}, None, whole=False))
+        return await self._read_back(owner, Opened(conversation, (new,), {}, {}, whole=False))
 
     async def _fork(self, owner: str, conversation_id: str, message_id: str) -> Opened:
         async with self._intents.alone_in(conversation_id):
@@ -523,12 +569,23 @@ class ChatService:
     async def _go_on(self, owner: str, conversation_id: str, message_id: str, beyond: bool) -> Opened:
         async with self._intents.alone_in(conversation_id):
             conversation = await self._store.conversation(owner, conversation_id)
-            self._check_idle(conversation_id)
+            beside = await self._beside(owner, conversation_id, message_id)
+            self._check_idle(conversation_id, but=[one for one in beside if one.id != message_id])
             await self._answering.go_on(owner, conversation, message_id, beyond=beyond)
         return await self.open(owner, conversation_id)
 
     async def _shown(self, owner: str, begun: Begun, new: tuple[Message, ...]) -> Opened:
-        return await self._read_back(owner, Opened(begun.conversation, new, {}, begun.run_id, whole=False))
+        questions = tuple(message for message in new if message.role == "user")
+        answers = new[len(questions) :]
+        known = Opened(
+            begun.conversation,
+            (*questions, *answers[:1]),
+            {},
+            {answer.id: run_id for answer, run_id in zip(answers, begun.runs, strict=False)},
+            answers if len(answers) > 1 else (),
+            whole=False,
+        )
+        return await self._read_back(owner, known)
 
     async def _read_back(self, owner: str, known: Opened) -> Opened:
         """Return a conversation in which something was stored just now, or what is known of it."""

@@ -237,6 +237,7 @@ def _message(message: Message) -> dict[str, Any]:
         **({} if message.picked_from is None else {"picked_from": message.picked_from}),
         **({} if message.memory is None else {"memory": memory_plain(message.memory)}),
         **({} if message.processed is None else {"processed": processed_plain(message.processed)}),
+        **({} if message.together is None else {"together": message.together}),
     }
 
 

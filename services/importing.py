@@ -449,6 +449,7 @@ def _message(conversation_id: str, data: _Fields) -> Message:
         picked_from=None if data.text_or_none("picked_from") is None else data.id("picked_from"),
         memory=_memory(data),
         processed=_processed(data.inner("processed"), parts),
+        together=None if data.text_or_none("together") is None else data.id("together"),
         run_id=data.text_or_none("run"),
     )
 

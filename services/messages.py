@@ -45,6 +45,9 @@ TRANSITIONS: Mapping[MessageStatus, frozenset[MessageStatus]] = {
 RESUMABLE: frozenset[MessageStatus] = frozenset({"stopped", "truncated", "interrupted"})
 """Statuses of the answers that a new run can go on with in place."""
 
+ANSWERED: frozenset[MessageStatus] = frozenset({"complete", "truncated", "refused"})
+"""Statuses of the answers that are regenerated, while of others it is tried again to get one at all."""
+
 ENDED_BY_MODEL: frozenset[MessageStatus] = frozenset({"complete", "truncated", "refused", "filtered"})
 """Statuses of the answers that nothing cut short: whatever waits for the answer can go on."""
 
@@ -205,6 +208,8 @@ class Message:
     """Where the model's memory begins behind this message, what it is told instead; questions that follow go by it."""
     processed: Processed | None = None
     """What was made of its text once it was complete, where anything was."""
+    together: str | None = None
+    """What it has in common with the answers that it stands side by side with, until one of them is chosen."""
 
     @property
     def by_hand(self) -> bool:

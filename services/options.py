@@ -23,6 +23,8 @@ class Options:
     verbosity: str | None = None
     output: Literal["json"] | None = None
     service_tier: str | None = None
+    answers: int | None = None
+    """How many answers a question gets, side by side; each is a request of its own."""
     system_prompt: str | None = None
     """What the model is told before the conversation, instead of what its folder or the settings say; "" is nothing."""
     post: tuple[str, ...] | None = None

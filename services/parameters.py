@@ -41,7 +41,10 @@ class Parameter:
     kind: Literal["number", "count", "level", "lines", "prompt"]
     """A decimal number, a whole one, one of `levels`, texts, or what goes before the messages and not beside them."""
     fields: Mapping[Api, str] = field(default_factory=dict)
-    """Where it stands in the body of a request, a dot for each object it is in; absent where an API has none."""
+    """Where it stands in the body of a request, a dot for each object it is in; absent where an API has none.
+
+    Of what is not a field of a body there are none at all, and every endpoint takes it.
+    """
     low: float = -math.inf
     high: float = math.inf
     levels: tuple[str, ...] = ()
@@ -57,6 +60,14 @@ PARAMETERS: tuple[Parameter, ...] = (
         label="System prompt",
         hint="Said to the model before the conversation. When it is empty, that of the folder or of the settings is.",
         kind="prompt",
+    ),
+    Parameter(
+        name="answers",
+        label="Answers",
+        hint="How many answers a question gets, side by side: 2 to 4; when it is empty, one. Each is paid for.",
+        kind="count",
+        low=2,
+        high=4,
     ),
     Parameter(
         name="temperature",
@@ -164,7 +175,7 @@ def offered(endpoint: Endpoint) -> tuple[Parameter, ...]:
     return tuple(
         one
         for one in PARAMETERS
-        if one.kind == "prompt"
+        if not one.fields
         or (
             endpoint.speaks in one.fields
             and one.name not in without
@@ -184,7 +195,7 @@ def fields_of(options: Options, endpoint: Endpoint) -> dict[str, object]:
     body: dict[str, object] = {}
     for parameter in offered(endpoint):
         value = value_of(options, parameter)
-        if value is None or parameter.kind == "prompt":
+        if value is None or not parameter.fields:
             continue
         sent: object = list(value) if isinstance(value, tuple) else _JSON if parameter.name == "output" else value
         *outer, last = field_of(parameter, endpoint).split(".")

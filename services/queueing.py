@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from services.answering import Answering
 from services.changes import Changes
-from services.conversation import Queued
+from services.conversation import Conversation, Queued
 from services.errors import NotFoundError, PanelistError, StorageError
 from services.intents import Intents
 from services.messages import ENDED_BY_MODEL
@@ -44,16 +44,17 @@ class Queueing:
         self._advancing: dict[str, asyncio.Task[None]] = {}
         """By conversation: sees after the end of an answer whether a message waits."""
         self._hurried: dict[str, str] = {}
-        """By conversation: the waiting message that a person wants sent, once the answer has been stopped."""
+        """By conversation: the waiting message that a person wants sent, once the answers have been stopped."""
+        self._whole: set[str] = set()
+        """Conversations in which an answer was ended by the model, while others beside it are still being written."""
 
     def waiting(self, conversation_id: str, messages: tuple[Queued, ...]) -> Waiting:
         """Return what storage holds for a conversation as a tab shows it."""
-        moving = self._runs.live_in(conversation_id) is not None or conversation_id in self._advancing
-        return Waiting(messages, held=bool(messages) and not moving)
+        return Waiting(messages, held=bool(messages) and not self.occupied(conversation_id))
 
     def occupied(self, conversation_id: str) -> bool:
         """Whether an answer is being written, or a waiting message is about to be sent."""
-        return self._runs.live_in(conversation_id) is not None or conversation_id in self._advancing
+        return bool(self._runs.live_in(conversation_id)) or conversation_id in self._advancing
 
     async def find(self, owner: str, conversation_id: str, queued_id: str) -> Queued:
         """Return a waiting message.
@@ -67,18 +68,28 @@ class Queueing:
         return found[0]
 
     def hurry(self, owner: str, conversation_id: str, queued_id: str) -> None:
-        """Stop the answer being written, so that a waiting message is sent at its end, whatever that is."""
+        """Stop the answers being written, so that a waiting message is sent at their end, whatever that is."""
         self._hurried[conversation_id] = queued_id
         live = self._runs.live_in(conversation_id)
-        if live is not None:
-            self._runs.stop(live.spec.id)
-        elif conversation_id not in self._advancing:  # it has ended meanwhile
+        for run in live:
+            self._runs.stop(run.spec.id)
+        if not live and conversation_id not in self._advancing:  # it has ended meanwhile
             self._move_on(owner, conversation_id)
 
     def on_end(self, run: RunLog) -> None:
-        """Send what waits behind an answer that has ended, if that was the model's doing or a person wants it so."""
-        if run.spec.conversation_id in self._hurried or run.reply.status in ENDED_BY_MODEL:
-            self._move_on(run.spec.owner, run.spec.conversation_id)
+        """Send what waits behind an answer that has ended, if that was the model's doing or a person wants it so.
+
+        Of several side by side the last to end decides when, and the one that the conversation goes on with whether.
+        """
+        here = run.spec.conversation_id
+        if run.reply.status in ENDED_BY_MODEL:
+            self._whole.add(here)
+        if self._runs.live_in(here):
+            return
+        whole = here in self._whole
+        self._whole.discard(here)
+        if whole or here in self._hurried:
+            self._move_on(run.spec.owner, here)
 
     def _move_on(self, owner: str, conversation_id: str) -> None:
         task = self._runs.background(self._advance(owner, conversation_id), name=f"next in {conversation_id}")
@@ -106,8 +117,10 @@ class Queueing:
             try:
                 queue = await self._store.queue(owner, conversation_id)
                 next_one = next((queued for queued in queue if hurried in {None, queued.id}), None)
-                if next_one is not None and self._runs.live_in(conversation_id) is None:
+                if next_one is not None and not self._runs.live_in(conversation_id):
                     conversation = await self._store.conversation(owner, conversation_id)
+                    if hurried is None and not await self._ended_by_model(owner, conversation):
+                        return True
                     await self._answering.ask_queued(owner, conversation, next_one)
             except StorageError as error:
                 log.warning("a waiting message of conversation %s waits on: %s", conversation_id, error)
@@ -115,3 +128,10 @@ class Queueing:
                     self._hurried.setdefault(conversation_id, hurried)
                 return False
         return True
+
+    async def _ended_by_model(self, owner: str, conversation: Conversation) -> bool:
+        """Whether the answer that the conversation goes on with was ended by the model, and not cut off."""
+        if conversation.head_id is None:
+            return True
+        head = await self._store.message(owner, conversation.id, conversation.head_id)
+        return head.status in ENDED_BY_MODEL

@@ -196,9 +196,9 @@ class RunManager:
         """Return the log of a run that is being worked on, else None."""
         return self._logs.get(run_id)
 
-    def live_in(self, conversation_id: str) -> RunLog | None:
-        """Return the run that is writing an answer in the conversation, if there is one."""
-        return next((run for run in self._logs.values() if run.spec.conversation_id == conversation_id), None)
+    def live_in(self, conversation_id: str) -> tuple[RunLog, ...]:
+        """Return the runs that are writing answers in the conversation: none, one, or as many as stand side by side."""
+        return tuple(run for run in self._logs.values() if run.spec.conversation_id == conversation_id)
 
     def background(self, work: Coroutine[object, object, None], name: str) -> asyncio.Task[None] | None:
         """Run something that nobody waits for, with an owner and a strong reference; None while shutting down."""

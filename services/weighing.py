@@ -195,6 +195,8 @@ class Weighing:
             used = Usage(input=found.total)
             tier = asking.options.service_tier
             price = prices.price_of(used, endpoint, model, at=datetime.now(UTC), service_tier=tier)
+            if price is not None and asking.again is None:
+                price *= asking.options.answers or 1
         return Weighed(endpoint, model, path, tuple(sizes), replace(found, price=price))
 
     def _factor(self, endpoint: Endpoint, model: str, found: float | None) -> float:

@@ -160,7 +160,7 @@ async def test_two_at_once_do_not_overspend(open_app: OpenRuntime, tmp_path: Pat
     app = await opened(open_app, tmp_path, [gate, *told("Because.")])
     await app.chat.budgets.put(OWNER, budget_of("day", "", "0.20"))
     both = await asyncio.gather(*(app.chat.send(OWNER, "Why?", options=DEAR) for _ in range(2)))
-    await until(lambda: sum(app.chat.writing(OWNER, one.conversation.id) is not None for one in both) == 1)
+    await until(lambda: sum(bool(app.chat.writing(OWNER, one.conversation.id)) for one in both) == 1)
     gate.set()
     statuses = sorted([(await whole_run(app.chat, one)).path[-1].status for one in both])
     assert statuses == ["complete", "failed"]

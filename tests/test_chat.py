@@ -611,7 +611,7 @@ async def test_others_hear_of_it_although_whoever_asked_has_left(open_app: OpenR
     [queued] = (await app.chat.send(OWNER, "Second", conversation_id=here)).waiting.messages
     if what == "restore":
         await app.chat.catalogue.delete(OWNER, here)
-        await until(lambda: app.chat.writing(OWNER, here) is None)
+        await until(lambda: not app.chat.writing(OWNER, here))
     changes = app.chat.changes.listen(OWNER)
     work = {
         "unqueue": lambda: app.chat.unqueue(OWNER, here, queued.id),
@@ -624,7 +624,7 @@ async def test_others_hear_of_it_although_whoever_asked_has_left(open_app: OpenR
     async with asyncio.timeout(5):
         await anext(changes)
         if what == "delete":
-            await until(lambda: app.chat.writing(OWNER, here) is None)
+            await until(lambda: not app.chat.writing(OWNER, here))
 
 
 async def test_a_refusal_that_nobody_waits_for_is_no_error(open_app: OpenRuntime) -> None:

@@ -250,7 +250,7 @@ async def test_now_is_kept_when_the_answer_ends_at_that_moment(open_app: OpenRun
 
 async def until_idle(app: Runtime, conversation_id: str) -> None:
     async def ended() -> bool:
-        return app.chat.writing(OWNER, conversation_id) is None
+        return not app.chat.writing(OWNER, conversation_id)
 
     await until(ended)
 

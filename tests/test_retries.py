@@ -136,4 +136,4 @@ async def test_stop_at_once_ends_the_run(open_app: OpenRuntime) -> None:
     opened = await again
     app.runs.stop(opened.run_id or "")
     assert (await whole_run(app.chat, opened)).path[-1].status == "stopped"
-    assert app.runs.live_in(done.conversation.id) is None
+    assert not app.runs.live_in(done.conversation.id)

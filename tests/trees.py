@@ -138,6 +138,7 @@ def wholes(draw: st.DrawFn) -> Whole:
             usage=draw(_usages),
             picked_from=draw(st.none() | st.sampled_from([m.id for m in messages])) if messages else None,
             processed=draw(st.none() | _processed(sum(isinstance(part, TextPart) for part in held))),
+            together=draw(st.none() | st.sampled_from([m.id for m in messages])) if messages else None,
             memory=draw(st.none() | st.builds(Memory, summary=st.none() | _texts, model=_names, at=_times)),
         )
         messages.append(one)

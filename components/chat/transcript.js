@@ -116,7 +116,7 @@ export function render({model, el, view}) {
     if (view.can.includes("continue")) { bar.append(button("Continue", "on", () => model.send_msg({type: "continue", id: view.id}))) }
     if (view.can.includes("regenerate")) { bar.append(button("Regenerate", "again", () => model.send_msg({type: "retry", id: view.id}))) }
     if (view.can.includes("retry")) { bar.append(button("Retry", "again", () => model.send_msg({type: "retry", id: view.id}))) }
-    if (view.role === "assistant") {
+    if (view.role === "assistant" && !view.beside) {
       const other = menuButton(frame, "Answer with…", "swap", () => [
         ...models.map((label) => [label, () => model.send_msg({type: "retry", id: view.id, model: label})]),
         ["Other options…", () => model.send_msg({type: "options", id: view.id})],
@@ -133,8 +133,9 @@ export function render({model, el, view}) {
     const {node} = entry
     const was = entry.view?.status
     entry.view = view
-    node.className = `message ${view.role}`
+    node.className = `message ${view.role}${view.beside ? " beside" : ""}`
     node.dataset.status = view.status
+    if (view.beside) { besideOf(entry, view, (msg) => model.send_msg(msg)) } else if (entry.beside) { alone(entry, node.getAttribute("aria-label")) }
     // What is written on this page is not folded under its reader.
     if (view.status === "streaming") { entry.body.dataset.streamed = "" }
     // `html` is absent when what is on the page is already right, as after the last paint of a reply:
@@ -153,7 +154,8 @@ export function render({model, el, view}) {
     }
     if (was === "streaming" && view.status !== "streaming") {
       code.written(entry.body)
-      voice.ended(view.status === "complete" ? "The answer is complete." : "The answer has ended.")
+      const which = view.beside ? `Answer ${view.beside.number} of ${view.beside.of}` : "The answer"
+      voice.ended(view.status === "complete" ? `${which} is complete.` : `${which} has ended.`)
     }
     if (view.files && !entry.files) {
       entry.files = attachedFiles(view.files)
@@ -240,7 +242,7 @@ export function render({model, el, view}) {
     // To jump by; without text of its own, which would be part of the message's.
     const heading = element("h2", {class: "unseen", "aria-label": name})
     const node = element("article", {"aria-label": name, "data-message-id": view.id}, heading, body, foot)
-    const entry = {node, body, foot, view: null, html: null, blocks: [], parsed: document.createDocumentFragment(), tail: null, tailHtml: "", reasoning: null}
+    const entry = {node, heading, body, foot, view: null, html: null, blocks: [], parsed: document.createDocumentFragment(), tail: null, tailHtml: "", reasoning: null}
     articles.set(view.id, entry)
     fill(entry, view)
     return entry
@@ -271,7 +273,7 @@ export function render({model, el, view}) {
   }
   const commands = {
     async "/copy"() {
-      const copied = await onPage().findLast(({view}) => view.role === "assistant" && view.can.includes("copy"))?.copy()
+      const copied = await onPage().findLast(({view}) => view.role === "assistant" && view.can.includes("copy") && (view.beside?.head ?? true))?.copy()
       handlers.notice(copied ? {text: "Copied the last answer.", kind: "info"} : {text: "The browser refused to copy. Try the button under the answer.", kind: "error"})
     },
     "/outline": () => contents.open.click(),
@@ -330,6 +332,7 @@ export function render({model, el, view}) {
       if (entry) { fill(entry, message) } else { add(message) }
     }
     arrange(order)
+    setColumns(column, onPage())
     older.hidden = !more
     showEmpty(order.length ? null : view)
     pin.hidden = map.hidden = share.hidden = !order.length
@@ -339,6 +342,7 @@ export function render({model, el, view}) {
   // What comes before the next frame is painted in one go: a page that is late then catches up instead of falling back.
   const unpainted = new Set()
   let written = null // the message of the last paint
+  const writing = new Set() // what has an open tail
   function paintSoon(entry) {
     // A page that has no frames, or painted nothing lately, need not wait for one.
     const now = document.hidden || (!unpainted.size && !waiting.length && performance.now() - painted > FRAME_MS)
@@ -384,10 +388,10 @@ export function render({model, el, view}) {
       const now = taken(entry, document.hidden ? Infinity : FRAME_ELEMENTS)
       if (now.firstChild) {
         entry.tail.before(now)
-        voice.painted(entry.view.id, last, entry.tail, entry.body)
+        if (!entry.view.beside || entry.view.beside.number === 1) { voice.painted(entry.view.id, last, entry.tail, entry.body) } // one voice
         drawing.look(entry.body)
       }
-      painted = performance.now()
+      painted = entry.painted = performance.now()
       if (entry.blocks.length || entry.parsed.firstChild) {
         entry.tail.replaceChildren() // its place is behind what is still to come
         unpainted.add(entry)
@@ -415,6 +419,7 @@ export function render({model, el, view}) {
       timers = []
       list.replaceChildren()
       articles.clear()
+      writing.clear()
       edits.allGone()
       contents.left()
       voice.shown()
@@ -449,6 +454,7 @@ export function render({model, el, view}) {
       if (r) { showReasoning(entry, r, true) }
       if (thought !== undefined) { showThought(entry, thought) }
       entry.html = null
+      writing.add(entry)
       if (blocks || held) { entry.blocks.push(entry.tailHtml.slice(0, held) + blocks) }
       if (tail !== null) {
         entry.tailHtml = entry.tailHtml.slice(0, kept) + tail
@@ -458,6 +464,7 @@ export function render({model, el, view}) {
     // The last paint: nothing is open any more.
     settle({id}) {
       const entry = articles.get(id)
+      writing.delete(entry)
       if (entry && entry.tail) { entry.tail.remove(); entry.tail = null; entry.tailHtml = "" }
     },
     // The address bar and the window's title follow the conversation on show.
@@ -475,6 +482,13 @@ export function render({model, el, view}) {
       showBanner()
     },
     activity({text}) { activity.textContent = text },
+    // What is done for each of the answers that stand side by side, or what came of it.
+    doing({of}) {
+      for (const [id, text] of Object.entries(of)) {
+        const doing = articles.get(id)?.beside?.querySelector(".doing")
+        if (doing && doing.textContent !== text) { doing.textContent = text }
+      }
+    },
     models({labels}) { models = labels },
     edit({id}) {
       const entry = articles.get(id)
@@ -566,7 +580,9 @@ export function render({model, el, view}) {
     // While this page itself slept or was busy, it could hear nothing.
     if (document.hidden || now - beaten > 1000) { heard = now }
     beaten = now
-    if (now - painted > STILL_MS) { articles.get(written)?.tail?.classList.add("still") }
+    for (const entry of writing) {
+      if (now - (entry.painted ?? 0) > STILL_MS) { entry.tail?.classList.add("still") }
+    }
     if (lost || document.hidden) { return }
     if (silence() > LOST_MS) { lose(); return }
     if (now - pinged > PING_MS) {

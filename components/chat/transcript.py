@@ -13,7 +13,17 @@ import param
 from panel.models.esm import DataEvent
 
 from components.chat.streaming import StreamingMarkdown
-from components.chat.views import CHIPS, answer_html, empty_view, message_view, outline_of, possible
+from components.chat.views import (
+    CHIPS,
+    Beside,
+    answer_html,
+    beside_of,
+    empty_view,
+    message_view,
+    outline_of,
+    possible,
+    spent_on,
+)
 from components.deltas import Delta
 from components.diagrams import ADDRESSES
 from components.files import serve_here
@@ -47,13 +57,14 @@ PARTS = (
     "attached",
     "editing",
     "processed",
+    "beside",
     "transcript",
 )
 SCRIPT = joined(_HERE, *PARTS)
 PLACES = (_HERE / "places.js").read_text("utf-8")
 STYLES = [
     MARKDOWN_CSS,
-    *((_HERE / f"{part}.css").read_text("utf-8") for part in ("transcript", "attached")),
+    *((_HERE / f"{part}.css").read_text("utf-8") for part in ("transcript", "attached", "beside")),
 ]
 """What the first view needs, too."""
 ALL_STYLES = [*STYLES, *((_HERE / f"{part}.css").read_text("utf-8") for part in ("live", "scrolling", "editing"))]
@@ -77,6 +88,18 @@ class _Sent(NamedTuple):
     versions: Versions | None
     first: bool
     remembers: bool
+    beside: Beside | None
+
+
+class _Writing:
+    """An answer that is being painted."""
+
+    def __init__(self, message: Message) -> None:
+        self.reply = StreamingMarkdown(message.id)
+        self.paint: Iterator[list[Any]] = iter(())
+        """That which is under way, in steps."""
+        self.earlier = message.text
+        """What an earlier run wrote: it comes before what this one does."""
 
 
 class Transcript(ScriptComponent):
@@ -116,10 +139,10 @@ class Transcript(ScriptComponent):
         self._shown: str | None = None
         self._sent: dict[str, _Sent] = {}
         self._first = 0  # index in the path of the first message that is on the page
-        self._reply: StreamingMarkdown | None = None
-        self._paint: Iterator[list[Any]] = iter(())  # that which is under way, in steps
-        self._earlier = ""
-        state.param.watch(self._on_path, ["path", "versions", "first_run", "temporary"])
+        self._writing: dict[str, _Writing] = {}
+        self._named: str | None = None  # the answer that was painted last
+        state.param.watch(self._on_path, ["path", "versions", "together", "first_run", "temporary"])
+        state.param.watch(self._on_activities, ["activities", "prices"])
         state.param.watch(self._on_address, "conversation")
         state.param.watch(self._on_delta, "delta", onlychanged=False)
         state.param.watch(lambda event: self._tell({"type": "activity", "text": event.new}), "activity")
@@ -151,8 +174,8 @@ class Transcript(ScriptComponent):
         """Send the conversation afresh: it was opened, or the page was (re)built."""
         self._shown = self._state.conversation.id if self._state.conversation else None
         self._sent = {}
-        self._reply = None
-        self._paint = iter(())
+        self._writing = {}
+        self._named = None
         self._first = max(0, len(self._state.path) - WINDOW)
         self._patch("show")
 
@@ -167,13 +190,21 @@ class Transcript(ScriptComponent):
         """Send the messages that are not on the page as they should be."""
         state = self._state
         self._first = min(self._first, max(0, len(state.path) - 1))
-        window = state.path[self._first :]
+        together = state.together
+        window = (*state.path[self._first : -1], *together) if together else state.path[self._first :]
         remembers = remembers_from(state.path)
+        head = state.path[-1].id if state.path else None
         now = {
-            message.id: _Sent(message, state.versions.get(message.id), place < 2, message is remembers)
+            message.id: _Sent(
+                message,
+                None if beside else state.versions.get(message.id),
+                place < 2,
+                message is remembers,
+                beside,
+            )
             for place, message in enumerate(window, self._first)
+            for beside in (beside_of(message, together, head),)
         }
-        self._earlier = ""
         changed = [self._view(entry) for id, entry in now.items() if self._sent.get(id) != entry]
         added = [message for message in window if message.id not in self._sent]
         self._sent = now
@@ -189,55 +220,79 @@ class Transcript(ScriptComponent):
                 "empty": empty_view(state.first_run, temporary=state.temporary) if not window else None,
             }
         )
-        if self._reply is not None and self._earlier:
-            self._begin(self._reply.paint(Delta(self._reply.message_id, "", self._earlier)))
+        self._writing = {id: writing for id, writing in self._writing.items() if id in now}
+        for writing in self._writing.values():
+            if earlier := writing.earlier:
+                writing.earlier = ""
+                self._begin(writing, writing.reply.paint(Delta(writing.reply.message_id, "", earlier)))
+        if together:
+            self._on_activities()
 
     def _view(self, sent: _Sent) -> dict[str, Any]:
-        message, reply = sent.message, self._reply
-        view = partial(message_view, message, sent.versions, first=sent.first, remembers=sent.remembers)
-        if reply is not None and reply.message_id == message.id and message.status != "streaming":
-            self._reply = None
-            if not reply.finished:
-                self._begin(reply.finish())
-            self._end()
-            self._tell({"type": "settle", "id": message.id})
-            return view(painted=reply.shows(message.text))
-        if message.status != "streaming":
-            return view()
-        # A run is followed from its first word; what an earlier one wrote into this message comes before it.
-        self._reply = StreamingMarkdown(message.id)
-        self._paint = iter(())
-        self._earlier = message.text
-        return {**view(painted=True), "html": ""}
+        message, writing = sent.message, self._writing.get(sent.message.id)
+        view = partial(
+            message_view, message, sent.versions, first=sent.first, remembers=sent.remembers, beside=sent.beside
+        )
+        before = self._sent[message.id].message if message.id in self._sent else None
+        if message.status == "streaming":
+            if writing is not None and before is not None and before.status == "streaming":
+                return view(painted=True)  # only what stands around it has changed
+            # A run is followed from its first word.
+            self._writing[message.id] = _Writing(message)
+            return {**view(painted=True), "html": ""}
+        if writing is None:
+            return view(painted=before is not None and before.status != "streaming" and before.text == message.text)
+        del self._writing[message.id]
+        if not writing.reply.finished:
+            self._begin(writing, writing.reply.finish())
+        self._end(writing)
+        self._tell({"type": "settle", "id": message.id})
+        return view(painted=writing.reply.shows(message.text))
 
-    def _begin(self, paint: Iterator[list[Any]]) -> None:
+    def _begin(self, writing: _Writing, paint: Iterator[list[Any]]) -> None:
         """Do the first step of a paint, which mostly is the only one; `_drain` does the others."""
-        self._end()
-        self._paint = paint
-        self._step()
+        self._end(writing)
+        writing.paint = paint
+        self._step(writing)
 
-    def _step(self) -> bool:
+    def _step(self, writing: _Writing) -> bool:
         """Do one step of the paint that is under way; say whether there was any."""
-        done = next(self._paint, None)
+        done = next(writing.paint, None)
         if done:
-            self._tell(done)
+            id = writing.reply.message_id
+            live, _, *what = done
+            self._tell([live, 0 if self._named == id else id, *what])
+            self._named = id
         return done is not None
 
-    def _end(self) -> None:
-        while self._step():
+    def _end(self, writing: _Writing) -> None:
+        while self._step(writing):
             pass
 
-    async def _drain(self, *, final: bool = False) -> None:
+    async def _drain(self, message_id: str, *, final: bool = False) -> None:
         """End the paint that is under way, others having their turn between its steps; with `final` the last one."""
         await asyncio.sleep(0)  # to paint all that a page missed which comes late would hold up the others
-        for _ in iter(self._step, False):
+        writing = self._writing.get(message_id)
+        if writing is None:
+            return
+        for _ in iter(partial(self._step, writing), False):
             await asyncio.sleep(0)
-        reply = self._reply
-        if final and reply is not None and not reply.finished:
-            self._begin(reply.finish())
-            await self._drain()
+        reply = writing.reply
+        if final and not reply.finished:
+            self._begin(writing, reply.finish())
+            await self._drain(message_id)
             if reply.defines:
                 await asyncio.to_thread(answer_html, reply.text)
+
+    def _on_activities(self, *_: object) -> None:
+        """Say in each answer that stands beside others what is done for it, or what it cost."""
+        state = self._state
+        beside = {
+            message.id: state.activities.get(message.id) or spent_on(message, state.prices.get(message.id))
+            for message in state.together
+        }
+        if beside:
+            self._tell({"type": "doing", "of": beside})
 
     def _on_address(self, *_: object, **more: int) -> None:
         here = None if self._state.temporary else self._state.conversation  # the browser keeps addresses and titles
@@ -247,11 +302,9 @@ class Transcript(ScriptComponent):
         self._tell({"type": "models", "labels": [choice.label for choice in self._state.choices]})
 
     def _on_delta(self, event: param.parameterized.Event) -> None:
-        reply = self._reply
-        if reply is None or reply.finished or event.new is None:
-            return
-        if reply.message_id == event.new.message_id:
-            self._begin(reply.paint(event.new))
+        writing = self._writing.get(event.new.message_id) if event.new is not None else None
+        if writing is not None and not writing.reply.finished:
+            self._begin(writing, writing.reply.paint(event.new))
 
     def _on_notice(self, event: param.parameterized.Event) -> None:
         if event.new is not None:
@@ -268,7 +321,7 @@ class Transcript(ScriptComponent):
             said = "Panelist is shutting down. Your draft is kept, and this page comes back by itself."
         self._tell({"type": "trouble", "text": said})
 
-    async def _on_message(self, event: DataEvent) -> None:
+    async def _on_message(self, event: DataEvent) -> None:  # noqa: PLR0912 - a case for each message
         match event.data:
             case {"type": "ready", "dark": bool(dark), "narrow": bool(narrow)}:
                 self._on_screen(dark, narrow)
@@ -296,6 +349,10 @@ class Transcript(ScriptComponent):
                 )
             case {"type": "fit" | "tell_all"}:
                 await self._on_fit(event.data)
+            case {"type": "use", "id": str(id)}:
+                await self._state.use(id)
+            case {"type": "stop", "id": str(id)}:
+                self._state.stop(id)
             case {"type": "compare" | "changed" | "details" | "options" | "map" | "connect"}:
                 self._on_dialog(event.data)
             case {"type": "step", "id": str(id), "step": str(step), "parameter": parameter}:
@@ -428,4 +485,5 @@ class Transcript(ScriptComponent):
                 self._tell({"type": "edit", "id": question.id})
 
     def _message(self, message_id: str | None) -> Message | None:
-        return next((message for message in self._state.path if message.id == message_id), None)
+        shown = (*self._state.path, *self._state.together)
+        return next((message for message in shown if message.id == message_id), None)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from components.files import address_of
 from services.attachments import size_words
 from services.conversation import Versions
 from services.errors import Failure, NextStep
-from services.messages import AttachmentPart, ErrorPart, Message, MessageStatus, Processed, ReasoningPart
+from services.messages import ANSWERED, AttachmentPart, ErrorPart, Message, MessageStatus, Processed, ReasoningPart
 from services.options import Options
 from services.parameters import told
+from services.prices import in_dollars
 from services.render import escape, render_markdown
 
 SHORT = 6_000
@@ -72,6 +73,27 @@ def empty_view(demo: bool, *, temporary: bool = False) -> Empty:
     return {"title": title, "banner": banner if demo else None, "chips": CHIPS if demo else ()}
 
 
+class Beside(NamedTuple):
+    """Where an answer stands among those that stand side by side."""
+
+    number: int
+    """Counted from 1."""
+    of: int
+    head: bool
+    """Whether the conversation goes on with it unless another one is used."""
+    idle: bool
+    """Whether none of them is being written."""
+
+
+def beside_of(message: Message, together: Sequence[Message], head_id: str | None) -> Beside | None:
+    """Return where a message stands among answers that stand side by side, if it does."""
+    place = next((place for place, one in enumerate(together) if one.id == message.id), None)
+    if place is None:
+        return None
+    idle = all(one.status != "streaming" for one in together)
+    return Beside(place + 1, len(together), message.id == head_id, idle)
+
+
 @lru_cache(maxsize=1024)
 def answer_html(text: str) -> str:
     """Return an answer as safe HTML. Settled answers never change, and tabs show the same ones."""
@@ -86,6 +108,7 @@ def message_view(
     painted: bool = False,
     first: bool = False,
     remembers: bool = False,
+    beside: Beside | None = None,
 ) -> dict[str, Any]:
     """Return a message as the transcript shows it.
 
@@ -96,12 +119,13 @@ def message_view(
         painted: Whether the page has the HTML of an answer already.
         first: Whether it is the conversation's first question, or an answer to it.
         remembers: Whether the model's memory begins behind it.
+        beside: Where it stands among answers side by side, if it does.
     """
     view: dict[str, Any] = {
         "id": message.id,
         "role": message.role,
         "status": message.status,
-        "can": _can(message),
+        "can": _can(message) if beside is None else _can_beside(message, beside),
         "note": BY_HAND if message.by_hand else _NOTES.get(message.status),
         "alert": _alert(message, first=first),
         "memory": memory_view(message) if remembers else None,
@@ -123,6 +147,12 @@ def message_view(
         thoughts = [part for part in message.parts if isinstance(part, ReasoningPart)]
         view["reasoning"] = "".join(part.text for part in thoughts)
         view["thought_s"] = sum(part.seconds or 0.0 for part in thoughts)
+    if beside is not None:
+        view["beside"] = {
+            "number": beside.number,
+            "of": beside.of,
+            "head": beside.head,
+        }
     if versions is not None:
         view["versions"] = {
             "index": versions.index,
@@ -193,13 +223,26 @@ def _can(message: Message) -> list[str]:
     if message.role == "user":
         return [*(["copy"] if message.text else []), "edit", "answer"]
     copy = ["copy", "edit"] if message.text and message.status != "streaming" else []
-    if message.status in {"complete", "truncated", "refused"}:
+    if message.status in ANSWERED:
         again = ["regenerate"] if message.parent_id else []  # else nothing was asked: a conversation may begin with it
         return [*copy, *(["continue"] if message.status == "truncated" else []), *again, "fork"]
     if message.status in {"stopped", "interrupted"} and message.text:
         copy.append("continue")
     offered = any(isinstance(part, ErrorPart) and part.failure.next_step == "retry" for part in message.parts)
     return copy if offered or not message.parent_id else [*copy, "retry"]  # never two buttons of one name
+
+
+def _can_beside(message: Message, beside: Beside) -> list[str]:
+    """Return what can be done with an answer that stands beside others; the rest can when one of them is used."""
+    kept = {"copy", "continue", "retry"} | ({"regenerate", "fork"} if beside.idle else set())
+    return ["use", *(one for one in _can(message) if one in kept)]
+
+
+def spent_on(message: Message, price: int | None) -> str:
+    """Return how many tokens an answer took and what it cost, as far as that is known; `price` in nanodollars."""
+    used = message.usage
+    tokens = None if used is None else "1 token" if used.output == 1 else f"{used.output:,} tokens"
+    return " · ".join(filter(None, (tokens, in_dollars(price) if price is not None else None)))
 
 
 def who_wrote(message: Message) -> str:

@@ -52,6 +52,8 @@ class Begun:
     """Of the answer."""
     run_id: str | None
     """None where it has ended already."""
+    beside: tuple[str, ...] = ()
+    """The runs that write other answers to the same question, where the conversation has several side by side."""
     left_out: tuple[str, ...] = ()
     """Names of options that were set for it, and that its endpoint does not take."""
     warned: int = 0

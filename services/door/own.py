@@ -39,7 +39,7 @@ class OwnDoor(Door):
         if here is not None:
             before = (await self._chat.conversation(self._owner, here)).options
             options = with_set(before, question.options)
-            if self._chat.writing(self._owner, here) is not None:
+            if self._chat.writing(self._owner, here):
                 raise InputError(_BUSY)
             waiting = await self._waiting(here)
         if options.endpoint is None and self._connections.first_run:
@@ -134,8 +134,7 @@ class OwnDoor(Door):
             now = await self._chat.open(self._owner, here)
             place = next((place for place, message in enumerate(now.path) if message.id == queued_id), None)
             if place is not None and place + 1 < len(now.path):
-                run_id = now.run_id if place + 2 == len(now.path) else None
-                return replace(now, path=now.path[: place + 2], run_id=run_id)
+                return replace(now, path=now.path[: place + 2])
         raise InputError(_BUSY)
 
     async def _waiting(self, conversation_id: str) -> frozenset[str]:
@@ -161,6 +160,7 @@ class OwnDoor(Door):
             conversation_id=opened.conversation.id,
             message_id=opened.path[-1].id,
             run_id=opened.run_id,
+            beside=tuple(run_id for id, run_id in opened.runs.items() if id != opened.path[-1].id),
             left_out=tuple(left_out),
             warned=warned,
         )

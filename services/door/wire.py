@@ -26,7 +26,7 @@ from services.settings import Settings
 
 T = TypeVar("T")
 
-VERSION = 1
+VERSION = 2
 """Of what is said. It grows with every change to it."""
 
 MAX_LINE = 32_000_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,6 +35,8 @@ class Snapshot:
     versions: dict[str, Versions]
     """Of every message that has siblings."""
     queue: tuple[Queued, ...]
+    together: tuple[Message, ...] = ()
+    """The answers that stand side by side at the end of the path, its own among them; none where there is but one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,17 @@ class Begun:
 
     conversation: Conversation
     """As it is then."""
-    run_id: str | None
-    """None when the message of the request still waits for its turn."""
+    runs: tuple[str, ...]
+    """Each writes an answer, the first that of the head; none when the message of the request waits for its turn."""
     fresh: bool
-    """False when the request had come before: nothing was stored now, and this is the run of that first time."""
-    refused: Refused | None = None
-    """Why the run is not to ask a model: a budget has no room for it."""
+    """False when the request had come before: nothing was stored now, and these are the runs of that first time."""
+    refused: dict[str, Refused] = field(default_factory=dict)
+    """By run, why it is not to ask a model: a budget has no room for it."""
+
+    @property
+    def run_id(self) -> str | None:
+        """The first run."""
+        return next(iter(self.runs), None)
 
 
 def to_conversation(row: Row[Any]) -> Conversation:
@@ -134,6 +141,7 @@ def to_message(row: Row[Any], parts: tuple[Part, ...]) -> Message:
         picked_from=row.picked_from,
         memory=codec.memory_from_json(row.memory),
         processed=codec.processed_from_json(row.processed),
+        together=row.together,
     )
 
 
@@ -154,6 +162,7 @@ def from_message(message: Message, seq: int) -> Values:
         "picked_from": message.picked_from,
         "memory": codec.memory_to_json(message.memory),
         "processed": codec.processed_to_json(message.processed),
+        "together": message.together,
     }
 
 

@@ -52,28 +52,46 @@ def begin(
     connection: Connection,
     owner: str,
     conversation: Conversation,
-    new: Sequence[Message],
+    question: Message | None,
+    answers: Sequence[Message],
     *,
-    run_id: str,
+    instead_of: str | None,
     request_key: str | None,
     waited: bool,
     hold: Hold | None,
     now: datetime,
 ) -> Begun:
-    """Store the conversation if it is new, the new messages (the last is the answer) and the run.
+    """Store the conversation if it is new, the new messages and the runs that write the answers.
 
     A run that a budget has no room for is stored as well: the question is kept, and the answer says why there is none.
     """
-    if waited:
-        request_key = queue.take(connection, owner, conversation.id, new[0].id)
+    if waited and question is not None:
+        request_key = queue.take(connection, owner, conversation.id, question.id)
     earlier = begun_before(connection, owner, request_key)
     if earlier is not None:
         return earlier
-    answer = new[-1]
     conversations.add(connection, owner, conversation)
-    tree.add(connection, new)
-    attached.mark_sent(connection, owner, new[0].attachments, now)
-    return _add_run(connection, owner, answer, run_id=run_id, request_key=request_key, hold=hold, now=now)
+    head_id: str | None = answers[0].id
+    if instead_of is not None:
+        head_id = _take_place(connection, owner, instead_of, answers[0])
+    else:
+        tree.settle(connection, conversation.id, question.parent_id if question else answers[0].parent_id)
+    if question is not None:
+        tree.add(connection, [question, *answers])
+        attached.mark_sent(connection, owner, question.attachments, now)
+    else:
+        tree.add(connection, answers)
+    return _add_runs(connection, owner, answers, head_id=head_id, request_key=request_key, hold=hold, now=now)
+
+
+def _take_place(connection: Connection, owner: str, message_id: str, answer: Message) -> str | None:
+    """Let an answer stand where another one stood beside others; return the head then, None where that stays."""
+    before = tree.one(connection, owner, answer.conversation_id, message_id)
+    if before.together is None or before.together != answer.together:
+        raise InputError("These answers do not stand side by side any more. Retry the one that is on show.")
+    connection.execute(update(messages).where(messages.c.id == message_id).values(together=None))
+    is_head = conversations.one(connection, owner, answer.conversation_id).head_id == message_id
+    return answer.id if is_head else None
 
 
 def resume(
@@ -96,7 +114,7 @@ def resume(
     earlier = begun_before(connection, owner, request_key)
     if earlier is not None:
         return earlier
-    conversations.one(connection, owner, conversation_id)
+    here = conversations.one(connection, owner, conversation_id)
     tree.require(connection, conversation_id, message_id)
     row = connection.execute(select(messages).where(messages.c.id == message_id)).one()
     if row.role != "assistant" or row.status not in RESUMABLE:
@@ -130,7 +148,17 @@ def resume(
         )
     )
     connection.execute(delete(parts).where(parts.c.message_id == message_id, parts.c.kind == "error"))
-    return _add_run(connection, owner, answer, run_id=run_id, request_key=request_key, hold=hold, now=now)
+    head = tree.one(connection, owner, conversation_id, here.head_id) if here.head_id is not None else None
+    beside = head is not None and head.together is not None and head.together == answer.together
+    return _add_runs(
+        connection,
+        owner,
+        [answer],
+        head_id=None if beside else answer.id,
+        request_key=request_key,
+        hold=hold,
+        now=now,
+    )
 
 
 def append(
@@ -279,10 +307,13 @@ def begun_before(connection: Connection, owner: str, request_key: str | None) ->
     )
     row = connection.execute(query).one_or_none()
     if row is not None:
-        return Begun(conversations.one(connection, owner, row.conversation_id), row.id, fresh=False)
+        conversation = conversations.one(connection, owner, row.conversation_id)
+        live = (runs.c.conversation_id == row.conversation_id) & (runs.c.status == "streaming")
+        beside = connection.scalars(select(runs.c.id).where(live, runs.c.id != row.id).order_by(runs.c.id)).all()
+        return Begun(conversation, (row.id, *beside), fresh=False)
     waits_in = queue.conversation_of(connection, owner, request_key)
     if waits_in is not None:
-        return Begun(conversations.one(connection, owner, waits_in), None, fresh=False)
+        return Begun(conversations.one(connection, owner, waits_in), (), fresh=False)
     return None
 
 
@@ -302,34 +333,40 @@ def wait(
     return True
 
 
-def _add_run(
+def _add_runs(
     connection: Connection,
     owner: str,
-    answer: Message,
+    answers: Sequence[Message],
     *,
-    run_id: str,
+    head_id: str | None,
     request_key: str | None,
     hold: Hold | None,
     now: datetime,
 ) -> Begun:
-    """Store the run that writes `answer`, reserve what it could cost, and make the answer the head."""
-    here = answer.conversation_id
-    refused = requests.reserve(connection, owner, run_id, here, hold, now) if hold is not None else None
-    connection.execute(
-        insert(runs).values(
-            id=run_id,
-            conversation_id=answer.conversation_id,
-            message_id=answer.id,
-            status=answer.status,
-            endpoint=answer.endpoint,
-            model=answer.model,
-            started_at=now,
-        )
-    )
+    """Store the runs that write `answers`, and reserve what each could cost; `head_id` is the head then, if any."""
+    here, ids = answers[0].conversation_id, tuple(answer.run_id for answer in answers if answer.run_id is not None)
+    refused = {
+        id: why
+        for id in ids
+        if hold is not None and (why := requests.reserve(connection, owner, id, here, hold, now)) is not None
+    }
+    values = [
+        {
+            "id": answer.run_id,
+            "conversation_id": here,
+            "message_id": answer.id,
+            "status": answer.status,
+            "endpoint": answer.endpoint,
+            "model": answer.model,
+            "started_at": now,
+        }
+        for answer in answers
+    ]
+    connection.execute(insert(runs), values)
     if request_key is not None:
-        connection.execute(insert(request_keys).values(owner=owner, key=request_key, run_id=run_id))
-    conversation = conversations.touch(connection, answer.conversation_id, now, head_id=answer.id)
-    return Begun(conversation, run_id, fresh=True, refused=refused)
+        connection.execute(insert(request_keys).values(owner=owner, key=request_key, run_id=ids[0]))
+    moved = {} if head_id is None else {"head_id": head_id}
+    return Begun(conversations.touch(connection, here, now, **moved), ids, fresh=True, refused=refused)
 
 
 def _put_recipe(connection: Connection, run_id: str, recipe: Recipe) -> None:

@@ -174,6 +174,8 @@ messages = Table(
     Column("memory", Text),
     # What the steps of post-processing made of an answer, whose parts stay as they came.
     Column("processed", Text),
+    # A word that answers have in common which stand side by side; NULL once one of them was chosen.
+    Column("together", Text),
     _one_of("role", get_args(Role)),
     _one_of("status", MESSAGE_STATUSES),
     UniqueConstraint("conversation_id", "seq"),

@@ -346,6 +346,13 @@ class Store:
         """Make a message of the conversation its head."""
         await self._database.write(tree.set_head, owner, conversation_id, message_id)
 
+    async def choose(self, owner: str, conversation_id: str, message_id: str) -> None:
+        """Make one of the answers that stand side by side the head, and the others versions of it.
+
+        One that stands beside none stays as it is.
+        """
+        await self._database.write(tree.choose, owner, conversation_id, message_id)
+
     async def add_answer(self, owner: str, answer: Message) -> str:
         """Store an answer that a person wrote, beside those of its question, and put it on show.
 
@@ -636,45 +643,51 @@ class Store:
         *,
         conversation: Conversation,
         question: Message | None,
-        answer: Message,
-        run_id: str,
+        answers: Sequence[Message],
+        instead_of: str | None = None,
         request_key: str | None = None,
         waited: bool = False,
         hold: Hold | None = None,
     ) -> Begun:
-        """Store a question and the empty answer that a run will fill, and make the answer the head: all or nothing.
+        """Store a question and the empty answers to it that a run each will fill: all or nothing.
+
+        The first answer is the head then. Answers that stood side by side at this place are versions from then on.
 
         Args:
             owner: Whose conversation it is.
             conversation: Stored as given if it is new; of one that exists only the head and `updated_at` change.
             question: None when an existing question is answered again.
-            answer: Has the status `streaming`, and the question as its parent.
-            run_id: The new run.
+            answers: Each has the status `streaming`, a run of its own, and the question as its parent.
+            instead_of: One of several that stand side by side, in whose place the one answer comes; the others stay,
+                and the head, if it is another one.
             request_key: A word of the browser's for this request. When the owner has used it before, nothing is
                 stored, and the conversation and run of that first time are returned.
             waited: The question is one of those that wait, under the same id; it stops waiting, and its own key counts.
-            hold: What the run could cost, where there are budgets: reserved, or `refused` in what is returned.
+            hold: What each run could cost, where there are budgets: reserved, or `refused` in what is returned.
 
         Raises:
-            InputError: `request_key` is empty or no plain word.
+            InputError: `request_key` is empty or no plain word, or `instead_of` stands beside nothing any more.
             NotFoundError: the conversation is deleted or somebody else's, a parent is not in it, or the question does
                 not wait any more.
             ValueError: the messages do not belong together.
         """
-        new = [answer] if question is None else [question, answer]
-        if any(message.conversation_id != conversation.id for message in new) or answer.run_id != run_id:
-            raise ValueError("question, answer and run are not of the same conversation")
-        if answer.parent_id is None or (question is not None and answer.parent_id != question.id):
-            raise ValueError(f"answer {answer.id!r} does not follow its question")
-        if answer.status != "streaming":
-            raise ValueError(f"answer {answer.id!r} is {answer.status}, not streaming")
+        new = [*answers] if question is None else [question, *answers]
+        if not answers or any(message.conversation_id != conversation.id for message in new):
+            raise ValueError("question and answers are not of the same conversation")
+        asked = answers[0].parent_id if question is None else question.id
+        for answer in answers:
+            if answer.parent_id is None or answer.parent_id != asked:
+                raise ValueError(f"answer {answer.id!r} does not follow its question")
+            if answer.status != "streaming" or answer.run_id is None:
+                raise ValueError(f"answer {answer.id!r} is {answer.status}, not streaming, or has no run")
         _check_key(request_key)
         return await self._add(
             runs.begin,
             owner,
             conversation,
-            new,
-            run_id=run_id,
+            question,
+            answers,
+            instead_of=instead_of,
             request_key=request_key,
             waited=waited,
             hold=hold,
@@ -837,6 +850,7 @@ def _snapshot(connection: Connection, owner: str, conversation_id: str, paths: P
         path,
         tree.forks(connection, conversation_id),
         tuple(queue.waiting_in(connection, conversation_id)),
+        tree.together(connection, path[-1] if path else None),
     )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import CTE, Connection, ScalarSelect, Select, func, insert, select, update
+from sqlalchemy import CTE, ColumnElement, Connection, ScalarSelect, Select, func, insert, select, update
 
 from services.conversation import Branches, Conversation, Outline, Versions, check_follows, fork_point
 from services.errors import InputError, NotFoundError
@@ -224,6 +224,7 @@ def add_answer(connection: Connection, owner: str, answer: Message, now: datetim
     same = (id for id in connection.scalars(by_hand).all() if parts_of(connection, id) == answer.parts)
     id = next(same, answer.id)
     if id == answer.id:
+        settle(connection, answer.conversation_id, answer.parent_id)
         add(connection, [answer])
     head_id = newest_leaf(connection, owner, answer.conversation_id, id)  # what followed the same one is on show too
     conversations.touch(connection, answer.conversation_id, now, head_id=head_id)
@@ -263,6 +264,50 @@ def remember(
     return before.memory
 
 
+def together(connection: Connection, head: Message | None) -> tuple[Message, ...]:
+    """Return the answers that stand side by side with the one at the end of a path, itself among them, if any do."""
+    if head is None or head.together is None:
+        return ()
+    found = connection.scalars(select(messages.c.id).where(*_beside(head)).order_by(messages.c.seq)).all()
+    held = _read(connection, found)
+    return tuple(held[id] for id in found) if len(found) > 1 else ()
+
+
+def settle(connection: Connection, conversation_id: str, parent_id: str | None) -> None:
+    """Let answers no longer stand side by side that another message comes after, or beside."""
+    if parent_id is None:
+        return
+    asked = select(messages.c.parent_id).where(messages.c.id == parent_id).scalar_subquery()
+    connection.execute(
+        update(messages)
+        .where(
+            messages.c.conversation_id == conversation_id,
+            messages.c.parent_id.in_((parent_id, asked)),
+            messages.c.together.is_not(None),
+        )
+        .values(together=None)
+    )
+
+
+def choose(connection: Connection, owner: str, conversation_id: str, message_id: str) -> None:
+    """Make one of the answers that stand side by side the head; the others are versions of it from then on."""
+    chosen = one(connection, owner, conversation_id, message_id)
+    if chosen.together is None:
+        return
+    connection.execute(update(messages).where(*_beside(chosen)).values(together=None))
+    conversations.set_head(connection, conversation_id, message_id)
+    conversations.mark(connection, conversation_id)
+
+
+def _beside(answer: Message) -> tuple[ColumnElement[bool], ...]:
+    return (
+        messages.c.conversation_id == answer.conversation_id,
+        messages.c.parent_id == answer.parent_id,
+        messages.c.together == answer.together,
+        KEPT,
+    )
+
+
 def pick(connection: Connection, owner: str, conversation_id: str, message_id: str, now: datetime) -> str:
     """Store a copy of a message behind the end of the path on show, and make it the head; return its id.
 
@@ -279,7 +324,8 @@ def pick(connection: Connection, owner: str, conversation_id: str, message_id: s
     if TRANSITIONS[end.status] or TRANSITIONS[found.status]:
         raise InputError("An answer is still being written. Wait for its end, or stop it first.")
     check_follows(found.role, end.role)
-    copy = replace(found, id=new_id(), parent_id=end_id, picked_from=message_id, memory=None)
+    copy = replace(found, id=new_id(), parent_id=end_id, picked_from=message_id, memory=None, together=None)
+    settle(connection, conversation_id, end_id)
     add(connection, [copy])
     conversations.touch(connection, conversation_id, now, head_id=copy.id)
     return copy.id
@@ -299,7 +345,9 @@ def fork(
     conversations.add(connection, owner, new)
     ids = {message.id: new_id() for message in found}
     copies = [
-        replace(one, id=ids[one.id], conversation_id=new.id, parent_id=one.parent_id and ids[one.parent_id])
+        replace(
+            one, id=ids[one.id], conversation_id=new.id, parent_id=one.parent_id and ids[one.parent_id], together=None
+        )
         for one in found
     ]
     add(connection, copies)

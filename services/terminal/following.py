@@ -53,6 +53,8 @@ class Following:
             try:
                 if self._begun.run_id is not None:
                     await self._follow(self._begun.run_id)
+                for run_id in self._begun.beside:  # to leave would end them, where this process writes them
+                    await self._wait_for(run_id)
                 answer = await self._find(self._door)
             except LostError:
                 async with self._session.door() as door:  # which marks what was cut short
@@ -69,8 +71,18 @@ class Following:
         return await door.answer(self._begun.conversation_id, self._begun.message_id, self._begun.warned)
 
     def _stop(self) -> None:
-        if self._begun.run_id is not None:
-            self._stopping = asyncio.create_task(self._door.stop(self._begun.run_id))
+        self._stopping = asyncio.create_task(self._stop_all())
+
+    async def _stop_all(self) -> None:
+        for run_id in (self._begun.run_id, *self._begun.beside):
+            if run_id is not None:
+                await self._door.stop(run_id)
+
+    async def _wait_for(self, run_id: str) -> None:
+        self._tell("Waiting for the answers beside it…")
+        async with aclosing(self._door.follow(run_id)) as happenings:
+            async for _ in happenings:
+                pass
 
     async def _follow(self, run_id: str) -> None:
         looking = asyncio.create_task(self._tell_trouble())

@@ -107,7 +107,8 @@ class _Asking:
 
     async def first(self, planning: Planning) -> Answer:
         """Ask, in JSON mode where that is taken."""
-        wanted = with_set(Options(system_prompt=plans.RULES, output="json"), planning.options)
+        asked = replace(planning.options, answers=None)  # a plan is one answer
+        wanted = with_set(Options(system_prompt=plans.RULES, output="json"), asked)
         begun = await self._door.ask(
             Question(text=plans.question_of(planning.wish), options=wanted, request_key=new_id())
         )

@@ -47,6 +47,15 @@ async def test_a_question_is_answered_and_kept(terminal: Terminal, model: Model)
     assert (question.text, answer.text, answer.status) == (FUTURE, "It is bright.", "complete")
 
 
+async def test_of_several_answers_the_first_is_printed_and_all_are_kept(terminal: Terminal, model: Model) -> None:
+    ended = await terminal("ask", FUTURE, "--answers", "3")
+    assert (ended.code, ended.out) == (0, "It is bright.\n")
+    assert len(model.calls) == 3
+    with closing(sqlite3.connect(terminal.data / "panelist.db")) as database:
+        stored = database.execute("select status, count(*) from messages where role = 'assistant' group by status")
+        assert stored.fetchall() == [("complete", 3)], "it waited for the others"
+
+
 async def test_the_key_comes_from_the_environment(terminal: Terminal, model: Model) -> None:
     assert (await terminal("ask", "Hello", OPENAI_API_KEY="sk-of-this-test")).code == 0
     assert model.calls[0].headers["authorization"] == "Bearer sk-of-this-test"
@@ -402,7 +411,7 @@ async def test_a_server_that_runs_is_asked(terminal: Terminal, model: Model) -> 
         changed = await anext(heard)
         assert changed, "pages are told at once"
         [id] = changed
-        assert app.chat.writing(LOCAL_OWNER, id) is not None
+        assert app.chat.writing(LOCAL_OWNER, id)
         running.process.kill()
         await running.process.wait()
         gate.set()

@@ -201,7 +201,7 @@ async def test_an_endpoint_that_takes_others_shows_its_own(make: Make) -> None:
         pytest.fail("nothing was asked")
 
     await view.open_again(state.path[1].id, Options(endpoint="demo", model="panelist-demo"), nothing)
-    assert [one.label for one in view._inputs] == ["System prompt", "Max output tokens"]
+    assert [one.label for one in view._inputs] == ["System prompt", "Answers", "Max output tokens"]
     fill(view, System_prompt="Typed")
     assert state.choice is not None
     view._model.value = state.choice.label

@@ -17,6 +17,7 @@ from components.chat.views import BY_HAND, message_view, possible
 from components.deltas import Delta
 from components.state import ConversationState
 from services.messages import Message, MessageStatus, TextPart
+from services.options import Options
 from services.render import render_markdown
 from tests.components.test_state import becomes
 from tests.conftest import OWNER, OpenRuntime, whole_run
@@ -397,3 +398,64 @@ async def test_an_edit_is_done_or_refused_in_words(make: Make) -> None:
     await page.says(type="edit", id=question.id, text="Better", key="k2")
     await becomes(page._state, lambda: page._state.run_id is None)
     assert [message.text for message in page._state.path] == ["Better", "Two"]
+
+
+async def test_answers_side_by_side_are_painted_each_on_its_own(make: Make) -> None:
+    gates = [asyncio.Event(), asyncio.Event()]
+    page = await make(["# Red", gates[0], *answer(" and more")], ["**Green**", gates[1], *answer(" and more")])
+    state = page._state
+    await state.set_options(Options(answers=2))
+    await state.send("Go")
+    first, second = (message.id for message in state.together)
+    await becomes(
+        state, lambda: "Red" in page.browser.tail.get(first, "") and "Green" in page.browser.tail.get(second, "")
+    )
+    assert page.browser.order == [state.path[0].id, first, second]
+    assert [page.browser.views[id]["beside"] for id in (first, second)] == [
+        {"number": 1, "of": 2, "head": True},
+        {"number": 2, "of": 2, "head": False},
+    ]
+    assert state.activity == "Writing 2 answers…"
+    gates[1].set()
+    await becomes(state, lambda: [*state.runs] == [first])
+    assert state.activity == "Writing 1 of 2 answers…"
+    assert page.browser.html[second] == render_markdown("**Green** and more")
+    gates[0].set()
+    await becomes(state, lambda: not state.runs)
+    assert page.browser.html[first] == render_markdown("# Red and more")
+    assert all("html" not in page.browser.views[id] for id in (first, second)), "what is on the page is not sent again"
+    assert {"use", "regenerate"} <= set(page.browser.views[second]["can"])
+    await page.says(type="use", id=second)
+    assert page.browser.order == [state.path[0].id, second]
+    assert "beside" not in page.browser.views[second]
+    assert page.browser.views[second]["versions"]["count"] == 2
+
+
+async def test_one_that_is_used_while_it_is_written_loses_no_word(make: Make) -> None:
+    gate = asyncio.Event()
+    page = await make(["Red", asyncio.Event()], ["Green", gate, *answer(" and more")])
+    state = page._state
+    await state.set_options(Options(answers=2))
+    await state.send("Go")
+    second = state.together[1].id
+    await becomes(state, lambda: "Green" in page.browser.tail.get(second, ""))
+    await page.says(type="use", id=second)
+    gate.set()
+    await becomes(state, lambda: not state.runs)
+    assert page.browser.html[second] == render_markdown("Green and more")
+    assert "html" not in page.browser.views[second], "it was painted to its end"
+
+
+async def test_one_of_them_is_ended_by_its_own_button(make: Make) -> None:
+    gate = asyncio.Event()
+    page = await make(["Red", gate, *answer(".")], ["Green", gate, *answer(".")])
+    state = page._state
+    await state.set_options(Options(answers=2))
+    await state.send("Go")
+    first, second = (message.id for message in state.together)
+    await becomes(state, lambda: "Green" in page.browser.tail.get(second, ""))
+    await page.says(type="stop", id=second)
+    await becomes(state, lambda: [*state.runs] == [first])
+    state.stop()
+    await becomes(state, lambda: not state.runs)
+    assert [message.status for message in state.together] == ["stopped", "stopped"]

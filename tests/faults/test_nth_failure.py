@@ -221,7 +221,7 @@ async def broken_answer(here: House, opened: Opened, text: str, end: RunFinished
         yield f"the end is not told: {failures}"
     if any(failure.kind == "unexpected" for failure in failures):
         yield f"{UNFORESEEN}: {failures[0].message}"
-    if here.runs.live_in(opened.conversation.id) is not None:
+    if here.runs.live_in(opened.conversation.id):
         yield "the run is left in memory"
 
 

@@ -77,15 +77,13 @@ def answer_to(question: Message) -> Message:
 
 
 async def begin(store: Store, new: Exchange, owner: str = ANN) -> None:
-    await store.begin_run(
-        owner, conversation=new.conversation, question=new.question, answer=new.answer, run_id=new.run_id
-    )
+    await store.begin_run(owner, conversation=new.conversation, question=new.question, answers=[new.answer])
 
 
 async def again(store: Store, earlier: Exchange) -> Exchange:
     """Answer an existing question once more."""
     new = Exchange(earlier.conversation, earlier.question, answer_to(earlier.question))
-    await store.begin_run(ANN, conversation=new.conversation, question=None, answer=new.answer, run_id=new.run_id)
+    await store.begin_run(ANN, conversation=new.conversation, question=None, answers=[new.answer])
     return new
 
 

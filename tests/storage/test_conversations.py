@@ -31,10 +31,8 @@ async def test_a_conversation_comes_back_as_it_was(store: Store) -> None:
 
 async def test_begin_run_returns_what_is_stored(store: Store) -> None:
     new = make.exchange(make.conversation())
-    stored = await store.begin_run(
-        ANN, conversation=new.conversation, question=new.question, answer=new.answer, run_id=new.run_id
-    )
-    assert stored == Begun(await store.conversation(ANN, new.conversation.id), new.run_id, fresh=True)
+    stored = await store.begin_run(ANN, conversation=new.conversation, question=new.question, answers=[new.answer])
+    assert stored == Begun(await store.conversation(ANN, new.conversation.id), (new.run_id,), fresh=True)
 
 
 async def test_a_moment_is_kept_whatever_zone_it_is_told_in(store: Store) -> None:

@@ -61,9 +61,9 @@ async def begun(store: Store, holding: Hold | None, *, owner: str = ANN) -> tupl
     """Begin a run in a new conversation; return it, its conversation, and whether it was refused."""
     new = exchange(conversation())
     found = await store.begin_run(
-        owner, conversation=new.conversation, question=new.question, answer=new.answer, run_id=new.run_id, hold=holding
+        owner, conversation=new.conversation, question=new.question, answers=[new.answer], hold=holding
     )
-    return new.run_id, new.conversation.id, found.refused is not None
+    return new.run_id, new.conversation.id, bool(found.refused)
 
 
 async def left(store: Store, owner: str = ANN, conversation_id: str | None = None) -> dict[str, int]:

@@ -50,6 +50,7 @@ CALLS: dict[str, Call] = {
     "pick": lambda s, who, x: s.pick(who, x.conversation.id, x.question.id),
     "newest_leaf": lambda s, who, x: s.newest_leaf(who, x.conversation.id, x.question.id),
     "set_head": lambda s, who, x: s.set_head(who, x.conversation.id, x.question.id),
+    "choose": lambda s, who, x: s.choose(who, x.conversation.id, x.answer.id),
     "begin_run": lambda s, who, x: make.begin(s, make.exchange(x.conversation, after=x.answer.id), who),
     "resume_run": lambda s, who, x: s.resume_run(who, x.conversation.id, x.answer.id, new_id()),
     "whole": lambda s, who, x: s.whole(who, x.conversation.id),

@@ -41,8 +41,7 @@ async def send(store: Store, before: make.Exchange, queued: Queued, owner: str =
         owner,
         conversation=before.conversation,
         question=question,
-        answer=answer,
-        run_id=answer.run_id or "",
+        answers=[answer],
         waited=True,
     )
 
@@ -100,8 +99,7 @@ async def test_its_request_is_known_while_it_waits_and_after(store: Store, rows:
         ANN,
         conversation=new.conversation,
         question=question,
-        answer=answer,
-        run_id=answer.run_id or "",
+        answers=[answer],
         request_key="k",
     )
     assert (again.conversation.id, again.run_id, again.fresh) == (here, None, False)

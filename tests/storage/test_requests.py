@@ -18,8 +18,7 @@ async def _begin(store: Store, new: make.Exchange, key: str | None, owner: str =
         owner,
         conversation=new.conversation,
         question=new.question,
-        answer=new.answer,
-        run_id=new.run_id,
+        answers=[new.answer],
         request_key=key,
     )
 
@@ -27,10 +26,10 @@ async def _begin(store: Store, new: make.Exchange, key: str | None, owner: str =
 async def test_the_second_time_stores_nothing_and_tells_of_the_first(store: Store, rows: make.Rows) -> None:
     new = make.exchange(make.conversation())
     first = await _begin(store, new, "k1")
-    assert first == Begun(await store.conversation(ANN, new.conversation.id), new.run_id, fresh=True)
+    assert first == Begun(await store.conversation(ANN, new.conversation.id), (new.run_id,), fresh=True)
     before = rows.count()
     again = await _begin(store, make.exchange(make.conversation()), "k1")  # new ids: the page knows only its key
-    assert again == Begun(first.conversation, new.run_id, fresh=False)
+    assert again == Begun(first.conversation, (new.run_id,), fresh=False)
     assert rows.count() == before
     await make.finish(store, new.run_id)
     assert not (await _begin(store, make.exchange(new.conversation, after=new.answer.id), "k1")).fresh

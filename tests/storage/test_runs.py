@@ -75,9 +75,7 @@ async def test_a_parent_must_be_in_the_conversation(store: Store, rows: make.Row
             await make.begin(store, make.exchange(make.conversation(), after=parent))
         answer = replace(make.answer_to(first.question), parent_id=parent)
         with pytest.raises(NotFoundError):
-            await store.begin_run(
-                ANN, conversation=first.conversation, question=None, answer=answer, run_id=answer.run_id or ""
-            )
+            await store.begin_run(ANN, conversation=first.conversation, question=None, answers=[answer])
     assert rows.count() == before
 
 
@@ -101,9 +99,9 @@ async def test_messages_that_do_not_belong_together_are_refused(store: Store, ro
     ):
         with pytest.raises(ValueError, match="not"):
             await make.begin(store, wrong)
-    with pytest.raises(ValueError, match="not of the same"):
+    with pytest.raises(ValueError, match="has no run"):
         await store.begin_run(
-            ANN, conversation=new.conversation, question=new.question, answer=new.answer, run_id=new_id()
+            ANN, conversation=new.conversation, question=new.question, answers=[replace(new.answer, run_id=None)]
         )
     assert set(rows.count().values()) == {0}
 

@@ -41,7 +41,7 @@ async def test_what_is_erased_leaves_nothing_behind_and_takes_nothing_else_along
     before = rows.count()
     new = make.exchange(make.conversation(), "goes")
     await store.begin_run(
-        ANN, conversation=new.conversation, question=new.question, answer=new.answer, run_id=new.run_id, request_key="k"
+        ANN, conversation=new.conversation, question=new.question, answers=[new.answer], request_key="k"
     )
     await store.append_events(new.run_id, make.numbered(*make.told("Because.")))
     await make.finish(store, new.run_id)

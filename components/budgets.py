@@ -9,7 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewer
 
-from components.dialogs import dialog
+from components.dialogs import dialog, paragraph
 from components.notices import Notice
 from components.sentence import SentencePane
 from components.state import ConversationState
@@ -25,7 +25,6 @@ _ABOUT = (
     "you are told why. Models without a known price do not count."
 )
 _NONE = "No budget is set, so nothing is held back."
-_TEXT = '<p style="margin:0 0 4px;font:15px/1.5 var(--panelist-font);color:var(--mui-palette-text-secondary)">{}</p>'
 _ROW = """<div style="font:15px/1.5 var(--panelist-font);color:var(--panelist-text)">
 <div style="display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 12px"><strong>{label}</strong>
 <span>{used}</span></div>
@@ -66,7 +65,7 @@ class BudgetsView(Viewer):
         self._result = SentencePane(visible=False, margin=(8, 0))
         self.dialog = dialog(
             "Budgets",
-            pn.pane.HTML(_TEXT.format(escape(_ABOUT)), sizing_mode="stretch_width", margin=0),
+            paragraph(_ABOUT),
             self._rows,
             pmui.Row(
                 self._scope,
@@ -111,7 +110,7 @@ class BudgetsView(Viewer):
         # That of each conversation has no standing where none is open; those of other conversations are not for here.
         idle = [Standing(budget=budget, spent=0, reserved=0) for budget in rest if not budget.name]
         rows: list[Any] = [self._row(standing, known=standing in found) for standing in (*found, *idle)]
-        self._rows[:] = rows or [pn.pane.HTML(_TEXT.format(escape(_NONE)), sizing_mode="stretch_width", margin=0)]
+        self._rows[:] = rows or [paragraph(_NONE)]
 
     def _row(self, standing: Standing, *, known: bool) -> pmui.Row:
         budget = standing.budget

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import panel as pn
 import panel_material_ui as pmui
 
 from components import theme
+from services.render import escape
+
+_TEXT = '<p style="margin:0 0 4px;font:15px/1.5 var(--panelist-font);color:var(--mui-palette-text-secondary)">{}</p>'
+
+
+def paragraph(text: str) -> pn.pane.HTML:
+    """Return a few plain sentences."""
+    return pn.pane.HTML(_TEXT.format(escape(text)), sizing_mode="stretch_width", margin=0)
 
 
 def dialog(title: str, *objects: object, **more: Any) -> pmui.Dialog:

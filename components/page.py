@@ -18,6 +18,7 @@ from panel.util.parameters import edit_readonly
 from panel_material_ui.template.base import Page
 
 from components import ahead, collecting, early, files, resources, session, theme, wire
+from components.alerts import AlertsView
 from components.budgets import BudgetsView
 from components.chat.commands import Commands
 from components.chat.comparing import Comparison
@@ -211,7 +212,10 @@ class _Dialogs:
                 self._themed(DetailsView(state, self.again, sizing_mode="stretch_width", margin=0))
             )
         )
-        self._usage = cache(lambda: self._with_dialog(self._themed(_usage(runtime, state))))
+        self._alerts = cache(
+            lambda: self._with_dialog(AlertsView(runtime.chat.alerts, runtime.chat.changes, session.owner()))
+        )
+        self._usage = cache(lambda: self._with_dialog(self._themed(_usage(runtime, state, self.alerts))))
         self._map = cache(
             lambda: self._with_dialog(
                 self._themed(ConversationMap(state, self.details, sizing_mode="stretch_width", margin=0))
@@ -251,6 +255,9 @@ class _Dialogs:
     def usage(self) -> None:
         pn.state.execute(self._usage().open)
 
+    def alerts(self) -> None:
+        pn.state.execute(self._alerts().open)
+
     def map(self) -> None:
         pn.state.execute(self._map().open)
 
@@ -270,7 +277,7 @@ class _Dialogs:
         return dialog
 
 
-def _usage(runtime: Runtime, state: ConversationState) -> UsageView:
+def _usage(runtime: Runtime, state: ConversationState, on_alerts: Callable[[], None]) -> UsageView:
     from components.dashboard.looking import Looking  # noqa: PLC0415 - what plots takes long, and few pages show any
     from components.dashboard.view import UsageView  # noqa: PLC0415
 
@@ -279,7 +286,15 @@ def _usage(runtime: Runtime, state: ConversationState) -> UsageView:
         runtime.measuring, runtime.connections, owner, lambda: [(one.endpoint, one.model) for one in state.choices]
     )
     drags = not session.on_phone()
-    return UsageView(looking, runtime.chat.changes, owner, drags=drags, sizing_mode="stretch_width", margin=0)
+    return UsageView(
+        looking,
+        runtime.chat.changes,
+        owner,
+        on_alerts=on_alerts,
+        drags=drags,
+        sizing_mode="stretch_width",
+        margin=0,
+    )
 
 
 def _follow_theme(page: Page, view: _HasTheme) -> None:
@@ -318,6 +333,7 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         on_details=dialogs.details,
         on_trash=dialogs.trash,
         on_usage=dialogs.usage,
+        on_alerts=dialogs.alerts,
         on_map=dialogs.map,
         on_download=lambda address: composer.download(address),  # noqa: PLW0108 - which is made below
         on_import=dialogs.importing,

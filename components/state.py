@@ -125,7 +125,7 @@ class ConversationState(param.Parameterized):
         self._sending = asyncio.Lock()  # what a tab sends is stored in the order in which it was sent
         self.looking = asyncio.Lock()  # else what an earlier look found could be shown after what a later one did
         self._closed = self._forking = False
-        self._warned = 0  # number of the last word on budgets that was told
+        self._warned = [0, 0]  # number of the last word on budgets, and of that on alerts, that was told
         self._unread: str | None = None  # the conversation that could not be read; it is tried again
         self.prepare: Prepare = _nothing_to_prepare
         self.drain: Drain = _nothing_to_drain
@@ -137,7 +137,7 @@ class ConversationState(param.Parameterized):
         self._spawn(self.refresh_models())
         self.trouble = self._stored.trouble
         warned = self._stored.budgets.warned(self._owner)
-        self._warned = warned.number if warned is not None else 0
+        self._warned[0] = warned.number if warned is not None else 0
 
         async def list_all() -> None:
             with telling(self):
@@ -145,6 +145,7 @@ class ConversationState(param.Parameterized):
 
         # A temporary chat is never begun by an address: until its scripts are there, a page keeps what is typed.
         await asyncio.gather(list_all(), self.open(None if conversation_id == BLANK else conversation_id))
+        self._tell_warnings()  # of an alert that came while nobody was here
 
     def close(self) -> None:
         """End everything that belongs to the tab. Runs go on: they belong to the process."""
@@ -730,7 +731,7 @@ class ConversationState(param.Parameterized):
         async with self.looking:
             self._looked = self._latest
             self.trouble, self.ending = self._stored.trouble, self._stored.ending
-            self._tell_of_budgets()
+            self._tell_warnings()
             with telling(self):
                 await self.catalogue.refresh()
                 if self._unread is not None and self.trouble is None:
@@ -744,12 +745,16 @@ class ConversationState(param.Parameterized):
                 return True
         return False
 
-    def _tell_of_budgets(self) -> None:
-        """Say which mark of a budget was passed since this was last asked."""
-        warned = self._stored.budgets.warned(self._owner)
-        if warned is not None and warned.number != self._warned:
-            self._warned = warned.number
-            self.notice = Notice(warned.sentence)
+    def _tell_warnings(self) -> None:
+        """Say which mark of a budget was passed, and what was too much, since this was last asked."""
+        sentences = []
+        for place, warning in enumerate((self._stored.budgets.warned, self._stored.alerts.warned)):
+            warned = warning(self._owner)
+            if warned is not None and warned.number > self._warned[place]:
+                self._warned[place] = warned.number
+                sentences.append(warned.sentence)
+        if sentences:
+            self.notice = Notice(" ".join(sentences))
 
     async def _catch_up(self) -> None:
         """Show what another tab, or the end of an answer, did in the open conversation.

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from services.alerting import Alerting
 from services.answering import Answering, new_conversation
 from services.asides import Asides
 from services.attachments import MAX_ATTACHMENTS, Piece, Progress, check_together, clean_name
@@ -97,6 +98,7 @@ class ChatService:
         windows: Windows | None = None,
         *,
         budgets: Budgets | None = None,
+        alerts: Alerting | None = None,
         changes: Changes | None = None,
         prefix: str = "",
     ) -> None:
@@ -119,6 +121,8 @@ class ChatService:
         """What is made of complete answers."""
         self.budgets = budgets or Budgets(store.ledger, self.changes)
         """What may be spent, here and in all other places of this process."""
+        self.alerts = alerts or Alerting(store.ledger, self.changes)
+        """What their owners want to be told of."""
         self.details = Details(store, runs, connections, prompts)
         """How their answers were written."""
         windows = windows or Windows()

@@ -11,9 +11,12 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services.alerting import Alerting
+from services.alerts import KEPT, hour_of
 from services.budgets import Budgets
 from services.catalogue import Catalogue
 from services.changes import Changes
@@ -208,6 +211,12 @@ async def _wire(
     changes = Changes()
     ledger = store.ledger
     budgets = Budgets(ledger, changes)
+    alerts = Alerting(
+        ledger,
+        changes,
+        background=lambda work, name: kept.runs.background(work, name),  # noqa: PLW0108 - which is made below
+    )
+    observers.add(alerts.note)
     windows = windows or Windows()
 
     def wire(store: Store, settings: Settings, changes: Changes, prefix: str = "") -> Wired:
@@ -224,6 +233,7 @@ async def _wire(
             pace,
             windows,
             budgets=budgets,
+            alerts=alerts,
             changes=changes,
             prefix=prefix,
         )
@@ -232,6 +242,8 @@ async def _wire(
     quiet = replace(settings, titles=False)  # a title would be one more request, for a list that it is not in
     temporary = Temporary(store, lambda memory: wire(memory, quiet, changes, TEMPORARY))
     kept = wire(store, settings, changes)
+    if mend:
+        kept.runs.background(alerts.watch(), "watch for alerts")
     metrics = _metrics(observers, kept.runs) if settings.metrics else None
     return Runtime(
         settings,
@@ -263,6 +275,7 @@ async def _tidy(store: Store) -> None:
     await store.remove_staged()
     await store.remove_orphans()
     await store.empty_trash()  # here too: a server may be started more often than it looks again
+    await store.ledger.forget_hours(hour_of(datetime.now(UTC) - KEPT))
 
 
 async def _end_orphans(settings: Settings, store: Store, observers: Observers) -> None:
@@ -289,6 +302,7 @@ async def _empty_trash(store: Store, every_s: float) -> None:
         await asyncio.sleep(every_s)
         try:
             await store.empty_trash()
+            await store.ledger.forget_hours(hour_of(datetime.now(UTC) - KEPT))
         except StorageError as error:  # which the banner tells of, too
             log.error("the trash could not be emptied; that is tried again in %s s: %s", every_s, error)
 

@@ -14,7 +14,7 @@ LEVELS = {
     **dict.fromkeys(
         [
             *("messages", "attachments", "conversation", "events", "usage", "options", "parameters", "settings"),
-            *("errors", "endpoints", "prices", "measures", "spending", "statistics", "numbers"),
+            *("errors", "endpoints", "prices", "measures", "spending", "statistics", "alerts", "numbers"),
             *("tokens", "tokenizing", "windows"),
             "recipes",
             *(
@@ -38,6 +38,7 @@ LEVELS = {
             "runner",
             "metering",
             "observing",
+            "webhooks",
             "metrics",
             "trouble",
             "loop",
@@ -82,6 +83,7 @@ LEVELS = {
             "connect",
             "temporary",
             "budgets",
+            "alerting",
             "measuring",
             "endpoint_keys",
             "door",

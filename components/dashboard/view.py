@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -41,12 +42,22 @@ class UsageView(ScriptComponent):
     _esm = joined(_HERE, "usage")
     _stylesheets = [(_HERE / "usage.css").read_text("utf-8")]  # noqa: RUF012 - Panel's own class attribute
 
-    def __init__(self, looking: Looking, changes: Changes, owner: str, *, drags: bool, **params: Any) -> None:
+    def __init__(
+        self,
+        looking: Looking,
+        changes: Changes,
+        owner: str,
+        *,
+        on_alerts: Callable[[], None],
+        drags: bool,
+        **params: Any,
+    ) -> None:
         super().__init__(**params)
         self.on_msg(self._on_message)
         self._looking = looking
         self._changes = changes
         self._owner = owner
+        self._on_alerts = on_alerts
         self._drags = drags
         self._figures: Figures | None = None
         self._following: asyncio.Task[None] | None = None
@@ -149,6 +160,10 @@ class UsageView(ScriptComponent):
                     looking.compare(None)
                 case {"type": "compare", "place": [str(endpoint), str(model)]}:
                     looking.compare((endpoint, model))
+                case {"type": "alerts"}:
+                    self.dialog.open = False
+                    self._on_alerts()
+                    return
                 case {"type": "close"}:
                     self.dialog.open = False
                     return

@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import UserDefinedType
 
+from services.alerts import AGAINST, SPANS, WATCHED
 from services.conversation import TitleSource
 from services.measures import RequestKind
 from services.messages import MESSAGE_STATUSES, Role, clean_text
@@ -354,6 +355,74 @@ costs = Table(
     Column("model", CleanText, primary_key=True),
     *(_count(name) for name in ("requests", "tokens", "price", "unpriced")),
     sqlite_with_rowid=False,
+)
+
+# What `requests` adds up to by the hour, for alerts; hours that nothing is compared with any more go.
+hours = Table(
+    "hours",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    # Hours since 1970, UTC.
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    *(_count(name) for name in ("requests", "failed", "price")),
+    sqlite_with_rowid=False,
+)
+
+hour_timings = Table(
+    "hour_timings",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("measure", Text, primary_key=True),
+    Column("class", Integer, primary_key=True, autoincrement=False),
+    _count("count"),
+    sqlite_with_rowid=False,
+)
+
+
+def _rule(*, key: bool) -> list[Column[str] | Column[float] | CheckConstraint]:
+    return [
+        *(Column(name, Text, primary_key=key, nullable=False) for name in ("watched", "span", "against")),
+        Column("amount", Float, nullable=False),
+        _one_of("watched", WATCHED),
+        _one_of("span", SPANS),
+        _one_of("against", AGAINST),
+    ]
+
+
+alert_rules = Table(
+    "alert_rules",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    *_rule(key=True),
+    Column("enabled", Boolean, nullable=False),
+)
+
+# What was too much, with the rule as it was then.
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    *_rule(key=False),
+    # Milliseconds since 1970, UTC.
+    Column("at", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
+    Column("value", Float, nullable=False),
+    Column("level", Float, nullable=False),
+    Column("sentence", Text, nullable=False),
+    Column("recovered_at", BigInteger().with_variant(Integer, "sqlite")),
+    Column("dismissed_at", BigInteger().with_variant(Integer, "sqlite")),
+    # Empty where the webhook was told, else why not; NULL where there was none.
+    Column("delivery", Text),
+    Index(None, "owner", "at"),
+)
+
+# Where alerts are told beside the page. Whoever has the address can write there, so no page is given it back.
+alert_hooks = Table(
+    "alert_hooks",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("url", Text, nullable=False),
 )
 
 # What runs that are at work could cost at most. A row goes in the transaction that ends its run.

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from services.alerts import TIMED, hour_of
 from services.errors import FailureKind
 from services.measures import Measured
 from services.statistics import (
@@ -29,11 +30,12 @@ from services.statistics import (
     timed,
     times_of,
 )
-from services.storage.schema import conversations, costs, requests, tallies, timings
+from services.storage.schema import conversations, costs, hour_timings, hours, requests, tallies, timings
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH = _BEGINNING.date()
 _COSTS = ("requests", "tokens", "price", "unpriced")
+_HOURS = ("requests", "failed", "price")
 _SUMS = tuple(field.name for field in fields(Sums))
 
 
@@ -51,9 +53,13 @@ def add(connection: Connection, owner: str, measured: Measured) -> None:
     _count(connection, tallies, [{**where, **how, **asdict(sums)}], _SUMS)
     cost = {name: getattr(sums, name) for name in _COSTS}
     _count(connection, costs, [{**where, "conversation_id": measured.conversation_id or "", **cost}], _COSTS)
+    hour = {"owner": owner, "hour": hour_of(measured.at)}
+    _count(connection, hours, [{**hour, **{name: getattr(sums, name) for name in _HOURS}}], _HOURS)
     if classes := timed(measured):
-        times = [{**where, "measure": measure, "class": number, "count": 1} for measure, number in classes.items()]
-        _count(connection, timings, times, ("count",))
+        times = [{"measure": measure, "class": number, "count": 1} for measure, number in classes.items()]
+        _count(connection, timings, [{**where, **one} for one in times], ("count",))
+        if watched := [{**hour, **one} for one in times if one["measure"] in TIMED]:
+            _count(connection, hour_timings, watched, ("count",))
 
 
 def stats(connection: Connection, owner: str, selection: Selection) -> Stats:

@@ -259,7 +259,11 @@ class View(UsageView):
 
     def __init__(self, looking: Looking, app: Runtime) -> None:
         self.told: list[dict[str, Any]] = []
-        super().__init__(looking, app.chat.changes, OWNER, drags=True)
+        self.alerts = 0
+        super().__init__(looking, app.chat.changes, OWNER, on_alerts=self._count, drags=True)
+
+    def _count(self) -> None:
+        self.alerts += 1
 
     def _send_msg(self, data: dict[str, Any]) -> None:
         self.told.append(data)
@@ -305,6 +309,13 @@ async def test_what_the_page_says_is_checked(view: View) -> None:
     assert (await view.says(type="compare", place=None))["compared"] == ""
     files = (await view.says(type="days", first="2026-11-18", last="2026-11-19"))["files"]
     assert files[0] == "usage/csv?first=2026-11-18&last=2026-11-19&endpoint=dear"
+
+
+async def test_alerts_take_its_place(view: View) -> None:
+    await view.open()
+    await view.says(type="ready")
+    await view.says(type="alerts")
+    assert (view.alerts, view.dialog.open) == (1, False)
 
 
 async def test_what_cannot_be_read_is_said(view: View, app: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -323,6 +324,32 @@ async def test_the_migration_adds_up_what_is_there(before_tallies: Path | str) -
     assert await store.ledger.costly(ANN, EVERYTHING, 10) == dearest(some)
     await store.ledger.append(ANN, one())
     assert (await store.ledger.stats(ANN, EVERYTHING)).sums.requests == len(some) + 1
+    await store.close()
+
+
+async def test_the_migration_counts_the_last_hours_as_they_are_counted_later(before_tallies: Path | str) -> None:
+    migrate(dialect_of(before_tallies), "0015")
+    now = datetime.now(UTC)
+    some = [
+        one(
+            now - timedelta(hours=7 * nth),
+            kind="title" if nth == 3 else "chat",
+            error="server" if nth % 4 == 0 else None,
+            status="failed" if nth % 4 == 0 else "stopped" if nth % 4 == 1 else "complete",
+            price=None if nth == 2 else 5,
+        )
+        for nth in range(20)
+    ]
+    rows = make.Rows(before_tallies)
+    for each in (*some, one(now - timedelta(days=30))):
+        rows.execute(_row(each))
+    store = await Store.open(before_tallies)
+    for each in some:
+        await store.ledger.append(BEN, replace(each, id=new_id()))
+    counted = await store.ledger.counted(ANN, 0, 10**6)
+    assert counted == await store.ledger.counted(BEN, 0, 10**6)
+    assert len(counted) == len(some)
+    assert sum(one.failed for one in counted.values()) == 5
     await store.close()
 
 

@@ -1,0 +1,322 @@
+"""Alerts that tell once: looked at after requests, told in the page and to a webhook, and again when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from services import webhooks
+from services.alerts import (
+    PAST_DAYS,
+    Alert,
+    Counted,
+    Level,
+    Rule,
+    Span,
+    first_hour,
+    hour_of,
+    level_of,
+    next_span,
+    recovery_of,
+    sentence_of,
+    spans_of,
+)
+from services.budgets import Warned
+from services.changes import Changes
+from services.errors import StorageError
+from services.messages import new_id
+from services.observing import Observed
+from services.storage.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+AFTER_S = 1.0
+"""In which the requests after the first are looked at together."""
+
+SHOWN = 50
+"""Alerts that are listed."""
+
+_Key = tuple[str, str, str]
+Background = Callable[[Coroutine[object, object, None], str], object]
+
+
+class Alerting:
+    """The alerts of all owners. One task looks; whoever made a request does not wait for it."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        changes: Changes,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        background: Background | None = None,
+        tell: Callable[[str, dict[str, Any]], Coroutine[Any, Any, str]] = webhooks.tell,
+    ) -> None:
+        """Take what runs work that nobody waits for, and what tells webhooks."""
+        self._ledger = ledger
+        self._changes = changes
+        self._now = now
+        self._background = background
+        self._tell = tell
+        self._set: dict[str, list[Rule]] = {}
+        self._standing: dict[str, dict[_Key, Alert]] = {}
+        """By owner and rule: what is too much at the moment."""
+        self._past: dict[tuple[str, Span], tuple[datetime, list[Counted]]] = {}
+        """With when it is not all of the past any more."""
+        self._told: dict[str, dict[str, Warned]] = {}
+        """By owner and alert, as long as it stands; the last one is at the end."""
+        self._count = 0
+        self._asked: set[str] = set()
+        self._recalled = False
+        self._recalling = asyncio.Lock()
+        self._more = asyncio.Event()
+
+    # What a person does
+
+    async def rules(self, owner: str) -> list[Rule]:
+        """Return the owner's rules."""
+        if owner not in self._set:  # one process writes them
+            self._set[owner] = await self._ledger.alert_rules(owner)
+        return self._set[owner]
+
+    async def put(self, owner: str, rule: Rule) -> None:
+        """Set a rule, in the place of what there was for the same; one that is off ends what it told."""
+        await self._recall()
+        await self._ledger.put_alert_rule(owner, rule)
+        self._set.pop(owner, None)
+        await self._forget(owner, rule)
+        await self.look(owner)
+
+    async def remove(self, owner: str, rule: Rule) -> None:
+        """Remove a rule, which ends what it told."""
+        await self._recall()
+        await self._ledger.remove_alert_rule(owner, rule)
+        self._set.pop(owner, None)
+        await self._forget(owner, rule)
+        self._changes.ring(owner, "")
+
+    async def latest(self, owner: str) -> list[Alert]:
+        """Return the owner's last alerts, the newest first."""
+        return await self._ledger.latest_alerts(owner, SHOWN)
+
+    async def dismiss(self, owner: str, alert_id: str) -> None:
+        """Take an alert as seen. It is not told again before it has recovered."""
+        await self._recall()
+        await self._ledger.dismiss_alert(owner, alert_id)
+        for key, alert in list(self._standing.get(owner, {}).items()):
+            if alert.id == alert_id:
+                self._standing[owner][key] = replace(alert, dismissed_at=self._now())
+                self._told.get(owner, {}).pop(alert_id, None)
+        self._changes.ring(owner, "")
+
+    async def hook(self, owner: str) -> str | None:
+        """Return the host of the owner's webhook; the address stays here."""
+        url = await self._ledger.alert_hook(owner)
+        return None if url is None else webhooks.host_of(url)
+
+    async def put_hook(self, owner: str, url: str | None) -> None:
+        """Set the owner's webhook, or none.
+
+        Raises:
+            InputError: it is no address.
+        """
+        await self._ledger.put_alert_hook(owner, None if url is None else webhooks.check_hook(url))
+
+    async def try_hook(self, owner: str, url: str | None = None) -> str:
+        """Tell a webhook that this is a test, the owner's own unless given; return why it could not be, else nothing.
+
+        Raises:
+            InputError: it is no address.
+        """
+        target = webhooks.check_hook(url) if url else await self._ledger.alert_hook(owner)
+        if target is None:
+            return "There is no webhook yet. Enter its address first."
+        return await self._tell(
+            target, {"event": "test", "text": "Panelist: this is a test of the webhook for alerts."}
+        )
+
+    def warned(self, owner: str) -> Warned | None:
+        """Return the last alert that stands and was not dismissed; the owner's changes ring when there is another."""
+        return next(reversed(self._told.get(owner, {}).values()), None)
+
+    # What happens
+
+    def note(self, observed: Observed) -> None:
+        """Look at the owner's alerts soon: a request was kept."""
+        if observed.owner is not None:
+            self._asked.add(observed.owner)
+            self._more.set()
+
+    async def watch(self) -> None:
+        """Look at what was noted, and at what is too much when its hour or day is over, for ever."""
+        try:
+            await self._recall()
+        except StorageError as error:  # the next look tries again
+            log.warning("alerts of before were not read: %s", error)
+        while True:
+            try:
+                async with asyncio.timeout(self._patience_s()):
+                    await self._more.wait()
+            except TimeoutError:
+                self._asked |= self._standing.keys()
+            await asyncio.sleep(AFTER_S)
+            self._more.clear()
+            asked, self._asked = self._asked, set()
+            for owner in asked:
+                try:
+                    await self.look(owner)
+                except StorageError as error:
+                    log.warning("alerts were not looked at: %s", error)
+                except Exception:  # the last wall: who watches must not fall asleep
+                    log.exception("alerts could not be looked at")
+
+    async def look(self, owner: str) -> list[Level]:
+        """Return how the owner's rules stand, and tell what is too much now, or is not any more.
+
+        Raises:
+            StorageError: it cannot be read or kept.
+        """
+        await self._recall()
+        rules = await self.rules(owner)
+        levels = await self.levels(owner, rules)
+        standing = self._standing.setdefault(owner, {})
+        for level in levels:
+            alert = standing.get(level.rule.key)
+            if not level.rule.on:
+                continue
+            if alert is None and level.is_over:
+                await self._fire(owner, level)
+            elif alert is not None and level.is_over is False:
+                await self._recover(owner, alert, level)
+        return levels
+
+    async def levels(self, owner: str, rules: list[Rule]) -> list[Level]:
+        """Return how rules stand, without telling anybody."""
+        if not rules:
+            return []
+        now = self._now()
+        hours = await self._ledger.counted(owner, first_hour("day", now), hour_of(now) + 1)
+        found = []
+        for rule in rules:
+            since = first_hour(rule.span, now)
+            counted = sum((one for hour, one in hours.items() if hour >= since), Counted())
+            past = await self._before(owner, rule.span, now) if rule.against == "past" else []
+            found.append(level_of(rule, counted, past))
+        return found
+
+    async def _before(self, owner: str, span: Span, now: datetime) -> list[Counted]:
+        """Return the hours or days before this one; they are read once in each."""
+        until, past = self._past.get((owner, span), (now, []))
+        if until <= now:
+            first = first_hour(span, now)
+            hours = await self._ledger.counted(owner, first - 24 * PAST_DAYS, first)
+            spans: dict[int | date, Counted] = spans_of(hours, span)
+            past = list(spans.values())
+            self._past[owner, span] = next_span(span, now), past
+        return past
+
+    async def _fire(self, owner: str, level: Level) -> None:
+        assert level.value is not None
+        assert level.limit is not None
+        alert = Alert(
+            id=new_id(),
+            rule=level.rule,
+            at=self._now(),
+            value=level.value,
+            limit=level.limit,
+            sentence=sentence_of(level),
+        )
+        self._standing[owner][level.rule.key] = alert
+        try:
+            await self._ledger.put_alert(owner, alert)
+        except BaseException:
+            del self._standing[owner][level.rule.key]
+            raise
+        log.info("an alert: %s", alert.sentence)
+        self._warn(owner, alert)
+        self._deliver(owner, alert, "alert", alert.sentence, level.value)
+
+    async def _recover(self, owner: str, alert: Alert, level: Level) -> None:
+        assert level.value is not None
+        await self._forget(owner, alert.rule)
+        self._changes.ring(owner, "")
+        self._deliver(owner, alert, "recovered", recovery_of(alert, level.value), level.value)
+
+    async def _forget(self, owner: str, rule: Rule) -> None:
+        """End what a rule told, if it did."""
+        standing = self._standing.get(owner, {})
+        alert = standing.pop(rule.key, None)
+        if alert is None:
+            return
+        try:
+            await self._ledger.recover_alert(owner, alert.id)
+        except BaseException:
+            standing[rule.key] = alert  # so that it is tried again
+            raise
+        self._told.get(owner, {}).pop(alert.id, None)
+
+    async def _recall(self) -> None:
+        """Take up what was too much when Panelist ended, before anything else is done; once."""
+        async with self._recalling:
+            if self._recalled:
+                return
+            for owner, alert in await self._ledger.standing_alerts():
+                self._standing.setdefault(owner, {})[alert.rule.key] = alert
+                if alert.dismissed_at is None:
+                    self._warn(owner, alert)
+            self._recalled = True
+
+    def _warn(self, owner: str, alert: Alert) -> None:
+        self._count += 1
+        self._told.setdefault(owner, {})[alert.id] = Warned(self._count, f"Alert: {alert.sentence} See /alerts.")
+        self._changes.ring(owner, "")
+
+    def _deliver(self, owner: str, alert: Alert, event: str, sentence: str, value: float) -> None:
+        if self._background is not None:
+            self._background(self._tell_hook(owner, alert, event, sentence, value), "tell a webhook")
+
+    async def _tell_hook(self, owner: str, alert: Alert, event: str, sentence: str, value: float) -> None:
+        try:
+            url = await self._ledger.alert_hook(owner)
+            if url is None:
+                return
+            why = await self._tell(url, body_of(alert, event, sentence, value))
+            await self._ledger.deliver_alert(owner, alert.id, why)
+        except StorageError as error:
+            log.warning("whether a webhook was told was not kept: %s", error)
+            return
+        if why:
+            log.warning("a webhook was not told of an alert: %s", why)
+        self._changes.ring(owner, "")
+
+    def _patience_s(self) -> float | None:
+        """Return the seconds until the next hour, where something has to be looked at then."""
+        if not any(self._standing.values()):
+            return None
+        now = self._now()
+        return (next_span("hour", now) - now).total_seconds()
+
+
+def body_of(alert: Alert, event: str, sentence: str, value: float) -> dict[str, Any]:
+    """Return what a webhook is told; `text` is what chat programs show."""
+    rule = alert.rule
+    units = {"spend": "dollars", "errors": "percent", "first_token_s": "seconds", "total_s": "seconds"}
+    return {
+        "event": event,
+        "text": f"Panelist: {sentence}",
+        "alert": {
+            "id": alert.id,
+            "at": alert.at.isoformat(timespec="seconds"),
+            "watched": rule.watched,
+            "span": rule.span,
+            "against": rule.against,
+            "amount": rule.amount,
+            "value": value,
+            "limit": alert.limit,
+            "unit": units[rule.watched],
+        },
+    }

@@ -21,6 +21,7 @@ from services.events import (
     StepFinished,
     StepStarted,
     TextDelta,
+    TokensScored,
     ToolCallRequested,
     UsageReported,
 )
@@ -63,7 +64,15 @@ def activity_of(event: RunEvent, before: str) -> str:
             return ""
         case RetryScheduled():
             return retry_activity(event)
-        case RequestSent() | ModelNamed() | ReasoningEnded() | ToolCallRequested() | UsageReported() | StepFinished():
+        case (
+            RequestSent()
+            | ModelNamed()
+            | ReasoningEnded()
+            | ToolCallRequested()
+            | TokensScored()
+            | UsageReported()
+            | StepFinished()
+        ):
             return before
         case _:
             assert_never(event)

@@ -15,6 +15,7 @@ from services.events import FinishReason, Numbered
 from services.messages import AttachmentPart, Message, MessageStatus, Role
 from services.options import Options
 from services.parameters import PARAMETERS, in_words, value_of
+from services.probabilities import Token
 from services.recipes import Recipe
 from services.usage import Usage
 
@@ -117,6 +118,8 @@ class RunRecord:
     request_id: str | None
     usage: Usage | None
     failure: Failure | None
+    probabilities: tuple[Token, ...] = ()
+    """How likely the model held the pieces of what it wrote; none where that was not asked for, or not told."""
 
 
 @dataclass(frozen=True, slots=True)

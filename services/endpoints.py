@@ -70,23 +70,23 @@ _PROFILES: dict[ProfileName, Profile] = {
     "ollama": Profile(tells_cuts=False, without=_OPENAIS_OWN, prices=None),
     "llamacpp": Profile(tells_cuts=False, without=_OPENAIS_OWN | {"reasoning_effort"}, prices=None),
     "vllm": Profile(without=_OPENAIS_OWN, prices=None),
-    "lmstudio": Profile(without=_OPENAIS_OWN, prices=None),
+    "lmstudio": Profile(without=_OPENAIS_OWN | {"logprobs"}, prices=None),
     "mistral": Profile(
         usage_in_stream=False,
         needs_key=True,
-        without=_OPENAIS_OWN | {"reasoning_effort"},
+        without=_OPENAIS_OWN | {"reasoning_effort", "logprobs"},
         renamed={"seed": "random_seed"},
         prices="mistral",
     ),
     "deepseek": Profile(
         images=False, needs_key=True, without=_OPENAIS_OWN | {"reasoning_effort", "seed"}, prices="deepseek"
     ),
-    "groq": Profile(needs_key=True, without=frozenset({"verbosity"}), renamed=_ON_CHAT, prices="groq"),
+    "groq": Profile(needs_key=True, without=frozenset({"verbosity", "logprobs"}), renamed=_ON_CHAT, prices="groq"),
     "generic": Profile(without=_OPENAIS_OWN),
     "demo": Profile(
         without=_OPENAIS_OWN
         | {"temperature", "top_p", "frequency_penalty", "presence_penalty"}
-        | {"stop", "seed", "reasoning_effort", "output"}
+        | {"stop", "seed", "reasoning_effort", "output", "logprobs"}
     ),
 }
 

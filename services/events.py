@@ -21,6 +21,7 @@ from services.messages import (
     ToolCallPart,
     moved,
 )
+from services.probabilities import MOST, Token
 from services.usage import Usage
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal"]
@@ -99,6 +100,14 @@ class TextDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class TokensScored:
+    """How likely the model held pieces of its answer, in order; the text itself comes in deltas."""
+
+    tokens: tuple[Token, ...]
+    kind: Literal["tokens_scored"] = "tokens_scored"
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCallRequested:
     """The model asked for a tool; its arguments are complete as far as they came."""
 
@@ -164,6 +173,7 @@ RunEvent = (
     | ReasoningEnded
     | ReasoningDelta
     | TextDelta
+    | TokensScored
     | ToolCallRequested
     | UsageReported
     | StepFinished
@@ -187,6 +197,7 @@ def merged(events: Iterable[RunEvent]) -> Iterator[RunEvent]:
     Whatever the events themselves raise comes after what was before it.
     """
     held: RunEvent | None = None
+    scored: list[Token] = []
     try:
         for event in events:
             match held, event:
@@ -194,17 +205,29 @@ def merged(events: Iterable[RunEvent]) -> Iterator[RunEvent]:
                     held = TextDelta(before + text)
                 case ReasoningDelta(text=before, provider_metadata=None), ReasoningDelta(text=text):
                     held = ReasoningDelta(before + text, event.provider_metadata)
+                case _, TokensScored(tokens=tokens):  # they go along with the text, whose pieces they are
+                    scored += tokens
                 case None, _:
                     held = event
                 case _:
                     yield held
                     held = event
+                    yield from _scored(scored)
     except Exception:
         if held is not None:
             yield held
+        yield from _scored(scored)
         raise
     if held is not None:
         yield held
+    yield from _scored(scored)
+
+
+def _scored(tokens: list[Token]) -> Iterator[RunEvent]:
+    """Yield what was gathered, and begin anew."""
+    if tokens:
+        yield TokensScored(tuple(tokens))
+        tokens.clear()
 
 
 class Reply:
@@ -218,6 +241,8 @@ class Reply:
         self.request_id: str | None = None
         self.finish_reason: FinishReason | None = None
         self.usage: Usage | None = None
+        self.tokens: list[Token] = []
+        """How likely its pieces are, where that was asked for: at most `probabilities.MOST`."""
         self._steps_usage: Usage | None = None
         self._done: list[Part] = []
         self._open: Literal["text", "reasoning"] | None = None
@@ -239,6 +264,8 @@ class Reply:
                 self._extend("reasoning", text)
                 if metadata is not None:
                     self._seal(metadata)
+            case TokensScored(tokens=tokens):
+                self.tokens += tokens[: MOST - len(self.tokens)]
             case ToolCallRequested():
                 self._close()
                 self._done.append(ToolCallPart(event.id, event.name, event.arguments))
@@ -309,5 +336,5 @@ class Reply:
 
 
 def is_delta(event: RunEvent) -> bool:
-    """Whether the event only adds text, so that it need not be stored at once."""
-    return isinstance(event, TextDelta | ReasoningDelta)
+    """Whether the event only adds text, or says how likely it is, so that it need not be stored at once."""
+    return isinstance(event, TextDelta | ReasoningDelta | TokensScored)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from services import probabilities
 from services.attachments import size_words
 from services.conversation import TEMPORARY, Conversation, Queued, RunRecord, Whole
 from services.messages import ErrorPart, Message, MessageStatus, Part
@@ -205,6 +206,7 @@ def plain_run(run: RunRecord) -> dict[str, Any]:
         "request_id": run.request_id,
         "usage": _usage(run.usage),
         "failure": None if run.failure is None else json.loads(failure_to_json(run.failure)),
+        **({"probabilities": probabilities.plain_of(run.probabilities)} if run.probabilities else {}),
     }
 
 

@@ -40,7 +40,15 @@ from services.messages import (
 )
 from services.options import Options
 from services.parameters import from_plain, step_names
-from services.storage.codec import Fields, attachment_from, failure_from, memory_from, part_from, processed_from
+from services.storage.codec import (
+    Fields,
+    attachment_from,
+    failure_from,
+    memory_from,
+    part_from,
+    processed_from,
+    tokens_in,
+)
 from services.storage.queue import MAX_QUEUED
 from services.usage import Usage
 
@@ -419,6 +427,7 @@ def _run(conversation_id: str, data: _Fields, messages: Mapping[str, Message]) -
         request_id=data.name_or_none("request_id"),
         usage=_usage(data.inner("usage")),
         failure=None if failure is None else failure_from(failure),
+        probabilities=tokens_in(data, "probabilities") if "probabilities" in data.all else (),
     )
 
 

@@ -23,6 +23,8 @@ class Options:
     verbosity: str | None = None
     output: Literal["json"] | None = None
     service_tier: str | None = None
+    logprobs: Literal["on"] | None = None
+    """Whether it is kept how likely the model held each piece of an answer."""
     answers: int | None = None
     """How many answers a question gets, side by side; each is a request of its own."""
     system_prompt: str | None = None

@@ -17,6 +17,7 @@ from services.errors import InputError
 from services.folders import clean_prompt
 from services.messages import clean_text
 from services.options import Options
+from services.probabilities import MOST_OTHERS
 
 MAX_STOPS = 4
 MAX_STEPS = 20
@@ -48,6 +49,8 @@ class Parameter:
     low: float = -math.inf
     high: float = math.inf
     levels: tuple[str, ...] = ()
+    unset: str = "The model's own"
+    """What is shown among the levels where none is set."""
 
 
 def _both(field: str) -> dict[Api, str]:
@@ -155,6 +158,15 @@ PARAMETERS: tuple[Parameter, ...] = (
         high=2**63 - 1,
     ),
     Parameter(
+        name="logprobs",
+        label="Word probabilities",
+        hint="Keeps how likely the model held each word, and what else it might have said: a button below the answer.",
+        kind="level",
+        fields={"chat": "logprobs", "responses": "top_logprobs"},
+        levels=("on",),
+        unset="off",
+    ),
+    Parameter(
         name="service_tier",
         label="Service tier",
         hint="Which queue the request waits in: flex is cheaper and slower, priority dearer and faster.",
@@ -167,6 +179,13 @@ PARAMETERS: tuple[Parameter, ...] = (
 _ESCAPED = re.compile(r"\\([nt\\])")
 _NAME = re.compile(r"[\w.-]{1,50}")
 _JSON = {"type": "json_object"}
+_SENT: dict[tuple[str, Api], object] = {
+    ("output", "chat"): _JSON,
+    ("output", "responses"): _JSON,
+    ("logprobs", "chat"): True,
+    ("logprobs", "responses"): MOST_OTHERS,
+}
+"""What becomes of a word that is no value of its field, by the option's name."""
 
 
 def offered(endpoint: Endpoint) -> tuple[Parameter, ...]:
@@ -197,7 +216,7 @@ def fields_of(options: Options, endpoint: Endpoint) -> dict[str, object]:
         value = value_of(options, parameter)
         if value is None or not parameter.fields:
             continue
-        sent: object = list(value) if isinstance(value, tuple) else _JSON if parameter.name == "output" else value
+        sent: object = list(value) if isinstance(value, tuple) else _SENT.get((parameter.name, endpoint.speaks), value)
         *outer, last = field_of(parameter, endpoint).split(".")
         place = body
         for name in outer:
@@ -310,6 +329,8 @@ def _read(parameter: Parameter, value: object) -> Value:
                 raise InputError(f"{parameter.label} is one of {', '.join(parameter.levels)}.")
             if parameter.name == "output" and word != "json":
                 raise InputError("The output is JSON or, when nothing is chosen, text.")
+            if parameter.name == "logprobs" and word != "on":
+                raise InputError("Word probabilities are on or, when nothing is chosen, off.")
             return word
         case "number" | "count":
             return _number(parameter, value)

@@ -14,7 +14,17 @@ LEVELS = {
     **dict.fromkeys(
         [
             *("messages", "attachments", "conversation", "events", "usage", "options", "parameters", "settings"),
-            *("errors", "endpoints", "prices", "measures", "spending", "statistics", "alerts", "numbers"),
+            *(
+                "errors",
+                "endpoints",
+                "prices",
+                "measures",
+                "spending",
+                "statistics",
+                "alerts",
+                "numbers",
+                "probabilities",
+            ),
             *("tokens", "tokenizing", "windows"),
             "recipes",
             *(

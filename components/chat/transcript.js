@@ -124,13 +124,31 @@ export function render({model, el, view}) {
       bar.append(other)
     }
     if (view.role === "assistant") { bar.append(button("Details", "info", () => model.send_msg({type: "details", id: view.id}))) }
+    if (view.likely) {
+      const pressed = String(Boolean(entry.likely))
+      entry.asking = button("Word probabilities", "chart", () => {
+        if (entry.likely) { showLikely(entry, null) } else { model.send_msg({type: "likely", id: view.id}) }
+      }, {"aria-pressed": pressed})
+      bar.append(entry.asking)
+    }
     if (view.can.includes("fork")) { bar.append(button("Fork from here", "fork", () => model.send_msg({type: "fork", id: view.id}))) }
     if (view.model) { bar.append(element("span", {class: "model"}, view.options ? `${view.model} · ${view.options}` : view.model)) }
     return bar
   }
 
+  function showLikely(entry, found) {
+    entry.likely?.remove()
+    entry.likely = found && likelyView(found)
+    if (found) {
+      entry.foot.before(entry.likely)
+      entry.node.style.contentVisibility = "visible" // a message clips what is outside of it
+    }
+    entry.asking?.setAttribute("aria-pressed", String(Boolean(found)))
+  }
+
   function fill(entry, view) {
     const {node} = entry
+    if (entry.likely && view.status === "streaming") { showLikely(entry, null) }
     const was = entry.view?.status
     entry.view = view
     node.className = `message ${view.role}${view.beside ? " beside" : ""}`
@@ -482,6 +500,10 @@ export function render({model, el, view}) {
       showBanner()
     },
     activity({text}) { activity.textContent = text },
+    likely({id, ...found}) {
+      const entry = articles.get(id)
+      if (entry) { showLikely(entry, found) }
+    },
     // What is done for each of the answers that stand side by side, or what came of it.
     doing({of}) {
       for (const [id, text] of Object.entries(of)) {

@@ -19,6 +19,7 @@ from components.chat.views import (
     answer_html,
     beside_of,
     empty_view,
+    likely_view,
     message_view,
     outline_of,
     possible,
@@ -58,6 +59,7 @@ PARTS = (
     "editing",
     "processed",
     "beside",
+    "likely",
     "transcript",
 )
 SCRIPT = joined(_HERE, *PARTS)
@@ -67,7 +69,10 @@ STYLES = [
     *((_HERE / f"{part}.css").read_text("utf-8") for part in ("transcript", "attached", "beside")),
 ]
 """What the first view needs, too."""
-ALL_STYLES = [*STYLES, *((_HERE / f"{part}.css").read_text("utf-8") for part in ("live", "scrolling", "editing"))]
+ALL_STYLES = [
+    *STYLES,
+    *((_HERE / f"{part}.css").read_text("utf-8") for part in ("live", "scrolling", "editing", "likely")),
+]
 
 
 async def prepare_window(path: Sequence[Message]) -> None:
@@ -349,6 +354,8 @@ class Transcript(ScriptComponent):
                 )
             case {"type": "fit" | "tell_all"}:
                 await self._on_fit(event.data)
+            case {"type": "likely", "id": str(id)} if self._message(id):
+                await self._on_likely(id)
             case {"type": "use", "id": str(id)}:
                 await self._state.use(id)
             case {"type": "stop", "id": str(id)}:
@@ -404,6 +411,13 @@ class Transcript(ScriptComponent):
                 await self._on_edit(id, text, key)
             case {"type": "chip", "text": str(text)} if text in CHIPS and not state.path:
                 await state.ask(text)
+
+    async def _on_likely(self, message_id: str) -> None:
+        """Show how likely the model held each piece of an answer."""
+        details = await self._state.details.of(message_id)
+        if details is not None:
+            view = await asyncio.to_thread(likely_view, [run.run for run in details.runs])
+            self._tell({"type": "likely", "id": message_id, **view})
 
     async def _on_fit(self, data: object) -> None:
         """Do what concerns how much of the conversation the model is told."""

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple, TypedDict
 
 from components.files import address_of
 from services.attachments import size_words
-from services.conversation import Versions
+from services.conversation import RunRecord, Versions
 from services.errors import Failure, NextStep
 from services.messages import ANSWERED, AttachmentPart, ErrorPart, Message, MessageStatus, Processed, ReasoningPart
 from services.options import Options
 from services.parameters import told
 from services.prices import in_dollars
+from services.probabilities import MOST, percent_of
 from services.render import escape, render_markdown
 
 SHORT = 6_000
@@ -131,6 +132,7 @@ def message_view(
         "memory": memory_view(message) if remembers else None,
         "model": message.model if message.role == "assistant" and message.status != "streaming" else None,
         "options": " · ".join(f"{label} {value}" for label, value in told(message.options or Options())) or None,
+        "likely": message.options is not None and message.options.logprobs is not None,
     }
     if message.processed is not None:
         view["processed"] = processed_view(message.processed)
@@ -161,6 +163,26 @@ def message_view(
             "next": versions.next,
         }
     return view
+
+
+class LikelyView(TypedDict):
+    """How likely the model held each piece of an answer."""
+
+    tokens: list[tuple[str, float, list[tuple[str, float]]]]
+    """Of each its text, its probability in percent, and the same of what else might have stood there."""
+    note: str | None
+
+
+def likely_view(runs: Sequence[RunRecord]) -> LikelyView:
+    """Return what the page shows of how likely an answer's pieces were, those of all runs that wrote it."""
+    tokens = [
+        (one.text, one.percent, [(text, percent_of(logprob)) for text, logprob in one.others])
+        for run in runs
+        for one in run.probabilities
+    ]
+    cut = any(len(run.probabilities) == MOST for run in runs)
+    note = f"Those of the first {MOST:,} pieces are kept." if cut else None
+    return {"tokens": tokens, "note": note if tokens else "No probabilities came with this answer."}
 
 
 class MemoryView(TypedDict):

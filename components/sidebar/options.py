@@ -25,9 +25,6 @@ Input = pmui.TextInput | pmui.TextAreaInput | pmui.Select
 Again = Callable[[str, Options], Awaitable[None]]
 """Asks for one more answer beside one, with options."""
 
-DEFAULT = "The model's own"
-"""What a list offers beside the values; an empty field means the same."""
-
 _HERE = "For this conversation, from the next question on. What is empty is not sent: the model's own default applies."
 _ONCE = "For one more answer beside the one that is there. The conversation keeps its own options."
 _AGAIN = (
@@ -139,7 +136,7 @@ class OptionsView(Viewer):
             if isinstance(field, pmui.Select):
                 value = value_of(options, parameter)
                 known = parameter.levels if value in parameter.levels or value is None else (*parameter.levels, value)
-                field.param.update(options=[DEFAULT, *known], value=value or DEFAULT)
+                field.param.update(options=[parameter.unset, *known], value=value or parameter.unset)
             else:
                 text = typed(options, parameter)
                 field.param.update(value=text, value_input=text)
@@ -152,9 +149,9 @@ class OptionsView(Viewer):
             options = replace(options, post=self._steps.names)
         for parameter, field in self._fields:
             try:
-                filled = with_value(Options(), parameter, _typed_in(field))
+                filled = with_value(Options(), parameter, _typed_in(parameter, field))
                 if value_of(filled, parameter) != value_of(self._before, parameter):
-                    options = with_value(options, parameter, _typed_in(field))
+                    options = with_value(options, parameter, _typed_in(parameter, field))
             except InputError as error:
                 wrong += 1
                 field.param.update(error_state=True, helper_text=str(error))
@@ -186,7 +183,7 @@ def _input_for(parameter: Parameter) -> Input:
     }
     match parameter.kind:
         case "level":
-            return pmui.Select(options=[DEFAULT, *parameter.levels], value=DEFAULT, **common)
+            return pmui.Select(options=[parameter.unset, *parameter.levels], value=parameter.unset, **common)
         case "lines":
             return pmui.TextAreaInput(rows=2, max_length=2_000, resizable=False, **common)
         case "prompt":
@@ -195,7 +192,7 @@ def _input_for(parameter: Parameter) -> Input:
             return pmui.TextInput(max_length=40, **common)
 
 
-def _typed_in(field: Input) -> object:
+def _typed_in(parameter: Parameter, field: Input) -> object:
     if isinstance(field, pmui.Select):
-        return None if field.value == DEFAULT else field.value
+        return None if field.value == parameter.unset else field.value
     return field.value_input if field.value_input is not None else field.value

@@ -12,7 +12,7 @@ from services.connect import Connections
 from services.conversation import Conversation
 from services.door import Answer, Begun, Door, Happened, Question, Said, ToolCall, no_key, with_set
 from services.errors import InputError, NotFoundError
-from services.events import merged
+from services.events import TokensScored, merged
 from services.messages import ErrorPart, Message, ReasoningPart, ToolCallPart
 from services.options import Options
 from services.parameters import PARAMETERS, offered, value_of
@@ -68,7 +68,9 @@ class OwnDoor(Door):
     async def follow(self, run_id: str, after: int = 0) -> AsyncGenerator[Happened, None]:
         async with aclosing(self._chat.follow(self._owner, run_id, after)) as batches:
             async for batch in batches:
-                yield Happened(batch[-1].seq, tuple(merged(numbered.event for numbered in batch)))
+                yield Happened(
+                    batch[-1].seq, tuple(merged(one.event for one in batch if not isinstance(one.event, TokensScored)))
+                )
 
     async def stop(self, run_id: str) -> None:
         self._chat.stop(self._owner, run_id)

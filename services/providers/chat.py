@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 
 from services.endpoints import profile_of
 from services.errors import ModelError
-from services.events import ReasoningDelta, RunEvent, TextDelta, UsageReported
+from services.events import ReasoningDelta, RunEvent, TextDelta, TokensScored, UsageReported
 from services.messages import clean_text
 from services.parameters import fields_of
+from services.probabilities import MOST_OTHERS
 from services.providers.accumulator import Accumulator, items_in, text_in
 from services.providers.base import Image, ModelRequest
 from services.providers.failures import Asked, classify_payload
+from services.providers.scores import Scores
 
 
 def encode(request: ModelRequest) -> dict[str, object]:
@@ -20,7 +22,10 @@ def encode(request: ModelRequest) -> dict[str, object]:
     body: dict[str, object] = {"model": request.model, "messages": _messages(request), "stream": True}
     if profile_of(endpoint.profile).usage_in_stream and "stream_options" not in endpoint.dropped:
         body["stream_options"] = {"include_usage": True}
-    return {**body, **fields_of(request.options, endpoint)}
+    fields = fields_of(request.options, endpoint)
+    if "logprobs" in fields and "top_logprobs" not in endpoint.dropped:
+        fields["top_logprobs"] = MOST_OTHERS
+    return {**body, **fields}
 
 
 def _messages(request: ModelRequest) -> list[dict[str, object]]:
@@ -79,6 +84,7 @@ class ChatAccumulator(Accumulator):
         super().__init__(asked, headers, request_id)
         self._reason_taken_back = False
         self._has_text = False
+        self._scores = Scores()
 
     def is_answer(self, body: Mapping[str, object]) -> bool:
         return isinstance(body.get("choices"), list)
@@ -109,6 +115,9 @@ class ChatAccumulator(Accumulator):
             delta = choice.get("message")  # the whole answer at once, by a server that does not stream
         if isinstance(delta, dict):
             yield from self._delta(delta)
+        logprobs = choice.get("logprobs")
+        if isinstance(logprobs, dict) and (tokens := self._scores.read(logprobs.get("content"))):
+            yield TokensScored(tokens)
         reason = choice.get("finish_reason")
         if isinstance(reason, str) and reason.strip() not in {"", "null"}:
             self._raw_reason = clean_text(reason.strip())

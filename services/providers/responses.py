@@ -12,13 +12,14 @@ from collections.abc import Generator, Iterator, Mapping
 
 from services.endpoints import Endpoint
 from services.errors import Failure, ModelError
-from services.events import ReasoningDelta, ReasoningStarted, RunEvent, TextDelta
+from services.events import ReasoningDelta, ReasoningStarted, RunEvent, TextDelta, TokensScored
 from services.messages import Message, ProviderMetadata, ReasoningPart, TextPart, clean_text
 from services.parameters import fields_of
 from services.providers.accumulator import Accumulator, items_in, text_in
 from services.providers.base import Image, ModelRequest
 from services.providers.failures import Asked, classify_payload
 from services.providers.retold import Retold
+from services.providers.scores import Scores
 
 _UNFINISHED = ("incomplete", "failed", "cancelled")
 _ENDS = frozenset(f"response.{word}" for word in ("completed", *_UNFINISHED))
@@ -32,9 +33,11 @@ def encode(request: ModelRequest) -> dict[str, object]:
     instructions = clean_text(request.system_prompt or "")
     if instructions.strip():
         body["instructions"] = instructions
+    fields = fields_of(request.options, request.endpoint)
     if _keeps_reasoning(request.endpoint):
-        body["include"] = ["reasoning.encrypted_content"]
-    return {**body, **fields_of(request.options, request.endpoint)}
+        scores = ["message.output_text.logprobs"] if "top_logprobs" in fields else []
+        body["include"] = ["reasoning.encrypted_content", *scores]
+    return {**body, **fields}
 
 
 def _keeps_reasoning(endpoint: Endpoint) -> bool:
@@ -112,6 +115,7 @@ class ResponsesAccumulator(Accumulator):
         self._is_cut = False
         """Whether the last message calls itself incomplete."""
         self._failure: Failure | None = None
+        self._scores = Scores()
 
     def is_answer(self, body: Mapping[str, object]) -> bool:
         return isinstance(body.get("output"), list)
@@ -156,6 +160,8 @@ class ResponsesAccumulator(Accumulator):
         match kind:
             case "response.output_text.delta" | "response.refusal.delta":
                 yield from self._say(payload.get("delta"), _item(payload), refused=kind == "response.refusal.delta")
+                if tokens := self._scores.read(payload.get("logprobs")):
+                    yield TokensScored(tokens)
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
                 yield from self._think(payload.get("delta"))
             case "response.content_part.added":

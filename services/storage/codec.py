@@ -25,6 +25,7 @@ from services.events import (
     StepFinished,
     StepStarted,
     TextDelta,
+    TokensScored,
     ToolCallRequested,
     UsageReported,
 )
@@ -44,12 +45,14 @@ from services.messages import (
 )
 from services.options import Options
 from services.parameters import from_plain, plain
+from services.probabilities import Token, plain_of
+from services.probabilities import from_plain as from_plain_tokens
 from services.usage import Usage
 
 Json = str | int | float | bool | None | Mapping[str, "Json"] | Sequence["Json"]
 
-DELTA_KINDS = (TextDelta("").kind, ReasoningDelta("").kind)
-"""Kinds of the events that only add text; once a run has ended, its message holds them."""
+DELTA_KINDS = (TextDelta("").kind, ReasoningDelta("").kind, TokensScored(()).kind)
+"""Kinds of the events that `is_delta`; once a run has ended, its message and its row hold them."""
 
 
 def part_to_json(part: Part) -> str:
@@ -133,6 +136,8 @@ def event_to_json(event: RunEvent) -> str:  # noqa: PLR0912 - a case for each ev
             return _reasoning_to_json(event)
         case TextDelta(text=text):
             return dump({"text": text})
+        case TokensScored(tokens=tokens):
+            return dump({"tokens": plain_of(tokens)})
         case ToolCallRequested():
             return dump({"id": event.id, "name": event.name, "arguments": event.arguments})
         case UsageReported(usage=usage):
@@ -180,6 +185,8 @@ def event_from_json(kind: str, text: str) -> RunEvent:  # noqa: PLR0912 - a case
             return ReasoningDelta(data.text("text"), _metadata(data))
         case "text_delta":
             return TextDelta(data.text("text"))
+        case "tokens_scored":
+            return TokensScored(tokens_in(data, "tokens"))
         case "tool_call_requested":
             return ToolCallRequested(data.text("id"), data.text("name"), data.text("arguments"))
         case "usage_reported":
@@ -264,6 +271,24 @@ def memory_from(data: Fields) -> Memory:
     if at.tzinfo is None:
         raise data.damaged("at")
     return Memory(summary=data.text_or_none("summary"), model=data.text_or_none("model"), at=at)
+
+
+def tokens_to_json(tokens: Sequence[Token]) -> str | None:
+    """Return how likely the pieces of an answer are; None where nothing is known of that."""
+    return dump({"tokens": plain_of(tokens)}) if tokens else None
+
+
+def tokens_from_json(text: str | None) -> tuple[Token, ...]:
+    """Return what `tokens_to_json` wrote; StorageError if it cannot be read."""
+    return () if text is None else tokens_in(Fields("list of probabilities", text), "tokens")
+
+
+def tokens_in(data: Fields, name: str) -> tuple[Token, ...]:
+    """Return how likely the pieces of an answer are, in a field; what the fields raise if it cannot be read."""
+    try:
+        return from_plain_tokens(data.all.get(name))
+    except ValueError as error:
+        raise data.damaged(name) from error
 
 
 def failure_to_json(failure: Failure) -> str:

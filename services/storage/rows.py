@@ -218,6 +218,7 @@ def to_run(row: Row[Any]) -> RunRecord:
         request_id=row.request_id,
         usage=to_usage(row),
         failure=None if row.failure is None else codec.failure_from_json(row.failure),
+        probabilities=codec.tokens_from_json(row.probabilities),
     )
 
 
@@ -238,6 +239,7 @@ def from_run(run: RunRecord) -> Values:
         "request_id": run.request_id,
         **from_usage(run.usage),
         "failure": None if run.failure is None else codec.failure_to_json(run.failure),
+        "probabilities": codec.tokens_to_json(run.probabilities),
     }
 
 

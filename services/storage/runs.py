@@ -220,6 +220,7 @@ def finish(
             response_id=reply.response_id,
             request_id=reply.request_id,
             failure=None if reply.failure is None else codec.failure_to_json(reply.failure),
+            probabilities=codec.tokens_to_json(reply.tokens),
             **rows.from_usage(reply.usage),
         )
     )

@@ -214,6 +214,8 @@ runs = Table(
     Column("failure", Text),
     # What it asked with beside the messages.
     Column("recipe", Text),
+    # How likely the model held the pieces of what it wrote, where that was asked for.
+    Column("probabilities", Text),
     _one_of("status", MESSAGE_STATUSES),
 )
 

@@ -23,6 +23,7 @@ from services.events import (
     StepFinished,
     StepStarted,
     TextDelta,
+    TokensScored,
     ToolCallRequested,
     UsageReported,
 )
@@ -124,7 +125,7 @@ class Following:
                 self._tell("Going through its steps…")
             case RequestSent() | ModelNamed() | ReasoningDelta() | ReasoningEnded() | UsageReported() | StepFinished():
                 pass
-            case ToolCallRequested() | RunFinished():
+            case ToolCallRequested() | TokensScored() | RunFinished():
                 pass  # the answer says so
             case _:
                 assert_never(event)

@@ -11,7 +11,7 @@ import pytest
 from panel.models.esm import DataEvent
 
 from components.chat.replaying import Replaying
-from components.sidebar.options import DEFAULT, OptionsView
+from components.sidebar.options import OptionsView
 from components.state import ConversationState
 from services.conversation import Versions
 from services.options import Options
@@ -50,7 +50,7 @@ def fill(view: OptionsView, **values: str) -> None:
 async def test_what_is_saved_is_shown_again_and_asked_with(make: Make) -> None:
     view = await make(answer("Yes"))
     await view.open()
-    assert field(view, "Output").options == [DEFAULT, "json"]
+    assert field(view, "Output").options == ["The model's own", "json"]
     fill(view, Temperature="0,5", Max_output_tokens="1,000", Output="json", Stop_at="END\n\\n\\n")
     fill(view, System_prompt="Be brief.\nIn JSON.\n")
     await view._on_save(None)

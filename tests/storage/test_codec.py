@@ -23,6 +23,7 @@ from services.events import (
     StepFinished,
     StepStarted,
     TextDelta,
+    TokensScored,
     ToolCallRequested,
     UsageReported,
     is_delta,
@@ -37,6 +38,7 @@ from services.messages import (
     ToolCallPart,
     clean_text,
 )
+from services.probabilities import MOST_CHARS, Token
 from services.storage import codec
 from services.usage import Usage
 
@@ -62,6 +64,11 @@ PARTS = [
     st.builds(ErrorPart, failures),
     st.builds(AttachmentPart, texts, texts, texts, counts),
 ]
+pieces = st.builds(
+    Token,
+    texts.map(lambda text: text[:MOST_CHARS]),
+    st.floats(-1000, 0).map(lambda value: round(value, 4)),
+)
 EVENTS = [
     st.builds(StepStarted, texts, texts),
     st.builds(RequestSent, texts),
@@ -71,6 +78,7 @@ EVENTS = [
     st.builds(ReasoningEnded, st.floats(0, 1e6)),
     st.builds(ReasoningDelta, texts),
     st.builds(TextDelta, texts),
+    st.builds(TokensScored, st.lists(pieces, max_size=3).map(tuple)),
     st.builds(ToolCallRequested, texts, texts, texts),
     st.builds(UsageReported, usages),
     st.builds(StepFinished, st.sampled_from(get_args(FinishReason)), texts),

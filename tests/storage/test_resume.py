@@ -16,11 +16,13 @@ from services.events import (
     StepFinished,
     StepStarted,
     TextDelta,
+    TokensScored,
     ToolCallRequested,
     UsageReported,
 )
 from services.messages import RESUMABLE, ErrorPart, Message, MessageStatus, ReasoningPart, TextPart, new_id
 from services.options import Options
+from services.probabilities import Token
 from services.storage import runs
 from services.storage.store import Store
 from services.usage import Usage
@@ -196,3 +198,12 @@ async def test_an_earlier_version_that_goes_on_comes_on_show(store: Store) -> No
     await make.again(store, new)
     await _resume(store, new)
     assert (await store.conversation(ANN, new.conversation.id)).head_id == new.answer.id
+
+
+async def test_a_crash_loses_no_probabilities(store: Store) -> None:
+    rain = Token("Rain", -0.1, (("Snow", -2.5),))
+    new = await make.asked(store)
+    await store.append_events(new.run_id, make.numbered(TextDelta("Rain"), TokensScored((rain,))))
+    await store.interrupt_orphans()
+    assert (await store.run(ANN, new.run_id)).probabilities == (rain,)
+    assert await store.events(ANN, new.run_id) == []

@@ -71,6 +71,16 @@ class TestLlamaCpp:
         assert reply.usage.output > 0
         assert reply.usage.input > 0
 
+    async def test_it_says_how_likely_each_piece_was(self, open_at: OpenAt, llamacpp_brief: str) -> None:
+        app = await open_at(llamacpp_brief)
+        opened = await app.chat.send(OWNER, "Hello", options=Options(logprobs="on"))
+        done = await whole_run(app.chat, opened)
+        details = await app.chat.details.of(OWNER, done.conversation.id, done.path[-1].id)
+        tokens = details.runs[-1].run.probabilities
+        assert "".join(token.text for token in tokens) == done.path[-1].text
+        assert all(0 < token.percent <= 100 for token in tokens)
+        assert {len(token.others) for token in tokens} <= {4, 5}, "the piece itself is among the five or not"
+
     async def test_stop_makes_its_slot_idle(self, open_at: OpenAt, llamacpp: str) -> None:
         app = await open_at(llamacpp)
         opened = await app.chat.send(OWNER, "Go on and on")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import panel as pn
@@ -20,8 +21,11 @@ from services.render import escape
 class ConnectView(Viewer):
     """A dialog that ends with a model that answers."""
 
-    def __init__(self, state: ConversationState, connections: Connections, **params: Any) -> None:
+    def __init__(
+        self, state: ConversationState, connections: Connections, on_keys: Callable[[], None], **params: Any
+    ) -> None:
         super().__init__(**params)
+        self._on_keys = on_keys
         self._state = state
         self._connections = connections
         self._local = pmui.Column(sizing_mode="stretch_width", margin=0)
@@ -47,10 +51,16 @@ class ConnectView(Viewer):
             pmui.Row(self._test, self._use, margin=0),
             self._result,
             pmui.Row(
+                self._text("How old your keys are, and how to change them."),
+                pmui.Button(label="Keys…", variant="text", on_click=self._on_see_keys, margin=0),
+                sizing_mode="stretch_width",
+                margin=(12, 0, 0, 0),
+            ),
+            pmui.Row(
                 self._text("Nothing at hand? The demo endpoint needs nothing. It is not an AI."),
                 pmui.Button(label="Use the demo", variant="text", on_click=self._on_demo, margin=(0, 0)),
                 sizing_mode="stretch_width",
-                margin=(12, 0, 0, 0),
+                margin=0,
             ),
             width_option="sm",
             sizing_mode="stretch_width",
@@ -103,6 +113,10 @@ class ConnectView(Viewer):
     async def _on_demo(self, _: object) -> None:
         self.dialog.open = False
         await self._state.adopt(DEMO)
+
+    def _on_see_keys(self, _: object) -> None:
+        self.dialog.open = False
+        self._on_keys()
 
     async def _adopt(self, base_url: str, key: str) -> None:
         """Make a server the default, close the dialog, and forget what was typed."""

@@ -31,6 +31,7 @@ from components.connect import ConnectView
 from components.dialogs import dialog
 from components.first_view import TEMPLATE
 from components.importing import ImportView
+from components.keys import KeysView
 from components.preload import prepared
 from components.sentence import SentencePane
 from components.sharing import Sharing
@@ -192,7 +193,8 @@ class _Dialogs:
         self._page = page
         self._help = cache(lambda: self._hung(_help()))
         self._importing = cache(lambda: self._hung(ImportView(state).dialog))
-        self._connect = cache(lambda: self._with_dialog(ConnectView(state, runtime.connections)))
+        self._connect = cache(lambda: self._with_dialog(ConnectView(state, runtime.connections, self.keys)))
+        self._keys = cache(lambda: KeysView(state, runtime.keys))
         self._options = cache(lambda: self._with_dialog(OptionsView(state)))
         self._budgets = cache(
             lambda: self._with_dialog(BudgetsView(state, runtime.chat.budgets, runtime.connections, session.owner()))
@@ -230,6 +232,15 @@ class _Dialogs:
 
     def connect(self) -> None:
         pn.state.execute(self._connect().open)
+
+    def keys(self) -> None:
+        pn.state.execute(self._open_keys)
+
+    async def _open_keys(self) -> None:
+        view = self._keys()
+        await view.open()
+        if view.dialog not in self.shelf.objects:  # only now: its list would be lost while the browser makes the rest
+            self._hung(view.dialog)
 
     def options(self, message_id: str | None = None) -> None:
         pn.state.execute(partial(self._options().open, message_id))
@@ -330,6 +341,7 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
         on_help=dialogs.help,
         on_options=dialogs.options,
         on_budgets=dialogs.budgets,
+        on_keys=dialogs.keys,
         on_details=dialogs.details,
         on_trash=dialogs.trash,
         on_usage=dialogs.usage,

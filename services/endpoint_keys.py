@@ -114,9 +114,9 @@ class EndpointKeys:
 
     async def rotate(self, endpoint: Endpoint) -> str:
         """Read all places of its keys again, and say in words what came of it."""
-        before = {one.place.name: one.key for one in await self._keys.survey(endpoint)}
+        before = self._keys.last_read(endpoint)
         after = await self._keys.survey(endpoint, anew=True)
-        new = [one.place.name for one in after if one.key is not None and one.key != before.get(one.place.name)]
+        new = [one.place.name for one in after if one.key is not None and one.key not in before]
         for one in after:
             if one.key is not None:
                 self._see(endpoint, one.key.value)

@@ -154,6 +154,10 @@ class KeyRing:
             for source in known.values()
         )
 
+    def last_read(self, endpoint: Endpoint) -> list[Key]:
+        """Return the keys that its places held when they were read last."""
+        return [Key(source.place.name, source.value) for source in self._sources(endpoint) if source.value]
+
     async def survey(self, endpoint: Endpoint, *, anew: bool = False, only: str | None = None) -> list[Survey]:
         """Return what all its places hold; `anew` reads them again, commands too. With `only`, that place alone."""
         found: list[Survey] = []

@@ -195,6 +195,7 @@ async def test_a_key_is_checked_alone(make: Make) -> None:
 
 async def test_rotate_reads_everything_and_says_what_is_new(make: Make) -> None:
     house = await make("vault-key-2")
+    await house.keys()
     assert await house.app.keys.rotate(house.team) == "New now: vault."
     assert await house.app.keys.rotate(house.team) == "All keys are as they were."
     (house.folder / "vault.key").write_text("vault-key-2", "utf-8")

@@ -60,6 +60,7 @@ class Commands:
         on_help: Callable[[], None],
         on_options: Callable[[], None],
         on_budgets: Callable[[], None],
+        on_keys: Callable[[], None],
         on_details: Callable[[str], None],
         on_trash: Callable[[], None],
         on_usage: Callable[[], None],
@@ -201,6 +202,11 @@ class Commands:
                 name="theme", takes="[light or dark]", about="Change between light and dark", run=self._choose_theme
             ),
             Command(name="connect", about="Connect a model", run=lambda _: on_connect()),
+            Command(
+                name="keys",
+                about="See how old the keys of endpoints are; check and change them",
+                run=lambda _: on_keys(),
+            ),
             Command(name="help", about="Show the keyboard shortcuts", run=lambda _: on_help()),
         )
 

@@ -34,6 +34,7 @@ class Box(Composer):
             on_options=lambda: self.called.append("options"),
             on_budgets=lambda: self.called.append("budgets"),
             on_alerts=lambda: self.called.append("alerts"),
+            on_keys=lambda: self.called.append("keys"),
             on_details=lambda id: self.called.append(f"details {id}"),
             on_trash=lambda: self.called.append("trash"),
             on_usage=lambda: self.called.append("usage"),

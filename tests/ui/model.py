@@ -27,6 +27,10 @@ class Model:
     def __init__(self) -> None:
         self.asked: list[str] = []
         """The questions, in order."""
+        self.takes: set[str] | None = None
+        """The keys that are not refused; None: whoever asks is answered."""
+        self.keys: list[str] = []
+        """Those that requests came with, in order; empty where there was none."""
         self._aside = Aside()
         self._stack = AsyncExitStack()
         self._aside.run(self._begin())
@@ -57,6 +61,12 @@ class Model:
         self._aside.close()
 
     async def _answer(self, call: Call) -> None:
+        self.keys.append(call.headers.get("authorization", "").removeprefix("Bearer "))
+        if self.takes is not None and self.keys[-1] not in self.takes:
+            said = json.dumps({"error": {"message": f"Incorrect API key provided: {self.keys[-1]}"}}).encode()
+            head = "401 Unauthorized\r\nContent-Type: application/json"
+            await perform(call, Play(said, head=head, end="length"), None)
+            return
         if call.path.endswith("/models"):
             body = json.dumps({"object": "list", "data": [{"id": NAME, "object": "model"}]}).encode()
             await perform(call, Play(body, head="200 OK\r\nContent-Type: application/json", end="length"), None)

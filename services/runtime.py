@@ -44,6 +44,7 @@ from services.runner import RunManager
 from services.settings import LOCAL_OWNER, Settings, read_settings
 from services.storage.backup import backup, restore
 from services.storage.store import Store
+from services.telemetry import telemetry
 from services.temporary import Temporary, Wired
 from services.trouble import StorageTrouble
 from services.windows import Windows
@@ -415,6 +416,8 @@ async def _open(app_dir: Path) -> Runtime:
     settings = await asyncio.to_thread(_read, app_dir)
     set_up_logging(settings.log, settings.log_level)
     runtime = await open_runtime(settings, listen=True)
+    if (observer := await asyncio.to_thread(telemetry, os.environ)) is not None:  # which loads what is installed
+        runtime.runs.observers.add(observer)
     _close_at_sigterm(runtime)
     return runtime
 

@@ -48,6 +48,7 @@ LEVELS = {
             "runner",
             "metering",
             "observing",
+            "telemetry",
             "webhooks",
             "metrics",
             "trouble",

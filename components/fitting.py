@@ -4,23 +4,52 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import param
 
 from components.notices import Notice, telling
 from services.conversation import Conversation
-from services.errors import InputError
+from services.errors import InputError, PanelistError
 from services.estimates import Estimate
-from services.fitting import Asking, Choices, Fitting, Progress, Shortened
+from services.fitting import Asking, Choices, Fitting, Progress, Shortened, TooLongError
 from services.folders import Folder
 from services.options import Options
+
+T = TypeVar("T")
 
 Draft = tuple[str, Sequence[tuple[str, str]]]
 """A text, and hash and name of each file that goes with it."""
 
 How = Literal["trim", "summarise"]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What can be done about something that is too long and waits for a decision."""
+
+    choices: Choices
+    labels: dict[tuple[str, str], str]
+    """Of the larger models, by endpoint and name."""
+    why: str = ""
+    """Why what was chosen before was not done."""
+    asked: bool = True
+    """Whether the person has just asked for it, and is where that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person chose."""
+
+    how: How | Literal["anyway", "model", "picker", "no"]
+    model: str | None = None
+    """The label of the one to switch to."""
+
+
+class NotNowError(Exception):
+    """The person has decided against it, or has gone elsewhere. There is nothing to be told of that."""
 
 
 class Model(Protocol):
@@ -52,11 +81,16 @@ class Tab(Protocol):
     async def retry(self, message_id: str) -> None:
         """Have a question answered once more."""
 
+    async def choose(self, label: str) -> None:
+        """Choose the model that answers next."""
+
 
 class FittingState(param.Parameterized):
     """Measures drafts, and makes conversations shorter. One summary at a time is written for a tab."""
 
     progress: Progress | None = param.Parameter(default=None, doc="How far a summary has come that is written.")  # type: ignore[assignment]
+
+    offer: Offer | None = param.Parameter(default=None, doc="What is to be decided about something too long.")  # type: ignore[assignment]
 
     def __init__(self, door: Callable[[], Fitting], owner: str, tab: Tab, **params: Any) -> None:
         """Take what returns the door to the open conversation."""
@@ -65,6 +99,7 @@ class FittingState(param.Parameterized):
         self._owner = owner
         self._tab = tab
         self._writing: asyncio.Task[Shortened] | None = None
+        self._deciding: asyncio.Future[Decision] | None = None
 
     async def estimate(self, draft: Draft) -> Estimate:
         """Return about how many tokens would be sent with a draft; PanelistError when nobody can say."""
@@ -76,8 +111,77 @@ class FittingState(param.Parameterized):
         Raises:
             PanelistError: nobody can say.
         """
+        return await self._choices(self._asking(draft))
+
+    async def _choices(self, asking: Asking) -> tuple[Choices, dict[tuple[str, str], str]]:
         models = {(one.endpoint, one.model): one.label for one in self._tab.choices}
-        return await self._door().choices(self._owner, self._asking(draft), list(models)), models
+        return await self._door().choices(self._owner, asking, list(models)), models
+
+    async def until_fits(
+        self,
+        ask: Callable[[bool], Coroutine[Any, Any, T]],
+        switch: Callable[[str], Coroutine[Any, Any, None]] | None = None,
+        *,
+        asked: bool = True,
+    ) -> T:
+        """Ask for something, and where that is too long have the person decide, until it is asked for or given up.
+
+        Args:
+            ask: Asks for it; told whether to do so although it is too long.
+            switch: Has the model of a label answer; the conversation's is changed without.
+            asked: Whether the person has just asked for it; else the keyboard stays where it is.
+
+        Raises:
+            NotNowError: it was given up; nothing was changed.
+            PanelistError: as `ask`.
+        """
+        anyway = False
+        while True:
+            try:
+                return await ask(anyway)
+            except TooLongError as error:
+                decided = await self._decided(error.asking, asked=asked)
+                if decided.how == "model" and decided.model is not None:
+                    await (switch or self._tab.choose)(decided.model)
+                anyway = decided.how == "anyway"
+
+    async def _decided(self, asking: Asking, *, asked: bool) -> Decision:
+        """Return what the person wants to be done, when it is done; where that fails another choice is offered."""
+        self.dismiss()
+        why = ""
+        deciding: asyncio.Future[Decision] | None = None
+        try:
+            while True:
+                choices, labels = await self._choices(asking)
+                if asking.go_on is not None:  # no other model goes on with an answer
+                    choices = replace(choices, larger=())
+                deciding = self._deciding = asyncio.get_running_loop().create_future()
+                self.offer = Offer(choices, labels, why, asked or bool(why))
+                decided = await deciding
+                if decided.how in {"no", "picker"}:
+                    raise NotNowError
+                try:
+                    match decided.how:
+                        case "trim" | "summarise" as how:
+                            await self._fit(asking, how)
+                except PanelistError as error:
+                    why = str(error)
+                    continue
+                if self._here != asking.conversation_id:
+                    raise NotNowError
+                return decided
+        finally:
+            if self._deciding is deciding:
+                self._deciding = self.offer = None
+
+    def decide(self, decision: Decision) -> None:
+        """Take what a person chose of the offer; one that nothing waits for any more does nothing."""
+        if self._deciding is not None and not self._deciding.done():
+            self._deciding.set_result(decision)
+
+    def dismiss(self) -> None:
+        """Give up what waits for a decision: the person has gone on to something else."""
+        self.decide(Decision("no"))
 
     async def fit(self, draft: Draft, how: How) -> None:
         """Make the conversation so much shorter that a draft fits, with an undo in the notice.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import itertools
 import logging
@@ -20,7 +21,7 @@ from components.branching import BranchingState
 from components.catalogue import CatalogueState
 from components.deltas import Delta, delta_of, portions
 from components.detailing import DetailsState
-from components.fitting import FittingState
+from components.fitting import FittingState, NotNowError
 from components.notices import Notice, telling
 from components.processing import ProcessingState
 from components.temporary import BLANK, TemporaryTab
@@ -118,6 +119,7 @@ class ConversationState(param.Parameterized):
         self.processing = ProcessingState(lambda: self._chat.processing, owner, self)
         self.details = DetailsState(lambda: self._chat.details, owner, self)
         self.fitting = FittingState(lambda: self._chat.fitting, owner, self)
+        self.param.watch(self._on_waiting, "waiting")
         self._following: dict[str, asyncio.Task[None]] = {}  # by run
         self._tasks: set[asyncio.Task[object]] = set()
         self._choosing = Options()
@@ -153,6 +155,7 @@ class ConversationState(param.Parameterized):
         for task in (*self._tasks, *self._following.values()):
             task.cancel()
         self.fitting.stop()
+        self.fitting.dismiss()
         self._aside.close()
 
     @property
@@ -188,6 +191,7 @@ class ConversationState(param.Parameterized):
         if conversation_id == BLANK and self.temporary and self.conversation is None:
             return
         turn = self._turn()
+        self.fitting.dismiss()
         if conversation_id is None or conversation_id == BLANK:
             self._unfollow()
             self._choosing = Options()
@@ -308,12 +312,35 @@ class ConversationState(param.Parameterized):
             with telling(self):
                 await self.send(text)
 
-    async def send_now(self, queued_id: str) -> None:
-        """Send a waiting message at once, stopping the reply that is being written."""
-        if self.conversation is not None:
-            turn = self._turn()
-            with telling(self):
-                self._show(await self._chat.send_now(self._owner, self.conversation.id, queued_id), turn)
+    async def send_now(self, queued_id: str, *, asked: bool = True) -> None:
+        """Send a waiting message at once, stopping the reply that is being written; see `until_fits` for `asked`."""
+        here = self.conversation
+
+        async def ask(anyway: bool) -> None:
+            if here is not None:
+                turn = self._turn()
+                self._show(await self._chat.send_now(self._owner, here.id, queued_id, anyway=anyway), turn)
+
+        await self._ask_fitting(ask, asked=asked)
+
+    def _on_waiting(self, event: param.parameterized.Event) -> None:
+        """Have the person decide about a message whose turn it is, and which is too long for the model."""
+        before, now = event.old.too_long, event.new.too_long
+        if before is not None and now != before:  # it was sent or removed, here or elsewhere
+            self.fitting.dismiss()
+        if now is not None and now != before:
+            self._spawn(self.send_now(now, asked=False))
+
+    async def _ask_fitting(
+        self,
+        ask: Callable[[bool], Coroutine[Any, Any, None]],
+        switch: Callable[[str], Coroutine[Any, Any, None]] | None = None,
+        *,
+        asked: bool = True,
+    ) -> None:
+        """Ask for something; see `FittingState.until_fits`. What goes wrong is said in a notice."""
+        with telling(self), contextlib.suppress(NotNowError):
+            await self.fitting.until_fits(ask, switch, asked=asked)
 
     async def unqueue(self, queued_id: str, *, quietly: bool = False) -> bool:
         """Take a waiting message back, and say whether it was this that took it.
@@ -373,14 +400,29 @@ class ConversationState(param.Parameterized):
         choice = next((choice for choice in self.choices if choice.label == label), None)
         if label is not None and choice is None:
             self.notice = Notice(f"{label} is not offered any more. Choose another model.", "error")
-        elif self.conversation is not None:
+            return
+        if self.conversation is None:
+            return
+        here, with_these = self.conversation.id, options
+
+        async def switch(label: str) -> None:
+            nonlocal with_these
+            if with_these is None:
+                await self.choose(label)
+            elif (other := self.choice_of(label)) is not None:  # that, too, for this time alone
+                with_these = dataclasses.replace(with_these, endpoint=other.endpoint, model=other.model)
+
+        if choice is not None:
+            with_these = dataclasses.replace(self.options, endpoint=choice.endpoint, model=choice.model)
+
+        async def ask(anyway: bool) -> None:
             turn = self._turn()
-            if choice is not None:
-                options = dataclasses.replace(self.options, endpoint=choice.endpoint, model=choice.model)
-            with telling(self):
-                here = self.conversation.id
-                opened = await self._chat.retry(self._owner, here, message_id, options=options, beyond=beyond)
-                self._show(opened, turn)
+            opened = await self._chat.retry(
+                self._owner, here, message_id, options=with_these, beyond=beyond, anyway=anyway
+            )
+            self._show(opened, turn)
+
+        await self._ask_fitting(ask, switch)
 
     async def fork(self, message_id: str) -> None:
         """Go on in a new conversation that begins like this one up to an answer; an undo in the notice comes back."""
@@ -419,25 +461,36 @@ class ConversationState(param.Parameterized):
         """Put a question differently, or an answer right; `key` is the browser's word for this request.
 
         Raises:
+            NotNowError: it is too long for the model, and the person has decided against it.
             PanelistError: it was not stored, and why.
         """
         if self.conversation is None:
             raise NotFoundError("That conversation is not open any more. Copy your text if you need it.")
-        turn, followed = self._turn(), bool(self.path) and self.path[-1].id != message_id
-        opened = await self._chat.edit(self._owner, self.conversation.id, message_id, text, request_key=key)
-        await self.prepare(opened.path)
-        self._show(opened, turn)
+        here, followed = self.conversation.id, bool(self.path) and self.path[-1].id != message_id
+
+        async def ask(anyway: bool) -> Opened:
+            turn = self._turn()
+            opened = await self._chat.edit(self._owner, here, message_id, text, request_key=key, anyway=anyway)
+            await self.prepare(opened.path)
+            self._show(opened, turn)
+            return opened
+
+        opened = await self.fitting.until_fits(ask)
         if followed and opened.path[-1].run_id is None and all(message.id != message_id for message in opened.path):
             undo = partial(self.show_version, message_id)
             self.notice = Notice("What followed the old answer is one version back.", undo=undo)
 
     async def go_on(self, message_id: str, *, beyond: bool = False) -> None:
         """Have an answer that was cut off or stopped continued in place."""
-        if self.conversation is not None:
-            turn = self._turn()
-            with telling(self):
-                here = self.conversation.id
-                self._show(await self._chat.go_on(self._owner, here, message_id, beyond=beyond), turn)
+        here = self.conversation
+
+        async def ask(anyway: bool) -> None:
+            if here is not None:
+                turn = self._turn()
+                opened = await self._chat.go_on(self._owner, here.id, message_id, beyond=beyond, anyway=anyway)
+                self._show(opened, turn)
+
+        await self._ask_fitting(ask)
 
     async def drop_parameter(self, message_id: str, parameter: str) -> None:
         """Leave a refused request field out from now on, and ask again."""

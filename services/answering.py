@@ -115,10 +115,7 @@ class Answering:
         With `beyond` also where a budget has no room for it.
         """
         self._runs.check_open()
-        answer = await self._store.message(owner, conversation.id, message_id)
-        asked = self._asked(conversation)
-        if answer.options is not None and self._connections.knows(answer.endpoint):
-            asked = replace(answer.options, endpoint=answer.endpoint)
+        asked = await self.asked_with(owner, conversation, message_id)
         run_id = new_id()
 
         async def path() -> Sequence[Message]:
@@ -136,6 +133,13 @@ class Answering:
         for id in begun.runs:
             refused = (reserved.refused | begun.refused).get(id)
             self._start(owner, begun.conversation, id, message_id, asked, refused=refused)
+
+    async def asked_with(self, owner: str, conversation: Conversation, message_id: str) -> Options:
+        """Return the options that an answer is gone on with."""
+        answer = await self._store.message(owner, conversation.id, message_id)
+        if answer.options is not None and self._connections.knows(answer.endpoint):
+            return replace(answer.options, endpoint=answer.endpoint)
+        return self._asked(conversation)
 
     async def _begin(
         self,

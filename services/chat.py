@@ -22,7 +22,7 @@ from services.conversation import MAX_TITLE, Conversation, Draft, Queued, Versio
 from services.details import Details
 from services.errors import InputError, NotFoundError, StorageError
 from services.events import Numbered
-from services.fitting import Fitting
+from services.fitting import Asking, Fitting
 from services.intents import Intents
 from services.messages import ANSWERED, AttachmentPart, Message, TextPart, clean_text, new_id
 from services.options import Options
@@ -143,7 +143,7 @@ class ChatService:
         summarising = Summarising(weighing, asides, runs.deadlines)
         self.fitting = Fitting(store, connections, weighing, summarising, windows, self._intents, self.changes)
         """How long they are for a model, and what makes them shorter."""
-        self._queueing = Queueing(store, runs, self._answering, self._intents, self.changes)
+        self._queueing = Queueing(store, runs, self._answering, self._intents, self.changes, self.fitting)
         self._answering.on_end = self._queueing.on_end
         trouble.on_change = self.changes.ring_all
 
@@ -291,13 +291,16 @@ class ChatService:
         check_together(one.size for one in attached)
         return attached
 
-    async def send_now(self, owner: str, conversation_id: str, queued_id: str) -> Opened:
+    async def send_now(self, owner: str, conversation_id: str, queued_id: str, *, anyway: bool = False) -> Opened:
         """Send a waiting message before the others; an answer that is being written is stopped for it.
+
+        With `anyway` also one that is too long for the model.
 
         Raises:
             NotFoundError: it does not wait any more, or there is no such conversation for this owner.
+            TooLongError: it is too long for the model, so it waits on.
         """
-        return await self._intents.through(self._send_now(owner, conversation_id, queued_id))
+        return await self._intents.through(self._send_now(owner, conversation_id, queued_id, anyway))
 
     async def unqueue(self, owner: str, conversation_id: str, queued_id: str) -> None:
         """Take a waiting message back.
@@ -315,45 +318,60 @@ class ChatService:
         *,
         options: Options | None = None,
         beyond: bool = False,
+        anyway: bool = False,
     ) -> Opened:
         """Answer a question, or that of an answer once more: `message_id` is either. Answers to it are siblings.
 
         There come as many as the options say; but in the place of an answer that stands beside others, and was cut off
         or failed, comes one, whatever becomes of the others meanwhile.
 
-        `options` are for this answer alone, instead of the conversation's; with `beyond` no budget stops it.
+        `options` are for this answer alone, instead of the conversation's; with `beyond` no budget stops it, and with
+        `anyway` it is asked for although it is too long for the model.
 
         Raises:
             InputError: an answer is still being written, or the message is an answer to nothing.
             NotFoundError: there is no such message for this owner.
+            TooLongError: it is too long for the model; nothing was stored.
         """
-        return await self._intents.through(self._retry(owner, conversation_id, message_id, options, beyond))
+        return await self._intents.through(self._retry(owner, conversation_id, message_id, options, beyond, anyway))
 
     async def edit(
-        self, owner: str, conversation_id: str, message_id: str, text: str, *, request_key: str | None = None
+        self,
+        owner: str,
+        conversation_id: str,
+        message_id: str,
+        text: str,
+        *,
+        request_key: str | None = None,
+        anyway: bool = False,
     ) -> Opened:
         """Put a question differently and have it answered, or an answer right by hand; both stay as siblings.
 
         A question keeps its attachments. What changes nothing, and the same request that comes again (a question by its
         key, an answer by its text), stores nothing. An answer written by hand has no run, no endpoint and no model.
+        With `anyway` a question is asked although it is too long for the model.
 
         Raises:
             InputError: an answer is still being written, or there is nothing in the text or too much.
             NotFoundError: there is no such message for this owner.
             StorageError: it could not be stored; nothing was sent.
+            TooLongError: the question is too long for the model; nothing was stored.
         """
-        return await self._intents.through(self._edit(owner, conversation_id, message_id, text, request_key))
+        return await self._intents.through(self._edit(owner, conversation_id, message_id, text, request_key, anyway))
 
-    async def go_on(self, owner: str, conversation_id: str, message_id: str, *, beyond: bool = False) -> Opened:
+    async def go_on(
+        self, owner: str, conversation_id: str, message_id: str, *, beyond: bool = False, anyway: bool = False
+    ) -> Opened:
         """Let the model go on with an answer that was cut off or stopped, in the same message.
 
-        With `beyond` no budget stops it.
+        With `beyond` no budget stops it, and with `anyway` it is asked although it is too long for the model.
 
         Raises:
             InputError: an answer is still being written, or this one was not cut off or is not the last.
             NotFoundError: there is no such message for this owner.
+            TooLongError: it is too long for the model; nothing was changed.
         """
-        return await self._intents.through(self._go_on(owner, conversation_id, message_id, beyond))
+        return await self._intents.through(self._go_on(owner, conversation_id, message_id, beyond, anyway))
 
     def stop(self, owner: str, run_id: str) -> None:
         """End a run and close its stream; what came is kept. A run that has ended already stays as it is."""
@@ -475,12 +493,13 @@ class ChatService:
         now = replace(here, conversation=begun.conversation, path=path, together=together)
         return self._opened(now, self._runs.live_in(begun.conversation.id))
 
-    async def _send_now(self, owner: str, conversation_id: str, queued_id: str) -> Opened:
+    async def _send_now(self, owner: str, conversation_id: str, queued_id: str, anyway: bool) -> Opened:
         async with self._intents.alone_in(conversation_id):
             queued = await self._queueing.find(owner, conversation_id, queued_id)
             if not self._runs.live_in(conversation_id):
                 conversation = await self._store.conversation(owner, conversation_id)
-                return await self._shown(owner, *await self._answering.ask_queued(owner, conversation, queued))
+                sent = await self._queueing.send(owner, conversation, queued, anyway=anyway)
+                return await self._shown(owner, *sent)
             self._queueing.hurry(owner, conversation_id, queued_id)
         return await self.open(owner, conversation_id)
 
@@ -497,7 +516,13 @@ class ChatService:
         return await self.open(owner, conversation_id)
 
     async def _retry(
-        self, owner: str, conversation_id: str, message_id: str, options: Options | None, beyond: bool
+        self,
+        owner: str,
+        conversation_id: str,
+        message_id: str,
+        options: Options | None,
+        beyond: bool,
+        anyway: bool,
     ) -> Opened:
         async with self._intents.alone_in(conversation_id):
             conversation = await self._store.conversation(owner, conversation_id)
@@ -510,12 +535,21 @@ class ChatService:
                     raise InputError("This answer follows no question, so it cannot be written again.")
                 last = await self._store.message(owner, conversation_id, last.parent_id)
             asked = replace(conversation, options=options) if options else conversation
+            if not anyway:
+                asking = Asking(conversation_id=conversation_id, again=message_id, options=asked.options)
+                await self.fitting.check(owner, asking)
             instead_of = again if beside else None
             begun = await self._answering.ask_again(owner, asked, last.id, instead_of=instead_of, beyond=beyond)
             return await self._shown(owner, *begun)
 
     async def _edit(
-        self, owner: str, conversation_id: str, message_id: str, text: str, request_key: str | None
+        self,
+        owner: str,
+        conversation_id: str,
+        message_id: str,
+        text: str,
+        request_key: str | None,
+        anyway: bool,
     ) -> Opened:
         async with self._intents.alone_in(conversation_id):
             conversation = await self._store.conversation(owner, conversation_id)
@@ -527,6 +561,12 @@ class ChatService:
             if draft.text == old.text:
                 return await self.open(owner, conversation_id)
             if old.role == "user":
+                if not anyway:
+                    options = conversation.options
+                    instead = Asking(
+                        conversation_id=conversation_id, text=draft.text, options=options, instead=message_id
+                    )
+                    await self.fitting.check(owner, instead)
                 return await self._shown(
                     owner, *await self._answering.ask(owner, conversation, draft, request_key, before)
                 )
@@ -570,11 +610,16 @@ class ChatService:
         self.changes.ring(owner, forked.id)
         return await self.open(owner, forked.id)
 
-    async def _go_on(self, owner: str, conversation_id: str, message_id: str, beyond: bool) -> Opened:
+    async def _go_on(self, owner: str, conversation_id: str, message_id: str, beyond: bool, anyway: bool) -> Opened:
         async with self._intents.alone_in(conversation_id):
             conversation = await self._store.conversation(owner, conversation_id)
             beside = await self._beside(owner, conversation_id, message_id)
             self._check_idle(conversation_id, but=[one for one in beside if one.id != message_id])
+            if not anyway:
+                options = await self._answering.asked_with(owner, conversation, message_id)
+                await self.fitting.check(
+                    owner, Asking(conversation_id=conversation_id, go_on=message_id, options=options)
+                )
             await self._answering.go_on(owner, conversation, message_id, beyond=beyond)
         return await self.open(owner, conversation_id)
 

@@ -16,12 +16,16 @@ from services import tokens
 from services.attachments import not_shown, pictured
 from services.context import told
 from services.conversation import told_from
+from services.measures import size_of as size_of_parts
 from services.messages import AttachmentPart, ErrorPart, Message, TextPart
 from services.metering import IMAGE_TOKENS
 
 AROUND = 4
 """Tokens around each message, its role among them
 (https://github.com/openai/openai-cookbook/blob/main/examples/How_to_count_tokens_with_tiktoken.ipynb)."""
+
+_FRAME = 200
+"""More tokens than stand around a message, or around a file in one."""
 
 _ANSWER = 3
 """With which the answer begins, from the same source."""
@@ -147,6 +151,16 @@ def size_of(message: Message, counts: Counts, file_tokens: FileTokens, *, images
             case _:
                 pass  # which no model is told in words
     return Size(text, files)
+
+
+def about_most(path: Sequence[Message], system_prompt: str | None) -> int:
+    """Return more tokens than a path can have, quickly: no token is shorter than a byte."""
+    size = len((system_prompt or "").encode("utf-8", "replace"))
+    for message in path:
+        size += _FRAME + size_of_parts(message.parts)
+        for part in message.attachments:
+            size += _FRAME + len(part.name.encode("utf-8", "replace")) + (IMAGE_TOKENS if part.is_image else part.size)
+    return size
 
 
 def sizes_of(path: Sequence[Message], counts: Counts, file_tokens: FileTokens, *, images: bool = True) -> list[Size]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from services.changes import Changes
 from services.connect import Connections
-from services.errors import InputError
+from services.errors import Failure, InputError, ModelError, PanelistError
 from services.estimates import Estimate, Shortening
 from services.intents import Intents
 from services.messages import Memory
@@ -18,7 +19,9 @@ from services.summarising import Progress, Summarising, Tell
 from services.weighing import Asking, Weighed, Weighing
 from services.windows import Windows
 
-__all__ = ["Asking", "Choices", "Fitting", "Progress", "Shortened"]
+__all__ = ["Asking", "Choices", "Fitting", "Progress", "Shortened", "TooLongError", "too_long"]
+
+log = logging.getLogger(__name__)
 
 _LARGER = 8
 """Models that are named for a conversation that is too long."""
@@ -49,6 +52,33 @@ class Shortened:
     before: Memory | None
 
 
+class TooLongError(ModelError):
+    """What is about to be asked is more than its model takes. Nothing was asked, and nothing stored."""
+
+    def __init__(self, asking: Asking, found: Estimate) -> None:
+        next_step = "Choose a larger model, or make the conversation shorter."
+        super().__init__(
+            Failure(
+                kind="too_long",
+                message=f"{too_long(found)} {next_step}",
+                next_step="choose_model",
+                tokens=found.total,
+                window=found.window,
+            )
+        )
+        self.asking = asking
+
+
+def too_long(found: Estimate) -> str:
+    """Return in a sentence by how much a request is too long."""
+    say = f"This would be about {found.total:,} tokens"
+    if found.window is not None:
+        say += f", and {found.model or 'the model'} takes {found.window:,}"
+        if found.total < found.window:
+            say += f": less than {found.room:,} would be left for the answer"
+    return f"{say}."
+
+
 class Fitting:
     """How long conversations are. Every method takes the owner first and sees nothing of anybody else."""
 
@@ -73,6 +103,22 @@ class Fitting:
     async def estimate(self, owner: str, asking: Asking) -> Estimate:
         """Return about how many tokens would be sent, and for how much; see `Weighing.weigh`."""
         return (await self._weighing.weigh(owner, asking)).estimate
+
+    async def check(self, owner: str, asking: Asking) -> None:
+        """Do nothing where a question fits, as far as that is known.
+
+        Raises:
+            TooLongError: it does not.
+        """
+        try:
+            if await self._weighing.surely_fits(owner, asking):
+                return
+            found = (await self._weighing.weigh(owner, asking)).estimate
+        except PanelistError as error:  # whoever asks is told of it, if it matters for that
+            log.info("it could not be measured how long a question is: %s", error)
+            return
+        if found.over:
+            raise TooLongError(asking, found)
 
     async def choices(self, owner: str, asking: Asking, models: Sequence[tuple[str, str]] = ()) -> Choices:
         """Return what could be done so that a question is not too long; `models` are those that could answer instead.

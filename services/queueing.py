@@ -10,12 +10,15 @@ from services.answering import Answering
 from services.changes import Changes
 from services.conversation import Conversation, Queued
 from services.errors import NotFoundError, PanelistError, StorageError
+from services.fitting import Asking, Fitting, TooLongError
 from services.intents import Intents
-from services.messages import ENDED_BY_MODEL
+from services.messages import ENDED_BY_MODEL, Message
 from services.runner import RunLog, RunManager
-from services.storage.store import Store
+from services.storage.store import Begun, Store
 
 log = logging.getLogger(__name__)
+
+Sent = tuple[Begun, tuple[Message, ...]]
 
 _AGAIN_S = 1.0
 """After which a waiting message is tried again that storage was in no state for."""
@@ -28,19 +31,30 @@ class Waiting:
     messages: tuple[Queued, ...] = ()
     held: bool = False
     """Whether they wait for a person: the last answer was stopped, cut off or failed, so none is sent by itself."""
+    too_long: str | None = None
+    """The one that would be too long for the model; they wait for a person because of it."""
 
 
 class Queueing:
     """Sends what waits at the end of each answer."""
 
     def __init__(
-        self, store: Store, runs: RunManager, answering: Answering, intents: Intents, changes: Changes
+        self,
+        store: Store,
+        runs: RunManager,
+        answering: Answering,
+        intents: Intents,
+        changes: Changes,
+        fitting: Fitting,
     ) -> None:
+        self._fitting = fitting
         self._store = store
         self._runs = runs
         self._answering = answering
         self._intents = intents
         self._changes = changes
+        self._too_long: dict[str, str] = {}
+        """By conversation: the waiting message whose turn it was when it was too long."""
         self._advancing: dict[str, asyncio.Task[None]] = {}
         """By conversation: sees after the end of an answer whether a message waits."""
         self._hurried: dict[str, str] = {}
@@ -50,7 +64,9 @@ class Queueing:
 
     def waiting(self, conversation_id: str, messages: tuple[Queued, ...]) -> Waiting:
         """Return what storage holds for a conversation as a tab shows it."""
-        return Waiting(messages, held=bool(messages) and not self.occupied(conversation_id))
+        held = bool(messages) and not self.occupied(conversation_id)
+        long = self._too_long.get(conversation_id)
+        return Waiting(messages, held, long if held and any(queued.id == long for queued in messages) else None)
 
     def occupied(self, conversation_id: str) -> bool:
         """Whether an answer is being written, or a waiting message is about to be sent."""
@@ -66,6 +82,24 @@ class Queueing:
         if not found:
             raise NotFoundError("That message does not wait any more: it was sent or removed.")
         return found[0]
+
+    async def send(self, owner: str, conversation: Conversation, queued: Queued, *, anyway: bool = False) -> Sent:
+        """Send a waiting message whose turn it is.
+
+        Raises:
+            TooLongError: it would be too long for the model, so it waits on; not with `anyway`.
+        """
+        here = conversation.id
+        if not anyway:
+            named = tuple((part.sha256, part.name) for part in queued.attachments)
+            asking = Asking(conversation_id=here, text=queued.text, attachments=named, options=conversation.options)
+            try:
+                await self._fitting.check(owner, asking)
+            except TooLongError:
+                self._too_long[here] = queued.id
+                raise
+        self._too_long.pop(here, None)
+        return await self._answering.ask_queued(owner, conversation, queued)
 
     def hurry(self, owner: str, conversation_id: str, queued_id: str) -> None:
         """Stop the answers being written, so that a waiting message is sent at their end, whatever that is."""
@@ -121,7 +155,7 @@ class Queueing:
                     conversation = await self._store.conversation(owner, conversation_id)
                     if hurried is None and not await self._ended_by_model(owner, conversation):
                         return True
-                    await self._answering.ask_queued(owner, conversation, next_one)
+                    await self.send(owner, conversation, next_one)
             except StorageError as error:
                 log.warning("a waiting message of conversation %s waits on: %s", conversation_id, error)
                 if hurried is not None:

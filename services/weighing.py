@@ -20,8 +20,10 @@ from services.estimates import (
     Estimate,
     Shortening,
     Size,
+    about_most,
     estimate,
     factor_of,
+    room_in,
     shortening,
     sizes_of,
     with_summary,
@@ -57,7 +59,11 @@ class Asking:
     folder_id: str | None = None
     """Of a conversation that is yet to begin."""
     again: str | None = None
-    """An answer that failed and is to be asked for once more; then there is no other question."""
+    """An answer, or a question, that is to be asked for once more; then there is no other question."""
+    instead: str | None = None
+    """A question in the place of which this one is asked, with its attachments."""
+    go_on: str | None = None
+    """An answer that is to be gone on with; then there is no other question, either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +137,26 @@ class Weighing:
         sample = await self._sample(endpoint, model, path)
         return await asyncio.to_thread(self._weighed, endpoint, model, path, failed, prompt, texts, asking, sample)
 
+    async def surely_fits(self, owner: str, asking: Asking) -> bool:
+        """Whether a question is so short, or so little known of its model, that nothing needs to be counted.
+
+        No token is shorter than a byte, so what has fewer bytes than the model takes tokens fits.
+
+        Raises:
+            PanelistError: as `weigh`.
+        """
+        endpoint = self._connections.get(asking.options.endpoint)
+        model = asking.options.model or self._connections.known_default_model(endpoint.name)
+        if model is None:
+            return True
+        window = await asyncio.to_thread(self._windows.of, endpoint, model)  # which may read the price list
+        if window is None:
+            return True
+        path, _, folder_id = await self._path(owner, asking)
+        prompt = await self._prompts.of(owner, asking.options, folder_id)
+        most = about_most(told(path), prompt)
+        return most + room_in(window, asking.options.max_output_tokens) <= window
+
     async def _sample(self, endpoint: Endpoint, model: str | None, path: Sequence[Message]) -> tuple[str, int] | None:
         """Return some of what is told and how many tokens it is to the model, where its server says so at once."""
         if model is None:
@@ -174,7 +200,9 @@ class Weighing:
         *before, question = with_summary(path)
         # The draft is another text with each key that is pressed: its count is not worth keeping.
         sizes = [*sizes_of(before, self.counts, file_tokens, images=images)]
-        sizes += sizes_of([question], self.counts if asking.again else Counts(), file_tokens, images=images)
+        sizes += sizes_of(
+            [question], self.counts if asking.again or asking.go_on else Counts(), file_tokens, images=images
+        )
         first = told_from(path)
         if sample is not None:
             factor: float | None = within_bounds(sample[1] / max(1, tokens.count(sample[0])))
@@ -213,7 +241,12 @@ class Weighing:
         if asking.conversation_id is None:
             return (draft,), (), asking.folder_id
         conversation = await self._store.conversation(owner, asking.conversation_id)
-        path = tuple(await self._store.path(owner, conversation.id, asking.again))
+        path = tuple(await self._store.path(owner, conversation.id, asking.again or asking.instead or asking.go_on))
+        if asking.go_on is not None:
+            return path, (), conversation.folder_id
+        if asking.instead is not None:
+            *before, old = path
+            return (*before, _draft(conversation.id, asking.text, old.attachments)), (), conversation.folder_id
         if asking.again is None:
             return (*path, draft), (), conversation.folder_id
         asked = 1 + max((place for place, message in enumerate(path) if message.role == "user"), default=-1)

@@ -56,6 +56,8 @@ def held_because(state: ConversationState) -> str:
     """Return why waiting messages are not sent by themselves; empty when they are."""
     if not state.waiting.held:
         return ""
+    if state.waiting.too_long is not None:
+        return "Not sent, because it would be too long for the model:"
     last = state.path[-1] if state.path else None
     if last is None or last.status not in ENDED_BY_MODEL:
         return "Not sent, because the last answer did not finish:"

@@ -117,7 +117,7 @@ function editing({frame, isLost, isTemporary, source, send, notice}) {
     },
     // What the server says of it.
     told({id, refused}) {
-      if (refused) {
+      if (refused !== null) { // or with no word: it can be edited on
         editors.get(id)?.refused(refused)
       } else {
         editors.get(id)?.close()

@@ -43,6 +43,7 @@ function gauging({model, box, chat, files, isLost, isWriting, post}) {
   let held = null // a message that waits for its weight: {now, timer}
   let working = false // the conversation is being made shorter
   let wanted = null // the message that is sent when it is: {chat, text, now}
+  let asked = false // something else than the draft is too long, and waits at the server for a decision
 
   const sent = () => { told = {chat: chat(), text: "", files: "[]"} } // the server takes it so, too
   const given = () => JSON.stringify(files())
@@ -105,7 +106,7 @@ function gauging({model, box, chat, files, isLost, isWriting, post}) {
     }
     parts.replaceChildren(...weight.parts.flatMap(([name, tokens]) => [element("dt", {}, name), element("dd", {}, count(tokens))]))
     about.textContent = weight.about
-    if (!weight.over && !working) { close() }
+    if (!weight.over && !working && !asked) { close() }
   }
   function unfold(wide) {
     if (panel.hidden === !wide) { return }
@@ -145,6 +146,10 @@ function gauging({model, box, chat, files, isLost, isWriting, post}) {
     if (weight?.over) { ask(release()) } else { go() }
   }
   function ask(now) {
+    if (asked) {
+      asked = false
+      choose("no")
+    }
     wanted = {chat: chat(), text: box.value, now}
     if (choices.hidden) { explain("This is too long for the model.", []) }
     model.send_msg({type: "choices", conversation: addressOf(chat())})
@@ -173,6 +178,33 @@ function gauging({model, box, chat, files, isLost, isWriting, post}) {
     ])
     acts.firstChild.focus()
   }
+  // An edit, another answer, a message that waited: the server has it, and does with it what is chosen.
+  function asks({say, list, focus}) {
+    if (!say) {
+      if (asked) {
+        asked = false
+        close()
+      }
+      return
+    }
+    wanted = null
+    asked = true
+    working = false
+    said.setAttribute("role", "alert")
+    explain(say, [
+      ...list.map(({how, label, model: name}) => [label, () => settle(how, label, name)]),
+      ["Send anyway", () => settle("anyway")], ["Not now", () => close()],
+    ])
+    if (focus) { acts.firstChild.focus() }
+  }
+  function settle(how, label, name) {
+    if (how === "trim" || how === "summarise") {
+      working = true
+      explain(`${label}…`, [])
+    }
+    choose(how, name)
+  }
+  const choose = (how, name) => model.send_msg({type: "decide", how, model: name ?? null})
   function fit(how, label, name) {
     if (how === "picker") { close() } else {
       working = true
@@ -183,7 +215,7 @@ function gauging({model, box, chat, files, isLost, isWriting, post}) {
   // A summary is being written, for a message that waits or for an answer that failed.
   function summing({say}) {
     if (!say) {
-      if (!wanted) { close() }
+      if (!wanted && !asked) { close() }
       return
     }
     working = true
@@ -209,6 +241,10 @@ function gauging({model, box, chat, files, isLost, isWriting, post}) {
     choices.hidden = true
     working = false
     wanted = null
+    if (asked) {
+      asked = false
+      if (!isLost()) { choose("no") }
+    }
     if (inside) { box.focus() }
   }
   choices.addEventListener("keydown", (event) => {
@@ -232,7 +268,7 @@ function gauging({model, box, chat, files, isLost, isWriting, post}) {
     found: weigh,
     // Take what the server says of it; whether it was that.
     heard(msg) {
-      const hear = {weight: heard, weigh_again: again, choices: offer, summing, fitted}[msg.type]
+      const hear = {weight: heard, weigh_again: again, choices: offer, asks, summing, fitted}[msg.type]
       hear?.(msg)
       return Boolean(hear)
     },

@@ -10,12 +10,13 @@ from typing import Any, TypedDict
 import param
 
 from components.chat import attaching
+from components.fitting import Decision
 from components.state import ConversationState
 from components.temporary import BLANK
 from services.chat import MAX_TEXT
 from services.errors import InputError, PanelistError
 from services.estimates import Estimate
-from services.fitting import Choices, Progress
+from services.fitting import Choices, Progress, too_long
 from services.messages import clean_text
 from services.prices import in_dollars
 
@@ -89,12 +90,7 @@ def _about(found: Estimate) -> str:
 def choices_view(choices: Choices, labels: dict[tuple[str, str], str]) -> dict[str, Any]:
     """Return what is said of a message that is too long, and what can be done."""
     found = choices.estimate
-    say = f"This would be about {found.total:,} tokens"
-    if found.window is not None:
-        say += f", and {found.model or 'the model'} takes {found.window:,}"
-        if found.total < found.window:
-            say += f": less than {found.room:,} would be left for the answer"
-    say += "."
+    say = too_long(found)
     acts: list[dict[str, str]] = []
     if choices.trim:
         acts.append({"how": "trim", "label": f"Leave out the oldest {_messages(choices.trim)}"})
@@ -131,10 +127,13 @@ class Gauge:
         self._telling: asyncio.TimerHandle | None = None
         state.param.watch(self._on_change, _WATCHED)
         state.fitting.param.watch(self._on_progress, "progress")
+        state.fitting.param.watch(self._on_offer, "offer")
 
     def begin(self) -> None:
         """The page is there, for the first time or again, and has told nothing yet."""
         self._draft, self._files, self._number = b"", [], 0
+        if self._state.fitting.offer is not None:
+            self._on_offer()
 
     def sent(self) -> None:
         """The draft was sent: the page takes it for empty."""
@@ -164,6 +163,13 @@ class Gauge:
                 await self._measure()
             case {"type": "choices", "conversation": str() | None as to} if to == self._here:
                 self._tell({"type": "choices", **await self._choices()})
+            case {"type": "decide", "how": "trim" | "summarise" | "anyway" | "no" as how}:
+                self._state.fitting.decide(Decision(how))
+            case {"type": "decide", "how": "model", "model": str(label)}:
+                self._state.fitting.decide(Decision("model", label))
+            case {"type": "decide", "how": "picker"}:
+                self._state.fitting.decide(Decision("picker"))
+                self._on_choose_model()
             case {"type": "shorten", "how": "stop"}:
                 self._state.fitting.stop()
             case {"type": "shorten", "how": "picker"}:
@@ -225,6 +231,15 @@ class Gauge:
             return choices_view(*await self._state.fitting.choices((self._text, self._files)))
         except PanelistError as error:
             return {"say": str(error), "list": [], "over": True}
+
+    def _on_offer(self, *_: object) -> None:
+        """Offer what can be done about something else than the draft; nothing, where that is decided."""
+        offer = self._state.fitting.offer
+        if offer is None:
+            self._tell({"type": "asks", "say": "", "list": [], "focus": False})
+            return
+        view = choices_view(offer.choices, offer.labels)
+        self._tell({"type": "asks", "say": offer.why or view["say"], "list": view["list"], "focus": offer.asked})
 
     async def _shorten(self, data: object) -> str:
         """Do what a person chose; return why it was not done, or nothing."""

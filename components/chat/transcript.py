@@ -28,6 +28,7 @@ from components.chat.views import (
 from components.deltas import Delta
 from components.diagrams import ADDRESSES
 from components.files import serve_here
+from components.fitting import NotNowError
 from components.notices import Notice
 from components.scripts import ScriptComponent, joined
 from components.state import ConversationState
@@ -433,6 +434,8 @@ class Transcript(ScriptComponent):
         why = None
         try:
             await self._state.edit(message_id, text, key)
+        except NotNowError:
+            why = ""  # it can be edited on
         except PanelistError as error:
             why = str(error)
         except Exception:  # the last wall: the page waits for a word

@@ -63,7 +63,7 @@ class OwnDoor(Door):
 
     async def retry(self, conversation_id: str, message_id: str) -> Begun:
         warned = self._warned()
-        return self._begun(await self._chat.retry(self._owner, conversation_id, message_id), warned)
+        return self._begun(await self._chat.retry(self._owner, conversation_id, message_id, anyway=True), warned)
 
     async def follow(self, run_id: str, after: int = 0) -> AsyncGenerator[Happened, None]:
         async with aclosing(self._chat.follow(self._owner, run_id, after)) as batches:

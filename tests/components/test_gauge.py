@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.chat.composer import held_because
 from components.chat.gauge import Gauge, choices_view, progress_words, weight_view
 from components.chat.views import message_view
+from components.fitting import NotNowError
 from components.state import ConversationState
 from services import tokens
 from services.conversation import remembers_from
@@ -303,3 +306,159 @@ class TestWords:
         said = progress_words(Progress(1_200, 2, 3, 12))
         assert said == "Summarising the oldest 1,200 messages, part 2 of 3… 12 words"
         assert progress_words(Progress(2, 1, 1, 1)) == "Summarising the oldest 2 messages… 1 word"
+
+
+async def offered(box: Box) -> dict[str, Any]:
+    """Wait until something else than the draft waits for a decision, and return what the page is told of it."""
+    await until(lambda: box._state.fitting.offer is not None)
+    return last(box, "asks")
+
+
+async def held(box: Box) -> None:
+    """Wait until the answer has ended and the message behind it waits for a decision."""
+    state = box._state
+    await until(lambda: state.run_id is None and state.waiting.too_long is not None and state.fitting.offer is not None)
+
+
+async def settled(box: Box) -> None:
+    await becomes(box._state, lambda: box._state.run_id is None)
+
+
+async def test_an_edit_that_is_too_long_waits_for_a_decision(make: Make) -> None:
+    box = await make(*replies(4))
+    await talk(box, LONG + "1", LONG + "2", LONG + "3")
+    state = box._state
+    editing = asyncio.create_task(state.edit(state.path[4].id, LONG * 3 + "4", "key"))
+    told = await offered(box)
+    assert told["say"].endswith(" tokens, and m takes 2,000.")
+    assert [act["how"] for act in told["list"]] == ["trim", "summarise", "model", "picker"]
+    assert told["focus"]
+    assert len(state.path) == 6
+    await box.says(type="decide", how="trim", model=None)
+    await editing
+    await settled(box)
+    assert last(box, "asks")["say"] == ""
+    assert [message.memory is not None for message in state.path] == [False, True, False, False, False, False]
+    assert (state.path[-2].text, state.path[-1].text) == (LONG * 3 + "4", "Answer 3.")
+
+
+async def test_who_decides_against_it_or_goes_elsewhere_changes_nothing(make: Make) -> None:
+    box = await make(*replies(3))
+    await talk(box, LONG + "1", LONG + "2", LONG + "3")
+    state = box._state
+    path = state.path
+
+    async def leave() -> None:
+        await state.open(None)
+
+    for done in (partial(box.says, type="decide", how="no", model=None), leave):
+        await state.open(path[0].conversation_id)
+        editing = asyncio.create_task(state.edit(path[4].id, LONG * 3 + "4", "key"))
+        await offered(box)
+        await done()
+        with pytest.raises(NotNowError):
+            await editing
+        assert last(box, "asks")["say"] == ""
+    await state.open(path[0].conversation_id)
+    assert state.path == path
+    assert state.notice is None
+
+
+async def test_of_two_that_are_too_long_the_last_is_decided(make: Make) -> None:
+    box = await make(*replies(4))
+    await talk(box, LONG + "1", LONG + "2", LONG + "3")
+    state = box._state
+    first = asyncio.create_task(state.edit(state.path[4].id, LONG * 3 + "4", "one"))
+    await offered(box)
+    second = asyncio.create_task(state.edit(state.path[4].id, LONG * 3 + "5", "two"))
+    with pytest.raises(NotNowError):
+        await first
+    await offered(box)
+    await box.says(type="decide", how="anyway", model=None)
+    await second
+    await settled(box)
+    assert state.path[-2].text == LONG * 3 + "5"
+
+
+async def test_another_answer_can_go_to_a_larger_model(make: Make) -> None:
+    box = await make(*replies(6))
+    state = box._state
+    await state.choose("large")
+    await talk(box, LONG + "1", LONG * 5 + "2")
+    await state.choose("m")
+    before = state.path[-1].id
+    retrying = asyncio.create_task(state.retry(before))
+    [label] = [act["model"] for act in (await offered(box))["list"] if act["how"] == "model"]
+    await box.says(type="decide", how="model", model=label)
+    await retrying
+    await settled(box)
+    assert (state.path[-1].model, state.options.model) == ("large", "large"), "and so the next one goes there, too"
+    await state.choose("m")
+    retrying = asyncio.create_task(state.retry(state.path[-1].id, options=replace(state.options, temperature=0.5)))
+    await offered(box)
+    await box.says(type="decide", how="model", model=label)
+    await retrying
+    await settled(box)
+    assert (state.path[-1].model, state.options.model) == ("large", "m"), "what was for one time is for one time"
+    assert state.path[-1].options is not None
+    assert state.path[-1].options.temperature == 0.5
+
+
+async def test_an_answer_that_is_gone_on_with_stays_with_its_model(make: Make) -> None:
+    box = await make(answer("Fine."), answer("word " * 1_700, reason="length"), answer("Done."))
+    await talk(box, LONG + "1", LONG + "2")
+    state = box._state
+    going_on = asyncio.create_task(state.go_on(state.path[-1].id))
+    assert "model" not in [act["how"] for act in (await offered(box))["list"]]
+    await box.says(type="decide", how="anyway", model=None)
+    await going_on
+    await settled(box)
+    assert state.path[-1].text.endswith("Done.")
+
+
+async def test_why_a_choice_was_not_carried_out_is_told_with_the_rest(make: Make) -> None:
+    box = await make(*replies(3), [refusal("server", "It failed.")])
+    await talk(box, LONG + "1", LONG + "2", LONG + "3")
+    state = box._state
+    editing = asyncio.create_task(state.edit(state.path[4].id, LONG * 3 + "4", "key"))
+    first = await offered(box)
+    await box.says(type="decide", how="summarise", model=None)
+    await until(lambda: last(box, "asks") != first)
+    told = last(box, "asks")
+    assert told["say"].startswith("It failed.")
+    assert told["list"] == first["list"]
+    await box.says(type="decide", how="no", model=None)
+    with pytest.raises(NotNowError):
+        await editing
+
+
+async def test_a_waiting_message_that_is_too_long_is_offered_when_its_turn_has_come(make: Make) -> None:
+    gate = asyncio.Event()
+    box = await make(answer("One."), [gate, *answer("Two.")], answer("Three."))
+    await talk(box, LONG + "1")
+    state = box._state
+    await state.send(LONG + "2")
+    await state.send(LONG * 3 + "3")
+    gate.set()
+    await held(box)
+    assert not last(box, "asks")["focus"], "nobody has asked for it just now"
+    assert held_because(state) == "Not sent, because it would be too long for the model:"
+    await box.says(type="decide", how="trim", model=None)
+    await becomes(state, lambda: not state.waiting.messages)
+    await settled(box)
+    assert [message.text for message in state.path[-2:]] == [LONG * 3 + "3", "Three."]
+    assert state.fitting.offer is None
+
+
+async def test_the_offer_for_a_waiting_message_goes_with_it(make: Make) -> None:
+    gate = asyncio.Event()
+    box = await make([gate, *answer("One.")])
+    state = box._state
+    await state.send(LONG + "1")
+    await state.send(LONG * 5 + "2")
+    gate.set()
+    await held(box)
+    await state.unqueue(state.waiting.messages[0].id)
+    await until(lambda: state.fitting.offer is None)
+    assert last(box, "asks")["say"] == ""
+    assert state.run_id is None

@@ -35,6 +35,7 @@ class Lab:
         self.asked: list[list[str]] = []
         """What each request said."""
         self.gate = asyncio.Event()
+        self._held = False
         self._aside = Aside()
         self._stack = AsyncExitStack()
         self.url = self._aside.run(self._begin())
@@ -60,8 +61,10 @@ class Lab:
         await perform(call, Play(end="open"), None)
         summary = said[0].startswith("You shorten")
         await call.write(chunk(CHAT.delta("The person " if summary else "Well.")))
-        if summary:
+        if summary or self._held:
+            self._held = False
             await self.gate.wait()
+        if summary:
             await call.write(chunk(CHAT.delta(SUMMARY.removeprefix("The person "))))
         end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
         usage = {"choices": [], "usage": {"prompt_tokens": count, "completion_tokens": 2}}
@@ -69,6 +72,11 @@ class Lab:
 
     def go_on(self, on: bool = True) -> None:
         self._aside.call(self.gate.set if on else self.gate.clear)
+
+    def hold(self) -> None:
+        """Have the next answer wait in its middle until it goes on."""
+        self.go_on(False)
+        self._held = True
 
     def close(self) -> None:
         self.go_on()
@@ -113,6 +121,14 @@ def violations(page: Page) -> list[str]:
     """Return what axe-core finds, but for the heading that only some answers have."""
     found: list[str] = page.evaluate(CHECK)
     return [one for one in found if not one.startswith("page-has-heading-one")]
+
+
+def choose(page: Page, name: str) -> None:
+    """Choose a model, and wait until the server measures by what it takes."""
+    model = page.get_by_role("combobox", name="Model")
+    model.fill(f"{name} · lab")
+    model.press("Enter")
+    expect(page.get_by_role("meter", name="Context")).to_have_attribute("aria-valuemax", str(WINDOWS[name]))
 
 
 def say(page: Page, text: str) -> None:
@@ -234,3 +250,72 @@ def test_where_nobody_knew_the_failure_explains_and_helps(page: Page, here: Serv
     too_long(page).get_by_role("button", name="Not now").click()
     new_chat(page)
     expect(too_long(page)).to_be_hidden()
+
+
+def test_an_edit_another_answer_and_a_waiting_message_are_caught_alike(
+    page: Page,
+    here: Server,
+    lab: Lab,
+    axe: Path,  # noqa: F811
+) -> None:
+    open_new(page, here)
+    talk(page)
+    asked = len(lab.asked)
+    region = too_long(page)
+    question = page.get_by_role("article", name="You").nth(2)
+    question.hover()
+    question.get_by_role("button", name="Edit").click()
+    editor = page.get_by_role("textbox", name="Edit the question")
+    editor.fill(f"{'word ' * 400}7")
+    editor.press("Enter")
+    expect(region).to_contain_text("and small takes 600.")
+    expect(region.get_by_role("button").first).to_be_focused()
+    page.evaluate(axe.read_text("utf-8") + "; undefined")
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    expect(region).to_be_hidden()
+    expect(editor).to_be_editable()
+    expect(editor).to_have_value(f"{'word ' * 400}7")
+    assert len(lab.asked) == asked
+    editor.press("Enter")
+    region.get_by_role("button", name=re.compile("Leave out the oldest [24] messages")).click()
+    settled(answers(page).nth(2))
+    expect(editor).to_have_count(0)
+    assert lab.asked[-1][-1].endswith("7")
+
+    choose(page, "large")
+    say(page, f"{'word ' * 500}8")
+    choose(page, "small")
+    answers(page).nth(3).get_by_role("button", name="Regenerate").press("Enter")
+    region.get_by_role("button", name="Switch to large · lab (9,000 tokens)").click()
+    expect(region).to_be_hidden()
+    expect(page.get_by_role("combobox", name="Model")).to_have_value("large · lab")
+    expect(answers(page).nth(3).get_by_role("button", name="Previous version")).to_be_visible()
+    settled(answers(page).nth(3))
+    assert lab.asked[-1] == lab.asked[-2]
+
+
+def test_a_waiting_message_that_is_too_long_is_held(page: Page, here: Server, lab: Lab) -> None:
+    open_new(page, here)
+    say(page, f"{WORDS}0")
+    lab.hold()
+    ask(page, f"{WORDS}1")
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
+    for n in (2, 3):  # each of them fits, but not both
+        ask(page, f"{'word ' * 180}{n}")
+        expect(box(page)).to_have_value("")
+    queue = page.get_by_role("region", name="Queued messages")
+    expect(queue.get_by_role("listitem")).to_have_count(2)
+    lab.go_on()
+    region = too_long(page)
+    expect(region).to_contain_text("and small takes 600.")
+    expect(box(page)).to_be_focused()  # nobody asked for it just now
+    expect(queue).to_contain_text("Not sent, because it would be too long for the model:")
+    region.get_by_role("button", name="Not now").click()
+    expect(region).to_be_hidden()
+    queue.get_by_role("button", name="Send now").click()
+    expect(region.get_by_role("button").first).to_be_focused()
+    region.get_by_role("button", name=re.compile("Leave out the oldest")).click()
+    settled(answers(page).nth(3))
+    expect(queue).to_be_hidden()
+    assert lab.asked[-1][-1].endswith("3")

@@ -10,6 +10,7 @@ from report import Runs, median
 from searching import KINDS, SIZES
 from searching import name_of as name_of_search
 from subjects import PANELIST, SSE, STOCK
+from terminal import CPU, LEFT, SAME, SDK, START, TERMINAL, TOKENS_CPU
 
 SHORT, *LONGER = map(name_of, LENGTHS)
 
@@ -34,10 +35,16 @@ class Bar:
         )
 
 
-def bars_table(replies: Runs, loads: Runs, others: Runs, searches: Runs) -> str:
+def bars_table(replies: Runs, loads: Runs, others: Runs, searches: Runs, terminals: Runs) -> str:
     """Return all promises as a Markdown table."""
     lines = ["| what | promised | Panelist | limit | kept |", "| --- | --- | ---: | ---: | --- |"]
-    bars = (*_of_loading(loads), *_of_replies(replies), *_of_others(others), *_of_searches(searches))
+    bars = (
+        *_of_loading(loads),
+        *_of_replies(replies),
+        *_of_others(others),
+        *_of_searches(searches),
+        *_of_terminal(terminals),
+    )
     return "\n".join([*lines, *map(str, bars)])
 
 
@@ -95,6 +102,21 @@ def _of_searches(searches: Runs) -> Iterator[Bar]:
         name = name_of_search(SIZES[-1], kind)
         slowest = median(searches, name, "slowest of these, ms")
         yield Bar(f"search among {name}, first results, ms", "100", slowest, 100)
+
+
+def _of_terminal(terminals: Runs) -> Iterator[Bar]:
+    begun = median(terminals, SDK, START)
+    yield Bar(
+        "`ask`: start → question has left, ms", "1.5 × `import openai`", _ask(terminals, LEFT), _times(1.5, begun)
+    )
+    bare = _times(1.1, median(terminals, SAME, CPU))
+    yield Bar("`ask`, 2,000 tokens: CPU s", "1.1 × the SDK with the same imports", _ask(terminals, CPU), bare)
+    tokens = _times(1.1, median(terminals, SDK, TOKENS_CPU))
+    yield Bar("of these, what the tokens took: CPU s", "1.1 × the SDK", _ask(terminals, TOKENS_CPU), tokens)
+
+
+def _ask(terminals: Runs, row: str) -> float | None:
+    return median(terminals, TERMINAL, row)
 
 
 def _times(factor: float, value: float | None) -> float | None:

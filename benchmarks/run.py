@@ -24,8 +24,10 @@ from processes import BENCH
 from report import Runs, crowd_table, loading_table, machine, table
 from searching import KINDS, SIZES, measure_search, name_of
 from subjects import COMPARED, PANELIST, SUBJECTS, Figures, Subject, measure
+from terminal import COLUMNS as TERMINALS
+from terminal import measure_terminal
 
-PARTS = ("loading", "reply", "crowd", "heavy", "search", "sidebar", "opening")
+PARTS = ("loading", "reply", "crowd", "heavy", "search", "sidebar", "opening", "terminal")
 
 
 def main() -> None:
@@ -41,6 +43,7 @@ def main() -> None:
     searches: dict[str, list[Figures]] = {name_of(*one): [] for one in product(SIZES, KINDS)}
     lists: dict[str, list[Figures]] = {list_of(count): [] for count in LISTS}
     openings: dict[str, list[Figures]] = {length_of(count): [] for count in LENGTHS}
+    terminals: dict[str, list[Figures]] = {name: [] for name in TERMINALS}
     failures: list[str] = []
     with chromium() as browser, tempfile.TemporaryDirectory(prefix="panelist-bench-") as folder:
         home = Path(folder)
@@ -74,8 +77,12 @@ def main() -> None:
             with _noted("opening", failures):
                 for name, figures in measure_opening(browser, home / "opening").items():
                     openings[name].append(figures)
+        if "terminal" in parts:
+            with _noted("terminal", failures):
+                for name, figures in measure_terminal(home / "terminal", 5 if options.quick else 15):
+                    terminals[name].append(figures)
         about = machine(browser.version, load)
-    text = _text(replies, loads, others, searches, lists, openings, wanted, tokens, failures, about)
+    text = _text(replies, loads, others, searches, lists, openings, terminals, wanted, tokens, failures, about)
     print("\n" + text)
     options.out.write_text(text, "utf-8")
 
@@ -105,6 +112,7 @@ def _text(
     searches: Runs,
     lists: Runs,
     openings: Runs,
+    terminals: Runs,
     wanted: int,
     tokens: int,
     failures: Sequence[str],
@@ -115,13 +123,14 @@ def _text(
     return (
         f"# Results\n\nA reply of {tokens:,} tokens; medians of {wanted} interleaved "
         f"run{'s' if wanted > 1 else ''}. What each row means: [README](README.md).\n\n"
-        f"## Promises\n\n{bars_table(replies, loads, others, searches)}\n\n"
+        f"## Promises\n\n{bars_table(replies, loads, others, searches, terminals)}\n\n"
         f"## One reply\n\n{table(replies, pages, wanted)}\n\n"
         f"## Loading\n\n{loading_table(loads)}\n\n"
         f"## Many at once, and hard replies\n\n{crowd_table(others)}\n\n"
         f"## Search\n\n{crowd_table(searches)}\n\n"
         f"## The list of conversations\n\n{crowd_table(lists)}\n\n"
-        f"## Opening a conversation\n\n{crowd_table(openings)}\n{failed}\n{about}\n"
+        f"## Opening a conversation\n\n{crowd_table(openings)}\n\n"
+        f"## The terminal\n\n{crowd_table(terminals)}\n{failed}\n{about}\n"
     )
 
 

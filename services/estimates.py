@@ -18,7 +18,6 @@ from services.context import told
 from services.conversation import told_from
 from services.measures import size_of as size_of_parts
 from services.messages import AttachmentPart, ErrorPart, Message, TextPart
-from services.metering import IMAGE_TOKENS
 
 AROUND = 4
 """Tokens around each message, its role among them
@@ -45,7 +44,7 @@ _MOST_KEPT = 20_000
 """Texts whose count is remembered, of 200 bytes each."""
 
 FileTokens = Callable[[AttachmentPart], int]
-"""Returns the tokens of a text file as it is quoted."""
+"""Returns the tokens of a picture, or of a text file as it is quoted."""
 
 
 class Counts:
@@ -143,7 +142,7 @@ def size_of(message: Message, counts: Counts, file_tokens: FileTokens, *, images
             case TextPart(text=said):
                 text += counts.of(said)
             case AttachmentPart(is_image=True) if images:
-                files += IMAGE_TOKENS + counts.of(pictured(part))
+                files += file_tokens(part) + counts.of(pictured(part))
             case AttachmentPart(is_image=True):
                 files += counts.of(not_shown(part))
             case AttachmentPart():
@@ -153,13 +152,17 @@ def size_of(message: Message, counts: Counts, file_tokens: FileTokens, *, images
     return Size(text, files)
 
 
-def about_most(path: Sequence[Message], system_prompt: str | None) -> int:
+def about_most(path: Sequence[Message], system_prompt: str | None, picture_tokens: FileTokens) -> int:
     """Return more tokens than a path can have, quickly: no token is shorter than a byte."""
     size = len((system_prompt or "").encode("utf-8", "replace"))
     for message in path:
         size += _FRAME + size_of_parts(message.parts)
         for part in message.attachments:
-            size += _FRAME + len(part.name.encode("utf-8", "replace")) + (IMAGE_TOKENS if part.is_image else part.size)
+            size += (
+                _FRAME
+                + len(part.name.encode("utf-8", "replace"))
+                + (picture_tokens(part) if part.is_image else part.size)
+            )
     return size
 
 

@@ -13,6 +13,7 @@ from services.events import Reply, RetryScheduled, RunEvent, StepStarted, is_del
 from services.measures import Measured, RequestKind, about, size_of
 from services.messages import Message, new_id
 from services.observing import Observed
+from services.pictures import FLAT
 from services.prices import in_list, price_of
 from services.providers.base import ModelRequest
 from services.usage import Usage
@@ -21,9 +22,6 @@ log = logging.getLogger(__name__)
 
 _FRAME = 24
 """Bytes of what stands around each message."""
-
-IMAGE_TOKENS = 1_500
-"""About what a picture costs: as much as a large one of gpt-4o's (https://platform.openai.com/docs/guides/images)."""
 
 
 class Meter:
@@ -121,7 +119,7 @@ def about_input(sent: Iterable[Message], system_prompt: str | None) -> int:
     for message in sent:
         size += _FRAME + size_of(message.parts) + sum(file.size for file in message.attachments if not file.is_image)
         pictures += sum(file.is_image for file in message.attachments)
-    return about(size) + IMAGE_TOKENS * pictures
+    return about(size) + FLAT * pictures
 
 
 async def measured_by(meter: Meter, reply: Reply, total_s: float) -> Measured | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from services import prices, tokens
+from services import pictures, prices, tokens
 from services.attachments import quoted, text_of
 from services.connect import Connections
 from services.context import told
@@ -46,6 +46,10 @@ _LEAST_SAMPLE = 40
 
 MOST_FACTORS = 1_000
 """Models of which is remembered how their tokens compare with those that are counted."""
+
+
+MOST_PICTURES = 10_000
+"""Pictures of which is remembered how large they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +122,8 @@ class Weighing:
         self._prompts = prompts
         self._provider = provider
         self.counts = Counts()
+        self._pictures: dict[str, tuple[int, int] | None] = {}
+        """Width and height of pictures, by their hash."""
         self._factors: dict[tuple[str, str], float] = {}
 
     async def weigh(self, owner: str, asking: Asking) -> Weighed:
@@ -134,6 +140,7 @@ class Weighing:
         path, failed, folder_id = await self._path(owner, asking)
         prompt = await self._prompts.of(owner, asking.options, folder_id)
         texts = await self._texts(owner, path)
+        await self._measure_pictures(owner, path)
         sample = await self._sample(endpoint, model, path)
         return await asyncio.to_thread(self._weighed, endpoint, model, path, failed, prompt, texts, asking, sample)
 
@@ -154,7 +161,8 @@ class Weighing:
             return True
         path, _, folder_id = await self._path(owner, asking)
         prompt = await self._prompts.of(owner, asking.options, folder_id)
-        most = about_most(told(path), prompt)
+        await self._measure_pictures(owner, path)
+        most = about_most(told(path), prompt, lambda part: self._picture_tokens(part, model))
         return most + room_in(window, asking.options.max_output_tokens) <= window
 
     async def _sample(self, endpoint: Endpoint, model: str | None, path: Sequence[Message]) -> tuple[str, int] | None:
@@ -191,6 +199,8 @@ class Weighing:
         """Count; in a thread, as it may be much."""
 
         def file_tokens(part: AttachmentPart) -> int:
+            if part.is_image:
+                return self._picture_tokens(part, model)
             if part.sha256 in texts:
                 return self.counts.keep_file(part.sha256, tokens.count(texts.pop(part.sha256)))
             return self.counts.file(part.sha256) or 0
@@ -272,6 +282,18 @@ class Weighing:
             if data is not None:
                 found[part.sha256] = await asyncio.to_thread(_quoted, part, data)
         return found
+
+    async def _measure_pictures(self, owner: str, path: Sequence[Message]) -> None:
+        """Find out how large the pictures of a path are that were not looked at yet."""
+        for part in (part for message in path for part in message.attachments):
+            if part.is_image and part.sha256 not in self._pictures:
+                data = await self.file(owner, part)
+                if len(self._pictures) >= MOST_PICTURES:
+                    self._pictures.clear()
+                self._pictures[part.sha256] = None if data is None else pictures.size_of(data)
+
+    def _picture_tokens(self, part: AttachmentPart, model: str | None) -> int:
+        return pictures.tokens_of(model, self._pictures.get(part.sha256))
 
 
 def _quoted(part: AttachmentPart, data: bytes) -> str:

@@ -25,7 +25,7 @@ LEVELS = {
                 "numbers",
                 "probabilities",
             ),
-            *("tokens", "tokenizing", "windows"),
+            *("tokens", "tokenizing", "windows", "pictures"),
             "recipes",
             *(
                 "keys",

@@ -25,7 +25,6 @@ from services.estimates import (
     with_summary,
 )
 from services.messages import AttachmentPart, ErrorPart, Memory, Message, ReasoningPart, TextPart
-from services.metering import IMAGE_TOKENS
 from services.options import Options
 from services.usage import Usage
 
@@ -65,9 +64,10 @@ def test_what_is_counted_of_a_message_is_what_a_model_is_told() -> None:
     failed = say("assistant", "", parts=(ErrorPart(Failure(kind="server", message="No.")),))
     assert size_of(failed, counts, no_files).total == 0, "it is left out"
     with_files = say("user", "", parts=(NOTES, MAP, TextPart("See?")))
-    seen = size_of(with_files, counts, lambda part: tokens.count(quoted(part, "x y z")))
-    picture = IMAGE_TOKENS + tokens.count(pictured(MAP))
-    assert seen == Size(AROUND + tokens.count("See?"), picture + tokens.count(quoted(NOTES, "x y z")))
+    quote = tokens.count(quoted(NOTES, "x y z"))
+    seen = size_of(with_files, counts, lambda part: 765 if part.is_image else quote)
+    picture = 765 + tokens.count(pictured(MAP))
+    assert seen == Size(AROUND + tokens.count("See?"), picture + quote)
     assert size_of(with_files, counts, lambda _: 7, images=False).files < 60, "words stand for it"
 
 

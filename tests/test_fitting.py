@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from services import tokens
+from services.attachments import pictured
 from services.chat import Opened
 from services.context import SUMMARY
 from services.errors import InputError, ModelError, NotFoundError
 from services.events import StepFinished, UsageReported
-from services.fitting import Asking, Progress
+from services.fitting import Asking, Progress, TooLongError
 from services.folders import Defaults
 from services.messages import ErrorPart, Message
 from services.options import Options
@@ -21,6 +22,7 @@ from services.runtime import Runtime
 from services.summaries import SUMMARY_PROMPT
 from services.usage import Usage
 from tests.conftest import OWNER, OpenRuntime, whole_run
+from tests.pictures import png
 from tests.scripted import ScriptedProvider, Step, answer, refusal
 
 LONG = "word " * 400
@@ -395,3 +397,22 @@ async def test_a_temporary_chat_can_be_shortened_and_kept(open_app: OpenRuntime,
     on = await talk_on(app, kept, "Go on")
     assert any(message.memory is not None for message in on.path)
     assert "In short." in asked_with(provider)[0]
+
+
+async def test_a_picture_counts_by_the_rules_of_the_model_that_is_asked(
+    open_app: OpenRuntime, small: dict[str, str]
+) -> None:
+    app = await open_app(ScriptedProvider(), **small)
+    kept = await app.store.add_attachment(OWNER, "map.png", "image/png", png(1024, 1024))
+
+    async def attachments(model: str) -> int:
+        asking = Asking(text="Where?", attachments=((kept.sha256, "map.png"),), options=Options(model=model))
+        return (await app.chat.fitting.estimate(OWNER, asking)).attachments
+
+    words = tokens.count(pictured(kept))
+    assert await attachments("gpt-4o") == 765 + words
+    assert await attachments("gpt-5.5") == 1_229 + words
+    assert await attachments("m") == 1_500 + words, "about, where nobody knows"
+    many = Asking(text="Where?", attachments=((kept.sha256, "map.png"),) * 3, options=Options(model="gpt-4o"))
+    with pytest.raises(TooLongError):
+        await app.chat.fitting.check(OWNER, many)

@@ -318,6 +318,8 @@ class RunManager:
         together = self._ledger is self._store.ledger
         while True:
             try:
+                if not together:  # first, as whoever sees the end stored takes the run for over
+                    await self._ledger.settle(run.spec.owner, run.spec.id, measured)
                 await self._store.finish_run(
                     run.spec.id,
                     reply=final,
@@ -327,8 +329,6 @@ class RunManager:
                     recipe=run.recipe,
                     measured=measured if together else None,
                 )
-                if not together:
-                    await self._ledger.settle(run.spec.owner, run.spec.id, measured)
             except Exception as error:  # whatever it is, the answer is not stored, and giving up would lose it
                 log.exception("the answer of run %s could not be stored yet", run.spec.id)
                 told = error if isinstance(error, StorageError) else StorageError(_NOT_STORED)

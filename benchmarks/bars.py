@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from counting import ROWS
+from counting import name_of as name_of_usage
 from loading import LENGTHS, STATIC, name_of
 from report import Runs, median
 from searching import KINDS, SIZES
@@ -35,7 +37,7 @@ class Bar:
         )
 
 
-def bars_table(replies: Runs, loads: Runs, others: Runs, searches: Runs, terminals: Runs) -> str:
+def bars_table(replies: Runs, loads: Runs, others: Runs, searches: Runs, terminals: Runs, counts: Runs) -> str:
     """Return all promises as a Markdown table."""
     lines = ["| what | promised | Panelist | limit | kept |", "| --- | --- | ---: | ---: | --- |"]
     bars = (
@@ -44,6 +46,7 @@ def bars_table(replies: Runs, loads: Runs, others: Runs, searches: Runs, termina
         *_of_others(others),
         *_of_searches(searches),
         *_of_terminal(terminals),
+        *_of_usage(counts),
     )
     return "\n".join([*lines, *map(str, bars)])
 
@@ -117,6 +120,13 @@ def _of_terminal(terminals: Runs) -> Iterator[Bar]:
 
 def _ask(terminals: Runs, row: str) -> float | None:
     return median(terminals, TERMINAL, row)
+
+
+def _of_usage(counts: Runs) -> Iterator[Bar]:
+    for kind in KINDS:
+        name = name_of_usage(ROWS[-1], kind)
+        drawn = median(counts, name, "click → last plot drawn, ms")
+        yield Bar(f"usage of {name}, click → last plot, ms", "2,000", drawn, 2_000)
 
 
 def _times(factor: float, value: float | None) -> float | None:

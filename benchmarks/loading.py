@@ -87,9 +87,11 @@ def first_view(url: str) -> str:
 
 
 @contextmanager
-def _serving(arguments: tuple[str, ...], path: str, home: Path, model: str) -> Iterator[tuple[Process, str]]:
+def _serving(
+    arguments: tuple[str, ...], path: str, home: Path, model: str, **more: str
+) -> Iterator[tuple[Process, str]]:
     port = free_port()
-    process = Process([one.format(port=port) for one in arguments], home, settings_of(model, home))
+    process = Process([one.format(port=port) for one in arguments], home, settings_of(model, home) | more)
     process.start()
     try:
         process.wait_for(f"http://localhost:{port}{path}")

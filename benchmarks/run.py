@@ -15,6 +15,8 @@ from pathlib import Path
 
 from bars import bars_table
 from browser import chromium
+from counting import ROWS, measure_usage
+from counting import name_of as name_of_usage
 from crowd import measure_streams, measure_tabs
 from growing import LENGTHS, LISTS, length_of, list_of, measure_opening, measure_sidebar
 from heavy import measure_heavy
@@ -27,7 +29,7 @@ from subjects import COMPARED, PANELIST, SUBJECTS, Figures, Subject, measure
 from terminal import COLUMNS as TERMINALS
 from terminal import measure_terminal
 
-PARTS = ("loading", "reply", "crowd", "heavy", "search", "sidebar", "opening", "terminal")
+PARTS = ("loading", "reply", "crowd", "heavy", "search", "sidebar", "opening", "terminal", "usage")
 
 
 def main() -> None:
@@ -44,6 +46,7 @@ def main() -> None:
     lists: dict[str, list[Figures]] = {list_of(count): [] for count in LISTS}
     openings: dict[str, list[Figures]] = {length_of(count): [] for count in LENGTHS}
     terminals: dict[str, list[Figures]] = {name: [] for name in TERMINALS}
+    counts: dict[str, list[Figures]] = {name_of_usage(*one): [] for one in product(ROWS, KINDS)}
     failures: list[str] = []
     with chromium() as browser, tempfile.TemporaryDirectory(prefix="panelist-bench-") as folder:
         home = Path(folder)
@@ -81,10 +84,21 @@ def main() -> None:
             with _noted("terminal", failures):
                 for name, figures in measure_terminal(home / "terminal", 5 if options.quick else 15):
                     terminals[name].append(figures)
+        many = ROWS[:-1] if options.quick else ROWS
+        _count(browser, home, many if "usage" in parts else (), counts, failures)
         about = machine(browser.version, load)
-    text = _text(replies, loads, others, searches, lists, openings, terminals, wanted, tokens, failures, about)
+    text = _text(replies, loads, others, searches, lists, openings, terminals, counts, wanted, tokens, failures, about)
     print("\n" + text)
     options.out.write_text(text, "utf-8")
+
+
+def _count(
+    browser: Browser, home: Path, many: Sequence[int], counts: dict[str, list[Figures]], failures: list[str]
+) -> None:
+    for count, kind in product(many, KINDS):
+        with _noted(f"usage, {name_of_usage(count, kind)}", failures):
+            figures = measure_usage(browser, home / f"usage-{count}-{kind}", count, kind)
+            counts[name_of_usage(count, kind)].append(figures)
 
 
 @contextmanager
@@ -113,6 +127,7 @@ def _text(
     lists: Runs,
     openings: Runs,
     terminals: Runs,
+    counts: Runs,
     wanted: int,
     tokens: int,
     failures: Sequence[str],
@@ -123,14 +138,15 @@ def _text(
     return (
         f"# Results\n\nA reply of {tokens:,} tokens; medians of {wanted} interleaved "
         f"run{'s' if wanted > 1 else ''}. What each row means: [README](README.md).\n\n"
-        f"## Promises\n\n{bars_table(replies, loads, others, searches, terminals)}\n\n"
+        f"## Promises\n\n{bars_table(replies, loads, others, searches, terminals, counts)}\n\n"
         f"## One reply\n\n{table(replies, pages, wanted)}\n\n"
         f"## Loading\n\n{loading_table(loads)}\n\n"
         f"## Many at once, and hard replies\n\n{crowd_table(others)}\n\n"
         f"## Search\n\n{crowd_table(searches)}\n\n"
         f"## The list of conversations\n\n{crowd_table(lists)}\n\n"
         f"## Opening a conversation\n\n{crowd_table(openings)}\n\n"
-        f"## The terminal\n\n{crowd_table(terminals)}\n{failed}\n{about}\n"
+        f"## The terminal\n\n{crowd_table(terminals)}\n\n"
+        f"## Usage\n\n{crowd_table(counts)}\n{failed}\n{about}\n"
     )
 
 

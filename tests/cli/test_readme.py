@@ -47,6 +47,7 @@ SAID = {
     "and tools that do whole tasks.",
     "Is it going to rain?": "Take an umbrella.",
     "Sales rose. Mostly in the north.": "Sales rose by a third, mostly in the north.",
+    "Sell this\nin one line": "Up by a third, and the north is not done yet.",
     "And in five words?": "Sales up, north leads growth.",
     "Write a line about rain": "It don't matter, the rain falls anyway.  \n\n\n",
 }
@@ -65,15 +66,9 @@ def commands(block: str) -> list[tuple[str, str]]:
 
 def test_the_issue_is_shown() -> None:
     shown = "\n".join(command for block in BLOCKS for command, _ in commands(block))
-    for what in (
-        "cli.py stats",
-        "--max-tokens 100",
-        "unset OPENAI_API_KEY",
-        "--meta",
-        "--json",
-        "--post trim,grammar",
-        "/fail",
-    ):
+    asking = ("--max-tokens 100", "unset OPENAI_API_KEY", "--meta", "--json", "--post trim,grammar", "/fail")
+    talking = ('"""', "/model", "/system", "/attach", "chat --continue")
+    for what in (*asking, *talking, "cli.py stats"):
         assert what in shown
     for form in ("--table", "--csv", "--ics"):
         assert form in shown

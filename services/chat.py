@@ -199,7 +199,7 @@ class ChatService:
             NotFoundError: there is no such message for this owner.
         """
         opened = await self.open(owner, conversation_id)
-        if any(message.id == message_id for message in opened.path):
+        if any(message.id == message_id for message in (*opened.path, *opened.together)):
             return opened
         return await self.show_version(owner, conversation_id, message_id)
 

@@ -116,14 +116,14 @@ class Details:
         return Rebuilt(Asked(recipe.endpoint, path_of(recipe.endpoint), body), truth)
 
     async def options(self, owner: str, conversation_id: str, message_id: str, run_id: str) -> Options:
-        """Return the options that ask for an answer as a run did, with its model and the system prompt that held.
+        """Return the options that ask for one answer as a run did, with its model and the system prompt that held.
 
         Raises:
             InputError: that cannot be told any more; the sentence says why.
             NotFoundError: there is no such run of this answer for this owner.
         """
         _, _, recipe = await self._recipe(owner, conversation_id, message_id, run_id)
-        return _options_of(recipe)
+        return replace(_options_of(recipe), answers=None)
 
     async def _recipe(
         self, owner: str, conversation_id: str, message_id: str, run_id: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,17 @@ async def test_what_a_budget_does_not_let_go_on_keeps_its_text(open_app: OpenRun
     beyond = await app.chat.go_on(OWNER, here.conversation.id, last, beyond=True)
     answered = (await whole_run(app.chat, beyond)).path[-1]
     assert (answered.text, answered.status) == ("Half and half.", "complete")
+
+
+async def test_answers_side_by_side_are_reserved_each(open_app: OpenRuntime, tmp_path: Path) -> None:
+    app = await opened(open_app, tmp_path, told("Because."))
+    await app.chat.budgets.put(OWNER, budget_of("day", "", "0.164"))
+    here = await app.chat.send(OWNER, "Why?", options=replace(DEAR, answers=2))
+    await until(lambda: not app.chat.writing(OWNER, here.conversation.id))
+    one, other = (await app.chat.open(OWNER, here.conversation.id)).together
+    assert (one.status, other.status) == ("complete", "failed")
+    assert [part.failure.kind for part in other.parts if part.kind == "error"] == ["budget"]
+    assert len(kept(tmp_path)) == 1, "for the other there was no room, and nothing was sent"
 
 
 async def test_two_at_once_do_not_overspend(open_app: OpenRuntime, tmp_path: Path) -> None:

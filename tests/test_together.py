@@ -221,11 +221,8 @@ async def test_to_regenerate_makes_as_many_more(open_app: OpenRuntime) -> None:
     end = await all_ended(app, opened)
     assert sorted(texts(end)) == ["Grey", "Pink", "Teal"]
     assert len(end.versions[end.path[-1].id].ids) == 6
-    one = replace(THREE, answers=None, model="model-b")
-    assert {m.together for m in done.together} == {done.together[0].id}
     back = await app.chat.show_version(OWNER, done.conversation.id, done.together[0].id)
     assert back.together == ()
-    assert one.answers is None
 
 
 async def test_what_waits_is_sent_behind_the_first_when_all_have_ended(open_app: OpenRuntime) -> None:
@@ -397,3 +394,23 @@ async def test_one_title_is_asked_for(open_app: OpenRuntime) -> None:
 
     await until(titled)
     assert len(provider.requests) == 4
+
+
+async def test_one_that_a_search_leads_to_is_shown_where_it_stands(open_app: OpenRuntime) -> None:
+    gate = asyncio.Event()
+    app = await open_app(ScriptedProvider(answer("Red"), answer("Green"), [gate, *answer("Blue")]))
+    opened = await app.chat.send(OWNER, "Name a colour.", options=THREE)
+    here = opened.conversation.id
+    await until(lambda: len(app.chat.writing(OWNER, here)) == 1)
+    found = await app.chat.open_at(OWNER, here, opened.together[1].id)
+    assert (found.conversation.head_id, len(found.together)) == (opened.path[-1].id, 3)
+    gate.set()
+    await all_ended(app, opened)
+
+
+async def test_to_ask_again_with_a_change_is_to_ask_for_one(open_app: OpenRuntime) -> None:
+    app = await open_app(ScriptedProvider(*map(answer, ("Red", "Green", "Blue"))))
+    done = await three(app)
+    second = done.together[1]
+    options = await app.chat.details.options(OWNER, done.conversation.id, second.id, second.run_id or "")
+    assert (options.model, options.answers) == ("model-a", None)

@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.ui.acts import answers, ask, live, open_new, settled, shown
 from tests.ui.conftest import Server
 from tests.ui.model import WORDS, Model
+from tests.ui.test_axe import faults_in
 
 pytestmark = pytest.mark.browser
 
@@ -83,3 +84,21 @@ def test_stop_ends_them_all_and_a_phone_has_them_below_one_another(page: Page, h
     answers(page).nth(1).get_by_role("button", name="Continue").click()
     settled(answers(page).nth(1))
     expect(answers(page)).to_have_count(3)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_them(page: Page, held: Server, model: Model, scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    model.write(0)
+    open_new(page, held)
+    three_each(page)
+    ask(page, "Go on and on")
+    model.write(20)
+    expect(answers(page)).to_have_count(3)
+    shown(answers(page).nth(2), 20)
+    found = {"live": faults_in(page)}
+    model.write(WORDS)
+    for one in answers(page).all():
+        settled(one)
+    found["settled"] = faults_in(page)
+    assert found == {name: [] for name in found}

@@ -16,6 +16,7 @@ from tests.providers.sockets import chunk
 from tests.ui.acts import answers, ask, open_new, settled
 from tests.ui.aside import Aside
 from tests.ui.conftest import Server
+from tests.ui.test_axe import faults_in
 
 pytestmark = pytest.mark.browser
 
@@ -122,3 +123,15 @@ def test_what_was_not_asked_for_has_no_button(page: Page, sure: Server) -> None:
     settled(answers(page))
     expect(answers(page).get_by_role("button", name="Details")).to_be_visible()
     expect(answers(page).get_by_role("button", name="Word probabilities")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_them(page: Page, sure: Server, scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    open_new(page, sure)
+    switch_on(page)
+    ask(page, "What is the sky like?")
+    settled(answers(page))
+    answers(page).get_by_role("button", name="Word probabilities").click()
+    answers(page).get_by_role("option", name="mostly").hover()
+    assert faults_in(page) == []

@@ -11,9 +11,10 @@ import pytest
 from services.chat import ChatService, Opened
 from services.runtime import Runtime, open_runtime
 from services.settings import Settings, read_settings
+from tests.keyed import KEYED
 from tests.scripted import ScriptedProvider
 
-pytest_plugins = ["tests.servers.fixtures"]
+pytest_plugins = ["tests.servers.fixtures", "tests.canary"]
 
 OWNER = "ada"
 
@@ -38,6 +39,8 @@ async def open_app(tmp_path: Path) -> AsyncGenerator[OpenRuntime, None]:
             "PANELIST_TRIES": "1",
             **environ,
         }
+        if environ["OPENAI_BASE_URL"]:
+            environ = {**KEYED, **environ}
         settings: Settings = read_settings(environ, tmp_path)
         runtime = await open_runtime(settings, provider=provider)
         opened.append(runtime)

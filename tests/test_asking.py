@@ -28,6 +28,7 @@ from services.settings import read_settings
 from services.snippets import snippet
 from services.storage.runs import STOPPED, joined
 from tests.conftest import OWNER, OpenRuntime, whole_run
+from tests.keyed import PLAIN
 from tests.pictures import png
 from tests.providers.asking import ANSWER, data
 from tests.providers.sockets import CHUNKED, Script, Server, chunk, head, sending, serving, stay
@@ -35,7 +36,7 @@ from tests.scripted import ScriptedProvider, answer
 from tests.storage import make
 from tests.test_uploads import attached
 
-KEY = "canary-key-of-the-house"
+KEY = f"{PLAIN}-of-the-house"
 
 
 def streaming(*pieces: str, cut: bool = False) -> Script:

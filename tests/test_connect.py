@@ -13,9 +13,10 @@ from services.errors import InputError
 from services.keys import write_env
 from services.settings import read_settings
 from tests.conftest import OpenRuntime
+from tests.keyed import SHAPED
 from tests.scripted import ScriptedProvider, refusal
 
-KEY = "sk-canary-abcdef0123456789"
+KEY = SHAPED
 
 
 class TestWriteEnv:
@@ -102,7 +103,7 @@ class TestTryAndUse:
         assert "canary" not in env.read_text("utf-8")
 
     async def test_what_the_environment_fixes_is_not_written(self, open_app: OpenRuntime) -> None:
-        app = await open_app(ScriptedProvider())
+        app = await open_app(ScriptedProvider(), OPENAI_API_KEY="")
         with pytest.raises(InputError, match=r"The environment sets OPENAI_BASE_URL and wins over \.env"):
             await app.connections.write_down("https://api.openai.com/v1", KEY)
 

@@ -22,6 +22,7 @@ from services.providers.client import OpenAIProvider
 from services.runtime import Runtime, open_runtime
 from services.settings import read_settings
 from tests.conftest import OWNER, whole_run
+from tests.keyed import PLAIN, WORD
 from tests.providers.asking import ANSWER, SSE
 
 TOML = """
@@ -36,6 +37,13 @@ env = "STANDBY"
 name = "vault"
 command = "cat vault.key"
 """
+
+
+TYPED = f"{PLAIN}-typed"
+
+
+def key(name: str, number: int) -> str:
+    return f"{PLAIN}-{name}-{number}"
 
 
 @dataclass
@@ -96,16 +104,16 @@ async def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerato
         house = House(opened[-1], tmp_path, set(good))
         return house
 
-    (tmp_path / "main.key").write_text("main-key-1", "utf-8")
-    (tmp_path / ".env").write_text("STANDBY=standby-key-1", "utf-8")
-    (tmp_path / "vault.key").write_text("vault-key-1", "utf-8")
+    (tmp_path / "main.key").write_text(key("main", 1), "utf-8")
+    (tmp_path / ".env").write_text(f"STANDBY={key('standby', 1)}", "utf-8")
+    (tmp_path / "vault.key").write_text(key("vault", 1), "utf-8")
     yield make_one
     for app in opened:
         await app.close()
 
 
 async def test_what_is_told_of_keys(make: Make) -> None:
-    house = await make("standby-key-1")
+    house = await make(key("standby", 1))
     before = await house.keys()
     assert [one.source for one in before.values()] == [
         "from the file main.key",
@@ -123,39 +131,39 @@ async def test_what_is_told_of_keys(make: Make) -> None:
     assert after["standby"].used_at is not None
     assert after["standby"].first
     assert after["main.key"].seen_at == before["main.key"].seen_at
-    assert "key-1" not in repr((before, after))
+    assert WORD not in repr((before, after))
 
 
 async def test_what_is_known_outlives_a_restart_and_says_nothing_of_the_key(make: Make, tmp_path: Path) -> None:
-    house = await make("main-key-1")
+    house = await make(key("main", 1))
     await house.ask()
     assert house.stored() == [], "no request waits for it"
     await house.app.close()
     [row] = house.stored()
     assert row[0] == "team"
     for path in (tmp_path / "data").rglob("*"):
-        assert not path.is_file() or b"main-key-1" not in path.read_bytes()
-    again = await make("main-key-1")
+        assert not path.is_file() or key("main", 1).encode() not in path.read_bytes()
+    again = await make(key("main", 1))
     seen = (await again.keys())["main.key"]
     assert seen.used_at is not None
     assert str(seen.used_at)[:19] == str(row[3])[:19]
 
 
 async def test_keys_are_exchanged_while_the_app_runs(make: Make) -> None:
-    house = await make("main-key-1", "main-key-2", "typed-key")
+    house = await make(key("main", 1), key("main", 2), TYPED)
     assert await house.ask() == []
-    house.good.discard("main-key-1")
-    (house.folder / "main.key").write_text("main-key-2", "utf-8")
+    house.good.discard(key("main", 1))
+    (house.folder / "main.key").write_text(key("main", 2), "utf-8")
     assert await house.ask() == [], "the file was read again"
     first_seen = (await house.keys())["main.key"].seen_at
-    house.app.keys.replace(house.team, " typed-key\n")
+    house.app.keys.replace(house.team, f" {TYPED}\n")
     assert await house.ask() == []
-    assert house.asked_with[-1] == "typed-key"
+    assert house.asked_with[-1] == TYPED
     keys = await house.keys()
     assert (keys["typed in"].first, keys["main.key"].first) == (True, False)
     house.app.keys.use(house.team, "main.key")
     assert await house.ask() == []
-    assert house.asked_with[-1] == "main-key-2"
+    assert house.asked_with[-1] == key("main", 2)
     assert (await house.keys())["main.key"].seen_at == first_seen
 
 
@@ -163,22 +171,22 @@ async def test_keys_are_exchanged_while_the_app_runs(make: Make) -> None:
     ("key", "says"), [("", "Paste the new key first."), (" \n", "Paste the new key first."), ("a b", "The key has a")]
 )
 async def test_what_is_no_key_changes_nothing(make: Make, key: str, says: str) -> None:
-    house = await make("main-key-1")
+    house = await make(key("main", 1))
     with pytest.raises(InputError, match=says):
         house.app.keys.replace(house.team, key)
     assert "typed in" not in await house.keys()
 
 
 async def test_a_key_is_checked_alone(make: Make) -> None:
-    house = await make("standby-key-1", "vault-key-1")
+    house = await make(key("standby", 1), key("vault", 1))
     tried = await house.app.keys.check(house.team, "main.key")
     assert (tried.ok, tried.refused) == (False, True)
     assert "trial" not in tried.sentence
-    assert house.asked_with == ["main-key-1"], "no other is tried for it"
+    assert house.asked_with == [key("main", 1)], "no other is tried for it"
     assert (await house.keys())["main.key"].refused
     assert (await house.app.keys.check(house.team, "vault")).ok
     assert (await house.keys())["vault"].used_at is not None
-    house.good.add("main-key-1")
+    house.good.add(key("main", 1))
     assert (await house.app.keys.check(house.team, "main.key")).sentence == (
         "It works: llm.example.test offers 1 model."
     )
@@ -194,11 +202,11 @@ async def test_a_key_is_checked_alone(make: Make) -> None:
 
 
 async def test_rotate_reads_everything_and_says_what_is_new(make: Make) -> None:
-    house = await make("vault-key-2")
+    house = await make(key("vault", 2))
     await house.keys()
     assert await house.app.keys.rotate(house.team) == "New now: vault."
     assert await house.app.keys.rotate(house.team) == "All keys are as they were."
-    (house.folder / "vault.key").write_text("vault-key-2", "utf-8")
+    (house.folder / "vault.key").write_text(key("vault", 2), "utf-8")
     assert [one.held for one in (await house.keys()).values()] == [True, True, True]
     (house.folder / "main.key").unlink()
     assert await house.app.keys.rotate(house.team) == (
@@ -210,7 +218,7 @@ async def test_rotate_reads_everything_and_says_what_is_new(make: Make) -> None:
 
 
 async def test_an_old_key_is_called_old(make: Make, tmp_path: Path) -> None:
-    house = await make("main-key-1")
+    house = await make(key("main", 1))
     long_ago = datetime.now(UTC) - OLD - timedelta(days=1)
     old = EndpointKeys(
         KeyRing({}, tmp_path),

@@ -12,8 +12,9 @@ import pytest
 from services.endpoints import Endpoint, KeyPlace
 from services.errors import InputError, ModelError
 from services.keys import Key, KeyRing, Survey
+from tests.keyed import SHAPED
 
-KEY = "sk-canary-abcdef0123456789"
+KEY = SHAPED
 
 
 def endpoint(*more: KeyPlace, **source: str) -> Endpoint:
@@ -42,13 +43,13 @@ def firsts(found: list[Survey]) -> list[str]:
 
 class TestPlaces:
     async def test_each(self, tmp_path: Path) -> None:
-        (tmp_path / "key").write_text(f"{KEY}\n", "utf-8")
+        (tmp_path / "main.key").write_text(f"{KEY}\n", "utf-8")
         ring = KeyRing({"MY_KEY": KEY}, tmp_path)
         assert await ring.key_of(endpoint()) is None
         assert await ring.key_of(endpoint(key_env="MY_KEY")) == Key("MY_KEY", KEY)
         assert await ring.key_of(endpoint(key_env="UNSET")) is None
-        assert await ring.key_of(endpoint(key_file="key")) == Key("key", KEY)
-        assert await value_of(ring, endpoint(key_command=printing(tmp_path / "key"))) == KEY
+        assert await ring.key_of(endpoint(key_file="main.key")) == Key("main.key", KEY)
+        assert await value_of(ring, endpoint(key_command=printing(tmp_path / "main.key"))) == KEY
 
     async def test_a_typed_key_comes_first_until_forgotten(self, tmp_path: Path) -> None:
         ring = KeyRing({"MY_KEY": "from-env"}, tmp_path)
@@ -63,7 +64,7 @@ class TestPlaces:
         "source",
         [
             {"key_file": "missing"},
-            {"key_file": "broken"},
+            {"key_file": "broken.key"},
             {"key_file": KEY},
             {"key_command": "false"},
             {"key_command": "no-such-program-here"},
@@ -74,7 +75,7 @@ class TestPlaces:
     async def test_one_that_gives_none_is_a_sentence_without_the_key(
         self, tmp_path: Path, source: dict[str, str]
     ) -> None:
-        (tmp_path / "broken").write_text(f"{KEY}\nsecond line", "utf-8")
+        (tmp_path / "broken.key").write_text(f"{KEY}\nsecond line", "utf-8")
         with pytest.raises(ModelError) as raised:
             await KeyRing({}, tmp_path).key_of(endpoint(**source))
         assert raised.value.failure.next_step == "add_key"
@@ -94,10 +95,10 @@ class TestPlaces:
 
 class TestReadAgain:
     async def test_a_file_that_changed(self, tmp_path: Path) -> None:
-        path = tmp_path / "key"
+        path = tmp_path / "main.key"
         path.write_text("one", "utf-8")
         ring = KeyRing({}, tmp_path)
-        at = endpoint(key_file="key")
+        at = endpoint(key_file="main.key")
         assert await value_of(ring, at) == "one"
         kept = path.stat()
         path.write_text("two", "utf-8")
@@ -128,7 +129,7 @@ class TestReadAgain:
         assert await ring.key_of(endpoint(key_env="B")) is None
 
     async def test_a_command_once_it_was_refused_or_is_too_old(self, tmp_path: Path) -> None:
-        path = tmp_path / "key"
+        path = tmp_path / "main.key"
         path.write_text("one", "utf-8")
         clock = [0.0]
         ring = KeyRing({}, tmp_path, now=lambda: clock[0])
@@ -150,7 +151,7 @@ class TestReadAgain:
         assert await value_of(ring, short) == "three"
 
     async def test_a_refused_command_that_says_the_same_is_not_run_for_each_other_key(self, tmp_path: Path) -> None:
-        path = tmp_path / "key"
+        path = tmp_path / "main.key"
         path.write_text("one", "utf-8")
         ring = KeyRing({"B": "b", "C": "c"}, tmp_path)
         more = [KeyPlace(name=name, kind="env", where=name) for name in ("B", "C")]
@@ -162,7 +163,7 @@ class TestReadAgain:
         assert runs_of(path) == 2
 
     async def test_all_when_a_person_says_so(self, tmp_path: Path) -> None:
-        path = tmp_path / "key"
+        path = tmp_path / "main.key"
         path.write_text("one", "utf-8")
         ring = KeyRing({}, tmp_path)
         at = endpoint(key_command=printing(path))
@@ -177,12 +178,12 @@ class TestReadAgain:
 
 class TestOrder:
     at = endpoint(
-        KeyPlace(name="b", kind="env", where="B"), KeyPlace(name="file", kind="file", where="key"), key_env="A"
+        KeyPlace(name="b", kind="env", where="B"), KeyPlace(name="file", kind="file", where="main.key"), key_env="A"
     )
 
     async def test_a_refused_one_comes_last_until_it_is_another(self, tmp_path: Path) -> None:
         (tmp_path / ".env").write_text("A=a1", "utf-8")
-        (tmp_path / "key").write_text("f", "utf-8")
+        (tmp_path / "main.key").write_text("f", "utf-8")
         ring = KeyRing({"B": "b"}, tmp_path)
         assert await value_of(ring, self.at) == "a1"
         ring.note(self.at, "a1", refused=True)

@@ -11,6 +11,7 @@ import pytest
 from services.endpoints import KeyPlace, ModelFacts, Rates, guess_profile
 from services.errors import SettingsError
 from services.settings import SETTING_NAMES, read_settings
+from tests.keyed import SHAPED
 
 ROOT = Path(__file__).parent.parent
 
@@ -272,7 +273,7 @@ def test_the_database_is_a_file_of_the_data_directory_unless_it_is_named(tmp_pat
 
 
 def test_settings_never_print_their_secrets(tmp_path: Path) -> None:
-    settings = read(tmp_path, OPENAI_API_KEY="sk-canary-1234567890")
+    settings = read(tmp_path, OPENAI_API_KEY=SHAPED)
     assert "canary" not in repr(settings)
 
 

@@ -24,10 +24,11 @@ from services.parameters import PARAMETERS
 from services.providers.base import ModelRequest
 from services.providers.bodies import body_of, path_of
 from services.snippets import _TAKEN, Asked, Language, shortened, snippet
+from tests.keyed import PLAIN
 from tests.providers.asking import ANSWER, request
 from tests.providers.sockets import CHUNKED, chunk, sending, serving, stay
 
-KEY = "canary-key-0451"
+KEY = f"{PLAIN}-0451"
 HOSTILE = (
     "plain",
     'it\'s "quoted" and \\back\\slashed\\',

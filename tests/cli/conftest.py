@@ -19,8 +19,10 @@ from services.runtime import open_runtime
 from services.settings import LOCAL_OWNER, SETTING_NAMES, read_settings
 from services.terminal.asking import Asking, ask
 from services.terminal.session import Interrupts, Session
+from tests.canary import WATCH
 from tests.faults.upstream import Call, Play, perform, serving
 from tests.faults.wires import CHAT, DONE, event
+from tests.keyed import KEYED
 from tests.providers.sockets import chunk
 from tests.scripted import ScriptedProvider
 
@@ -50,7 +52,7 @@ class Model:
 
     @property
     def environ(self) -> dict[str, str]:
-        return {"OPENAI_BASE_URL": f"{self.url}/v1", "PANELIST_MODEL": "tiny", "PANELIST_TRIES": "1"}
+        return {**KEYED, "OPENAI_BASE_URL": f"{self.url}/v1", "PANELIST_MODEL": "tiny", "PANELIST_TRIES": "1"}
 
     async def answer(self, call: Call) -> None:
         if call.path.endswith("/models"):
@@ -103,7 +105,7 @@ class Running:
         async with asyncio.timeout(PATIENCE_S):
             out, err = await self.process.communicate()
         assert self.process.returncode is not None
-        return Ended(self.process.returncode, (self.out + out).decode(), (self.err + err).decode())
+        return ended(self.process.returncode, (self.out + out).decode(), (self.err + err).decode())
 
 
 async def _read_until(stream: asyncio.StreamReader, before: bytes, text: str) -> bytes:
@@ -121,6 +123,13 @@ class Ended:
     code: int
     out: str
     err: str
+
+
+def ended(code: int, out: str, err: str) -> Ended:
+    """Return how a command ended, once nothing that it wrote is a key."""
+    for said in (out, err):
+        WATCH.look("output of a terminal", code, said)
+    return Ended(code, out, err)
 
 
 @dataclass
@@ -208,7 +217,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str
                     patch.setenv(name, value)
                 capfd.readouterr()
                 code = await ask(Session(terminal.folder), asking, Interrupts())
-                return Ended(code, *capfd.readouterr())
+                return ended(code, *capfd.readouterr())
 
         return ask_here
 

@@ -15,6 +15,7 @@ from components.state import ConversationState
 from services.endpoint_keys import KeyStanding
 from services.runtime import Runtime
 from tests.conftest import OWNER, OpenRuntime
+from tests.keyed import PLAIN
 from tests.scripted import ScriptedProvider, refusal
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -37,8 +38,10 @@ def provider() -> ScriptedProvider:
 @pytest.fixture
 async def app(open_app: OpenRuntime, provider: ScriptedProvider, tmp_path: Path) -> Runtime:
     (tmp_path / "endpoints.toml").write_text(TOML, "utf-8")
-    (tmp_path / "main.key").write_text("main-key-1", "utf-8")
-    return await open_app(provider, PANELIST_ENDPOINTS="endpoints.toml", STANDBY="standby-key-1")
+    (tmp_path / "main.key").write_text(f"{PLAIN}-main-key-1", "utf-8")
+    return await open_app(
+        provider, PANELIST_ENDPOINTS="endpoints.toml", OPENAI_API_KEY="", STANDBY=f"{PLAIN}-standby-key-1"
+    )
 
 
 @pytest.fixture
@@ -85,7 +88,7 @@ async def test_keys_are_listed_and_never_shown(view: KeysView) -> None:
     assert "First seen just now, never taken yet, never refused." in said
     assert "&lt;b&gt;standby" in said
     assert "<b>standby" not in said
-    assert "key-1" not in said
+    assert PLAIN not in said
     assert [row._use.disabled for row in view._rows.values()] == [True, False]
     assert view._for.options == ["127.0.0.1:9", "team"]
 
@@ -114,7 +117,7 @@ async def test_one_is_checked(view: KeysView, app: Runtime, provider: ScriptedPr
 
 async def test_all_are_read_again(view: KeysView, app: Runtime, tmp_path: Path) -> None:
     await view.open()
-    (tmp_path / "main.key").write_text("main-key-2", "utf-8")
+    (tmp_path / "main.key").write_text(f"{PLAIN}-main-key-2", "utf-8")
     await view.rotate(app.connections.get("team"))
     assert "New now: main.key." in shown(view)
 
@@ -124,13 +127,13 @@ async def test_one_is_typed_in_and_forgotten_by_the_page(view: KeysView, app: Ru
     view._for.value = "team"
     await view._on_replace(None)
     assert "Paste the new key first." in shown(view)
-    view._key.value_input = "typed-key-1"
+    view._key.value_input = f"{PLAIN}-typed-key-1"
     await view._on_replace(None)
     assert (view._key.value, view._key.value_input) == ("", "")
     assert "typed in" in shown(view)
     assert view._rows["team", "typed in"]._use.disabled, "it is in use"
     assert [one.name for one in await app.keys.of(app.connections.get("team")) if one.first] == ["typed in"]
-    assert "typed-key-1" not in json.dumps(shown(view))
+    assert f"{PLAIN}-typed-key-1" not in json.dumps(shown(view))
 
 
 async def test_nothing_to_show_is_said(open_app: OpenRuntime) -> None:
@@ -145,7 +148,7 @@ async def test_nothing_to_show_is_said(open_app: OpenRuntime) -> None:
 
 
 async def test_an_endpoint_without_a_key_says_that_this_is_fine(open_app: OpenRuntime) -> None:
-    app = await open_app(ScriptedProvider())
+    app = await open_app(ScriptedProvider(), OPENAI_API_KEY="")
     state = ConversationState(app.chat, app.connections, OWNER, app.temporary)
     await state.start()
     view = KeysView(state, app.keys)

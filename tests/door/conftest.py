@@ -15,9 +15,11 @@ from services.door.remote import RemoteDoor
 from services.door.wire import places
 from services.runtime import Runtime, open_runtime
 from services.settings import LOCAL_OWNER, read_settings
+from tests.keyed import KEYED
 from tests.scripted import ScriptedProvider
 
 ENVIRON = {
+    **KEYED,
     "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
     "PANELIST_TITLES": "off",
     "PANELIST_TRIES": "1",

@@ -10,8 +10,9 @@ from functools import partial
 
 from tests.faults.upstream import Play
 from tests.faults.wires import DONE, TEXT, WORDS, Wire, event
+from tests.keyed import SHAPED
 
-KEY = "sk-canary-0123456789abcdef"
+KEY = SHAPED
 
 EVERY_SIZE = (None, 7, 1)
 """Bytes that are written at a time; None for all at once."""

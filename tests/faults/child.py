@@ -22,6 +22,7 @@ from pathlib import Path
 from services.events import RunFinished, TextDelta
 from services.runtime import Runtime, open_runtime
 from services.settings import read_settings
+from tests.keyed import KEYED
 
 OWNER = "ada"
 ASKERS = 2
@@ -77,6 +78,7 @@ def unacknowledged(journal: Path) -> list[tuple[str, str | None]]:
 async def main(app_dir: Path, base_url: str, path: Path, life: str) -> None:
     settings = read_settings(
         {
+            **KEYED,
             "OPENAI_BASE_URL": base_url,
             "PANELIST_MODEL": "m",
             "PANELIST_TITLES": "off",

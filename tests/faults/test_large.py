@@ -21,6 +21,7 @@ from tests.components.test_transcript import Page
 from tests.conftest import OWNER, OpenRuntime, whole_run
 from tests.faults.upstream import Call, perform, serving
 from tests.faults.wires import CHAT, TEXT
+from tests.keyed import KEYED
 from tests.scripted import ScriptedProvider, answer
 from tests.storage.make import Rows, asked, numbered
 from tests.test_uploads import attached
@@ -67,7 +68,7 @@ async def test_a_question_of_two_megabytes(tmp_path: Path) -> None:
 
     question = "é " * 999_999 + "!"
     async with serving(reply) as upstream:
-        environ = {"OPENAI_BASE_URL": upstream.lane(0), "PANELIST_MODEL": "m", "PANELIST_TITLES": "off"}
+        environ = {**KEYED, "OPENAI_BASE_URL": upstream.lane(0), "PANELIST_MODEL": "m", "PANELIST_TITLES": "off"}
         app = await open_runtime(read_settings(environ, tmp_path))
         try:
             done = await whole_run(app.chat, await app.chat.send(OWNER, question))

@@ -29,6 +29,7 @@ from services.trouble import StorageTrouble
 from tests.conftest import OWNER
 from tests.faults.upstream import Call, perform, serving
 from tests.faults.wires import CHAT, TEXT
+from tests.keyed import KEYED
 
 BOUND_S = 20.0
 QUESTION = "Does it hold?"
@@ -139,7 +140,7 @@ async def house(folder: Path, storage: Bomb, network: Bomb) -> AsyncIterator[Hou
             await perform(call, CHAT.healthy, 40)
 
     async with serving(answer) as upstream:
-        settings = read_settings({"OPENAI_BASE_URL": upstream.lane(0), "PANELIST_TITLES": "off"}, folder)
+        settings = read_settings({**KEYED, "OPENAI_BASE_URL": upstream.lane(0), "PANELIST_TITLES": "off"}, folder)
         keys = KeyRing(settings.environ, settings.app_dir)
         real = await Store.open(settings.data_dir / "panelist.db")
         store = cast(Store, FailingStore(real, storage))

@@ -19,6 +19,7 @@ from tests.conftest import until
 from tests.faults.tab import Tab
 from tests.faults.upstream import Call, Play, perform, serving
 from tests.faults.wires import CHAT
+from tests.keyed import KEYED
 from tests.servers.need import unavailable
 from tests.ui.conftest import Server, tracebacks_of_ours
 
@@ -90,6 +91,7 @@ async def running(folder: Path) -> AsyncIterator[House]:
         server = Server(
             folder,
             {
+                **KEYED,
                 "OPENAI_BASE_URL": upstream.lane(0),
                 "PANELIST_MODEL": "m",
                 "PANELIST_TITLES": "off",

@@ -19,8 +19,9 @@ from services.messages import Message, TextPart
 from services.pacing import Pace
 from services.providers.base import ModelRequest
 from services.providers.client import OpenAIProvider
+from tests.keyed import PLAIN
 
-KEY = "my-very-own-key"
+KEY = PLAIN
 SSE = {"content-type": "text/event-stream"}
 
 

@@ -13,8 +13,9 @@ from services.errors import Failure
 from services.providers import failures
 from services.providers.dialects import is_error, parse_body, read_error
 from services.providers.failures import Asked, classify_payload, classify_status
+from tests.keyed import PLAIN
 
-KEY = "my-very-own-key"
+KEY = PLAIN
 ENDPOINT = Endpoint(name="acme", base_url="https://api.acme.test/v1")
 LOCAL = Endpoint(name="ollama", base_url="http://localhost:11434/v1")
 FIELDS = frozenset({"model", "messages", "stream", "stream_options", "temperature", "stop"})

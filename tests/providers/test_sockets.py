@@ -225,7 +225,7 @@ async def test_damaged_gzip_is_a_failure() -> None:
         (head("200 OK", "text/html") + b"<html>Login</html>", "garbled", "web page"),
         (head("200 OK", "text/plain") + b"It works!", "garbled", "plain text"),
         (head("307 Moved", "text/plain", "Location: https://evil.test/v1"), "garbled", "evil.test"),
-        (head("401 No", "application/json") + b'{"error": {"message": "Bad key my-very-own-key"}}', "auth", "key"),
+        (head("401 No", "application/json") + f'{{"error": {{"message": "Bad key {KEY}"}}}}'.encode(), "auth", "key"),
         (head("503 Busy", "text/html", "Retry-After: 3") + b"<html></html>", "server", "overloaded"),
         (head("500 Oops", "text/plain", "Content-Encoding: gzip") + b"no gzip", "garbled", "compressed"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "garbled", "HTTP"),

@@ -15,6 +15,7 @@ from sqlalchemy import URL, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
+from tests.canary import WATCH
 from tests.servers.need import unavailable
 
 PORT = 5432
@@ -31,6 +32,7 @@ def own_database() -> Iterator[str]:
         try:
             yield login.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
         finally:
+            WATCH.look_into_postgresql(login.set(database=name).render_as_string(hide_password=False))
             execute(login, f"DROP DATABASE {name} WITH (FORCE)")
 
 

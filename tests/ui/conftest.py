@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
+from tests.canary import WATCH
 from tests.servers.need import unavailable
 from tests.ui.line import Line
 from tests.ui.model import Model
@@ -99,7 +100,8 @@ class Server:
             if self.process.poll() is not None:
                 pytest.fail(f"the server ended at once:\n{self.log}")
             try:
-                with urllib.request.urlopen(f"http://localhost:{self.port}/app", timeout=30):
+                with urllib.request.urlopen(f"http://localhost:{self.port}/app", timeout=30) as page:
+                    WATCH.look("first view of a page", self.folder, page.read())
                     return
             except OSError:
                 time.sleep(0.1)
@@ -199,9 +201,11 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
     def watch(page: Page) -> None:
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("request", lambda request: _note_foreign(request.url, foreign))
+        WATCH.listen(page)
 
     context.on("page", watch)
     yield context
+    WATCH.look_at(context)
     context.close()
     assert foreign == [], "the page asked a foreign host"
     assert errors == [], "a script in the page failed"

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 
 from tests.faults.upstream import Call, Play, perform, serving
 from tests.faults.wires import CHAT
+from tests.keyed import KEYED
 from tests.providers.sockets import chunk
 from tests.ui.aside import Aside
 
@@ -44,7 +45,7 @@ class Model:
     def environ(self) -> dict[str, str]:
         """What a server needs to know to ask this model, and nobody for a title."""
         where = {"OPENAI_BASE_URL": f"{self._upstream.url}/v1", "PANELIST_MODEL": NAME}
-        return {**where, "PANELIST_TITLES": "off", "PANELIST_TRIES": "1"}
+        return {**KEYED, **where, "PANELIST_TITLES": "off", "PANELIST_TRIES": "1"}
 
     def write(self, upto: int = WORDS) -> None:
         """Let every answer get as far as the word of this number; with the last one it is whole."""

@@ -13,6 +13,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.faults.upstream import Call, Play, perform, serving
 from tests.faults.wires import CHAT
+from tests.keyed import KEYED
 from tests.providers.sockets import chunk
 from tests.ui.acts import answers, ask, live, open_new, rendered, settled
 from tests.ui.aside import Aside
@@ -64,7 +65,7 @@ def writer() -> Iterator[Writer]:
 
 @pytest.fixture(scope="module")
 def writing(writer: Writer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    environ = {"OPENAI_BASE_URL": f"{writer.url}/v1", "PANELIST_MODEL": "writer", "PANELIST_TITLES": "off"}
+    environ = {**KEYED, "OPENAI_BASE_URL": f"{writer.url}/v1", "PANELIST_MODEL": "writer", "PANELIST_TITLES": "off"}
     server = Server(tmp_path_factory.mktemp("writing"), environ)
     server.start()
     yield server

@@ -20,8 +20,10 @@ from services.messages import clean_text
 from services.runtime import open_runtime
 from services.settings import read_settings
 from services.titles import tidy_title
+from tests.canary import WATCH
 from tests.conftest import whole_run
 from tests.injections import CANARY, batches, injections
+from tests.keyed import KEYED
 from tests.pictures import png
 from tests.scripted import ScriptedProvider, Step, thoughtful
 from tests.ui.acts import answers, ask, box, live, outgoing, queue, settled, without_scripts
@@ -44,7 +46,7 @@ def evil() -> Iterator[Evil]:
 def server(evil: Evil, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     texts = injections(evil.listener)
     evil.models = [clean_text(text)[:150] for text in texts]
-    environ = {"OPENAI_BASE_URL": evil.url, "PANELIST_MODEL": "writer", "PANELIST_TRIES": "1"}
+    environ = {**KEYED, "OPENAI_BASE_URL": evil.url, "PANELIST_MODEL": "writer", "PANELIST_TRIES": "1"}
     server = Server(tmp_path_factory.mktemp("evil"), environ)
     file = server.folder / "endpoints.toml"
     server.environ["PANELIST_ENDPOINTS"] = str(file)
@@ -100,11 +102,13 @@ def stage(chromium: Browser, server: Server, evil: Evil) -> Iterator[Stage]:
     context = chromium.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
     context.set_default_timeout(20_000)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
+    context.on("page", WATCH.listen)
     one = Stage(context.new_page(), server, evil, injections(evil.listener))
     one.watch(one.page)
     one.page.goto(server.url)
     live(one.page)
     yield one
+    WATCH.look_at(context)
     context.close()
 
 

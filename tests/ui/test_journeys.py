@@ -11,6 +11,7 @@ import threading
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
+from tests.keyed import SHAPED
 from tests.ui.acts import answers, ask, box, from_menu, open_new, rendered, settled
 from tests.ui.conftest import Server
 
@@ -371,7 +372,7 @@ def test_a_key_is_tried_and_never_kept_where_it_should_not_be(page: Page, own_se
     dialog.get_by_role("button", name="Test").click()
     expect(dialog.get_by_text("The base URL must start with http:// or https://.")).to_be_visible()
     dialog.get_by_label("Base URL").fill(aimock)
-    dialog.get_by_role("textbox", name="API key").fill("sk-canary-0123456789abcdef")
+    dialog.get_by_role("textbox", name="API key").fill(SHAPED)
     dialog.get_by_role("button", name="Test").click()
     expect(dialog.get_by_text("It works:")).to_be_visible()
     dialog.get_by_role("button", name="Use it").click()

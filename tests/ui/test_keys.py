@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.keyed import WORD
 from tests.ui.acts import answers, ask, open_new, settled
 from tests.ui.conftest import Server
 from tests.ui.model import NAME, Model
@@ -24,7 +25,7 @@ key_file = "{folder}/main.key"
 name = "standby"
 env = "STANDBY_KEY"
 """
-MAIN, STANDBY, NEXT, TYPED = (f"sk-never-shown-{name}-0123456789" for name in ("main", "standby", "next", "typed"))
+MAIN, STANDBY, NEXT, TYPED = (f"sk-{WORD}-{name}-0123456789" for name in ("main", "standby", "next", "typed"))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.canary import WATCH
 from tests.ui.acts import (
     answers,
     ask,
@@ -84,6 +85,7 @@ def test_a_line_that_is_gone_for_a_while(
 
 def test_a_line_that_breaks_while_the_page_comes(chromium: Browser, far: Server, line: Line, model: Model) -> None:
     context = chromium.new_context()  # not the fixture's: scripts that are missing are errors in the page
+    context.on("page", WATCH.listen)
     page = context.new_page()
     model.write()
     open_new(page, far)
@@ -104,6 +106,7 @@ def test_a_line_that_breaks_while_the_page_comes(chromium: Browser, far: Server,
     page.unroute("**/bokeh.min.js*")
     settled(answers(page))
     expect(box(page)).to_have_value("a draft")
+    WATCH.look_at(context)
     context.close()
 
 

@@ -21,6 +21,7 @@ from services.runtime import Runtime, make_provider, open_runtime
 from services.settings import read_settings
 from services.storage.store import Named
 from tests.conftest import OWNER, whole_run
+from tests.keyed import KEYED, SHAPED
 from tests.pictures import png
 
 pytestmark = pytest.mark.server
@@ -35,7 +36,7 @@ async def open_at(tmp_path: Path) -> AsyncGenerator[OpenAt, None]:
 
     async def open_one(base_url: str, **environ: str) -> Runtime:
         few = {"PANELIST_TITLES": "off", "PANELIST_TRIES": "1"}
-        settings = read_settings({"OPENAI_BASE_URL": base_url, **few, **environ}, tmp_path)
+        settings = read_settings({"OPENAI_BASE_URL": base_url, **KEYED, **few, **environ}, tmp_path)
         runtime = await open_runtime(settings)
         opened.append(runtime)
         return runtime
@@ -245,7 +246,7 @@ class TestAimock:
     async def test_every_end_in_words(
         self, open_at: OpenAt, aimock: str, question: str, status: str, kind: str | None, step: str | None
     ) -> None:
-        app = await open_at(aimock, PANELIST_MODEL="gpt-test", OPENAI_API_KEY="sk-canary-0123456789abcdef")
+        app = await open_at(aimock, PANELIST_MODEL="gpt-test", OPENAI_API_KEY=SHAPED)
         done = await whole_run(app.chat, await app.chat.send(OWNER, question))
         assert done.path[0].text == question
         reply = done.path[-1]

@@ -40,11 +40,13 @@ from services.events import (
     StepFinished,
     StepStarted,
     TextDelta,
+    TokensScored,
     ToolCallRequested,
     UsageReported,
 )
 from services.messages import AttachmentPart, ProviderMetadata
 from services.options import Options
+from services.probabilities import Token
 from services.settings import read_settings
 from services.usage import Usage
 
@@ -97,6 +99,7 @@ EVENTS = (
     ReasoningEnded(2),
     ReasoningDelta("Hm", ProviderMetadata("o", "{}")),
     TextDelta("So"),
+    TokensScored((Token("So", -0.1, (("Thus", -2.5),)),)),
     ToolCallRequested("1", "n", "{"),
     UsageReported(Usage(input=1)),
     StepFinished("stop", "stop"),

@@ -27,6 +27,12 @@ MESSAGES = 12
 _ACTIONS = '<div class="actions"><span class="icon-button"></span></div>'
 """Takes the room that the actions of a message will take."""
 
+_OVER = (
+    '<header class="over"><span class="which">Answer {}</span><span class="step use" aria-hidden="true">Use this answer'
+    '</span><span class="doing"></span></header>'
+)
+"""What is above an answer that stands beside others."""
+
 _PICTURE = '<span class="picture"></span>'
 
 
@@ -98,7 +104,7 @@ def _article(view: dict[str, Any]) -> str:
     alert = f'<div class="alert"><p>{escape(view["alert"]["text"])}</p></div>' if view["alert"] else ""
     marks = f'aria-label="{role}" data-message-id="{view["id"]}" data-status="{view["status"]}"'
     beside = view.get("beside")
-    over = f'<header class="over"><span class="which">Answer {beside["number"]}</span></header>' if beside else ""
+    over = _OVER.format(beside["number"]) if beside else ""
     return (
         f'<article class="message {view["role"]}{" beside" if over else ""}" {marks}>'
         f'<h2 class="unseen" aria-label="{role}"></h2>{over}{thought}'

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.ui.acts import answers, ask, live, open_new, settled, shown
+from tests.ui.acts import answers, ask, live, open_new, settled, shown, without_scripts
 from tests.ui.conftest import Server
 from tests.ui.model import WORDS, Model
 from tests.ui.test_axe import faults_in
@@ -102,3 +102,29 @@ def test_axe_finds_nothing_in_them(page: Page, held: Server, model: Model, schem
         settled(one)
     found["settled"] = faults_in(page)
     assert found == {name: [] for name in found}
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_first_view_has_them_where_the_live_page_does(page: Page, held: Server, model: Model, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    model.write(WORDS)
+    open_new(page, held)
+    three_each(page)
+    ask(page, "Go on and on")
+    expect(answers(page)).to_have_count(3)
+    for one in answers(page).all():
+        settled(one)
+    page.get_by_role("log").evaluate("log => { log.scrollTop = 0 }")
+    words = page.locator("article.beside .body > :first-child")
+    with without_scripts(page):
+        page.reload(wait_until="commit")
+        expect(answers(page)).to_have_count(3)
+        page.locator(".log").evaluate("log => { log.scrollTop = 0 }")
+        before = [one.bounding_box() for one in words.all()]
+    page.reload()
+    live(page)
+    expect(answers(page)).to_have_count(3)
+    page.get_by_role("log").evaluate("log => { log.scrollTop = 0 }")
+    for one, was in zip(words.all(), before, strict=True):
+        assert was is not None
+        assert one.bounding_box() == pytest.approx(was, abs=2)

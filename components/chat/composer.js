@@ -127,19 +127,33 @@ export function render({model, el}) {
   frame.append(commands.panel)
   box.after(preview.toggle)
 
-  let fitted = "" // what the height was measured for: to measure it once more, the page is laid out twice
+  // To measure the height the page is laid out twice, while a message is about to leave: never twice for the same.
+  let limit = 0
+  let looked = ""
+  const known = new Map() // of the empty text box: its heights, by what they were measured for
+  function measureScreen() {
+    limit = Math.min(320, visibleHeight() * 0.4)
+    looked = ""
+    known.clear()
+  }
+  measureScreen()
   function fit() {
-    const limit = Math.min(320, visibleHeight() * 0.4)
     const long = box.value.length > MEASURED
-    const looks = long ? "" : JSON.stringify([box.value, box.placeholder, stop.hidden, preview.toggle.hidden, limit, innerWidth])
-    if (looks && looks === fitted) { return }
+    const looks = long ? "" : JSON.stringify([box.value, box.placeholder, stop.hidden, preview.toggle.hidden])
+    if (looks && looks === looked) { return }
     // Chromium lays a line of two million characters out in 0.3 s, and in 13 s where it has to find out its direction.
     box.dir = long ? (/^[^\p{L}]*[\p{Script=Hebrew}\p{Script=Arabic}]/u.test(box.value.slice(0, 1000)) ? "rtl" : "ltr") : "auto"
-    if (!long) { box.style.height = "auto" }
-    const height = long ? limit : box.scrollHeight
+    let height = known.get(looks) ?? (long ? limit : 0)
+    let placed = height > 0
+    if (!placed) {
+      box.style.height = "auto"
+      height = box.scrollHeight
+      placed = box.clientWidth > 0 // else it has no place on the page yet
+      if (placed && !box.value) { known.set(looks, height) }
+    }
     box.style.height = `${Math.min(height, limit)}px`
     box.style.overflowY = long || height > limit ? "auto" : "hidden"
-    fitted = !long && box.clientWidth ? looks : "" // without a width it has no place on the page yet
+    looked = placed ? looks : ""
   }
   function update() {
     const writing = shown.writing
@@ -455,10 +469,10 @@ export function render({model, el}) {
     }
   }
   document.addEventListener("keydown", keys)
-  const leaveScreen = aboveKeyboard(() => update())
+  const leaveScreen = aboveKeyboard(() => { measureScreen(); update() })
   let width = 0
   const wider = new ResizeObserver(([{contentRect}]) => {
-    if (contentRect.width !== width) { fitted = "" }
+    if (contentRect.width !== width) { measureScreen() }
     width = contentRect.width
   })
   wider.observe(frame)

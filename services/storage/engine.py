@@ -116,6 +116,8 @@ class Database:
         self._writes = ThreadPoolExecutor(1, "write")
         self._writing = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._alone = not beside
+        self._written = 0
         self._closed = False
         self.on_failure: Callable[[], None] = lambda: None
 
@@ -153,6 +155,11 @@ class Database:
         self._check_open()
         return await self._to_the_end(self._one_at_a_time(lambda c: work(c, *args, **kwargs)))
 
+    @property
+    def moment(self) -> int | None:
+        """What stays the same as long as nothing is written; None while something is, or where others may write."""
+        return self._written if self._alone and not self._writing.locked() else None
+
     async def close(self) -> None:
         """Wait for what has begun, then close. The writer goes last: the last one out checkpoints."""
         self._closed = True
@@ -165,7 +172,10 @@ class Database:
     async def _one_at_a_time(self, work: Callable[[Connection], T]) -> T:
         give_up = self._patience_ends()  # from now on: else each in the queue would wait as long once more
         async with self._writing:  # waits its turn without the pool's limit of 30 s
-            return await self._transaction(self._writes, partial(self._attempt, self.writer, work), give_up)
+            try:
+                return await self._transaction(self._writes, partial(self._attempt, self.writer, work), give_up)
+            finally:
+                self._written += 1  # whatever it came to
 
     def _patience_ends(self) -> float:
         return asyncio.get_running_loop().time() + self._dialect.patience_s

@@ -77,10 +77,10 @@ def begin(
     else:
         tree.settle(connection, conversation.id, question.parent_id if question else answers[0].parent_id)
     if question is not None:
-        tree.add(connection, [question, *answers])
+        tree.add(connection, owner, [question, *answers])
         attached.mark_sent(connection, owner, question.attachments, now)
     else:
-        tree.add(connection, answers)
+        tree.add(connection, owner, answers)
     return _add_runs(connection, owner, answers, head_id=head_id, request_key=request_key, hold=hold, now=now)
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, inser
 
 from services.errors import StorageError
 from services.folders import around
-from services.messages import Part, as_shown
+from services.messages import Message, Part, as_shown
 from services.search import Hit, Query, Term, Where, indexed_text, normal, snippet, words_of
 from services.storage import codec, folders, search_postgres, search_sqlite
 from services.storage.listing import tagged
@@ -166,7 +166,14 @@ def put_message(connection: Connection, message_id: str) -> None:
     row = connection.execute(_SAID.where(messages.c.id == message_id)).one()
     if row.status != "streaming":
         held = _shown(connection, [message_id])
-        _put(connection, row.conversation_id, message_id, *_of_message(row, held.get(message_id, ())))
+        _put(connection, row.conversation_id, message_id, *_of_message(row, row.owner, held.get(message_id, ())))
+
+
+def put_new(connection: Connection, owner: str, message: Message) -> None:
+    """Do what `put_message` does for a message that was stored just now: nothing has to be read for it."""
+    if message.status != "streaming":
+        place, tokens = _of_message(message, owner, as_shown(message.parts, message.processed))
+        _insert(connection, message.conversation_id, message.id, place, _dialect(connection).stored(tokens))
 
 
 def put_all(connection: Connection) -> None:
@@ -184,7 +191,7 @@ def put_all(connection: Connection) -> None:
         values = []
         for message_id, wanted, tokens in (
             (None, *_of_title(titled)),
-            *((row.id, *_of_message(row, held.get(row.id, ()))) for row in said),
+            *((row.id, *_of_message(row, row.owner, held.get(row.id, ()))) for row in said),
         ):
             place = _take_place(after, wanted)
             words = _dialect(connection).stored(tokens)
@@ -218,18 +225,22 @@ def _of_title(row: Row[Any]) -> tuple[int, list[str]]:
     return TITLES + _ticks(row.created_at), [_owner_token(row.owner), *_words(row.title)]
 
 
-def _of_message(row: Row[Any], held: Sequence[Part]) -> tuple[int, list[str]]:
+def _of_message(said: Row[Any] | Message, owner: str, held: Sequence[Part]) -> tuple[int, list[str]]:
     """Return the place of a message, and what it is found by."""
-    model = [_MODEL + token for token in _words(row.model or "")]
-    return _ticks(row.created_at), [_owner_token(row.owner), *model, *_words(indexed_text(held))]
+    model = [_MODEL + token for token in _words(said.model or "")]
+    return _ticks(said.created_at), [_owner_token(owner), *model, *_words(indexed_text(held))]
 
 
 def _put(connection: Connection, conversation_id: str, message_id: str | None, wanted: int, tokens: list[str]) -> None:
     words = _dialect(connection).stored(tokens)
     which = (searched.c.conversation_id == conversation_id) & searched.c.message_id.is_not_distinct_from(message_id)
     if connection.execute(update(searched).where(which).values(words=words)).rowcount == 0:
-        keys = {"conversation_id": conversation_id, "message_id": message_id}
-        connection.execute(insert(searched).values(place=_free_place(connection, wanted), words=words, **keys))
+        _insert(connection, conversation_id, message_id, wanted, words)
+
+
+def _insert(connection: Connection, conversation_id: str, message_id: str | None, wanted: int, words: str) -> None:
+    keys = {"conversation_id": conversation_id, "message_id": message_id}
+    connection.execute(insert(searched).values(place=_free_place(connection, wanted), words=words, **keys))
 
 
 def _free_place(connection: Connection, wanted: int) -> int:

@@ -95,6 +95,9 @@ _ERASED_AT_ONCE = 20
 
 _MESSAGES_AT_ONCE = 500
 
+_MOST_SNAPSHOTS = 16
+"""That are kept until something is written."""
+
 
 class Store:
     """The database of one server process. Make it with `open`, end it with `close`.
@@ -122,6 +125,8 @@ class Store:
         self._dialect = dialect
         self._now = now
         self._paths = Paths()
+        self._snapshots: dict[tuple[str, str], Snapshot] = {}
+        self._snapshots_of: int | None = None
         self._check_room = check_room
         self.ledger = Ledger(database, now)
         """What requests measured, and budgets."""
@@ -331,8 +336,23 @@ class Store:
         return await self._database.read(tree.one, owner, conversation_id, message_id)
 
     async def snapshot(self, owner: str, conversation_id: str) -> Snapshot:
-        """Return a conversation with its path, their versions and what waits, all of the same moment."""
-        return await self._database.read(_snapshot, owner, conversation_id, self._paths)
+        """Return a conversation with its path, their versions and what waits, all of the same moment.
+
+        It is read once, as long as nothing is written: a page shows what a question is then asked after.
+        """
+        moment = self._database.moment
+        if moment != self._snapshots_of:
+            self._snapshots.clear()
+            self._snapshots_of = moment
+        known = self._snapshots.get((owner, conversation_id))
+        if known is not None and moment is not None:
+            return known
+        found = await self._database.read(_snapshot, owner, conversation_id, self._paths)
+        if moment is not None and moment == self._database.moment == self._snapshots_of:
+            if len(self._snapshots) == _MOST_SNAPSHOTS:
+                self._snapshots.clear()
+            self._snapshots[owner, conversation_id] = found
+        return found
 
     async def versions(self, owner: str, conversation_id: str, message_ids: Collection[str]) -> dict[str, Versions]:
         """Return each message's place among its siblings. Ids that are not in the conversation are left out."""

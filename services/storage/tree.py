@@ -191,7 +191,7 @@ def newest_leaf_in(connection: Connection, conversation_id: str, message_id: str
     return leaf
 
 
-def add(connection: Connection, new: Sequence[Message]) -> None:
+def add(connection: Connection, owner: str, new: Sequence[Message]) -> None:
     """Store messages of one conversation, which must exist, after all that it has.
 
     Raises:
@@ -208,7 +208,7 @@ def add(connection: Connection, new: Sequence[Message]) -> None:
     if held := [row for message in new for row in rows.from_parts(message.id, message.parts)]:
         connection.execute(insert(parts), held)
     for message in new:
-        searching.put_message(connection, message.id)
+        searching.put_new(connection, owner, message)
 
 
 def add_answer(connection: Connection, owner: str, answer: Message, now: datetime) -> str:
@@ -225,7 +225,7 @@ def add_answer(connection: Connection, owner: str, answer: Message, now: datetim
     id = next(same, answer.id)
     if id == answer.id:
         settle(connection, answer.conversation_id, answer.parent_id)
-        add(connection, [answer])
+        add(connection, owner, [answer])
     head_id = newest_leaf(connection, owner, answer.conversation_id, id)  # what followed the same one is on show too
     conversations.touch(connection, answer.conversation_id, now, head_id=head_id)
     return id
@@ -326,7 +326,7 @@ def pick(connection: Connection, owner: str, conversation_id: str, message_id: s
     check_follows(found.role, end.role)
     copy = replace(found, id=new_id(), parent_id=end_id, picked_from=message_id, memory=None, together=None)
     settle(connection, conversation_id, end_id)
-    add(connection, [copy])
+    add(connection, owner, [copy])
     conversations.touch(connection, conversation_id, now, head_id=copy.id)
     return copy.id
 
@@ -350,7 +350,7 @@ def fork(
         )
         for one in found
     ]
-    add(connection, copies)
+    add(connection, owner, copies)
     return conversations.touch(connection, new.id, now, head_id=copies[-1].id)
 
 

@@ -44,7 +44,7 @@ def measure_sidebar(browser: Browser, home: Path, count: int) -> Figures:
                 page.page.goto(url, wait_until="commit")
                 _rows(page).first.wait_for(timeout=60_000)
                 ready = float(page.page.evaluate("performance.now()"))
-                page.page.wait_for_function("__bench.live !== null", polling=50)
+                page.page.wait_for_function("__bench.whole !== null", polling=50)
                 page.page.wait_for_timeout(SETTLE_S * 1000)
                 loaded = process.cpu_seconds() - before
                 figures = {

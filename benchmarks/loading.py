@@ -110,6 +110,7 @@ def _figures(page: BenchPage) -> Figures:
     figures = {
         "load: typable, ms": page.usable_ms,
         "load: live, ms": page.live_ms,
+        "load: whole, ms": page.whole_ms,
         "load: KB": page.load_bytes / 1000,
     }
     return figures | ({"load: readable, ms": page.readable_ms} if page.readable_ms is not None else {})

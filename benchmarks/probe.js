@@ -9,7 +9,7 @@
 // DevTools could tell both, but an event per frame is a load that the page with the most frames would pay for.
 (() => {
   const WORDS = /alphaword|omegaword|mark\d{4}/g
-  const bench = window.__bench = {usable: null, readable: null, live: null, enter: null, seen: {}, tasks: [], received}
+  const bench = window.__bench = {usable: null, readable: null, live: null, whole: null, enter: null, seen: {}, tasks: [], received}
   let frames = 0
   let dirty = new Set()
   let queued = false
@@ -54,7 +54,8 @@
   }
 
   // The text box is usable once it is on show and takes text, the conversation readable once its last word is, and the
-  // page live once the text box is not that of a first view any more. A first view's shadow roots come with its HTML,
+  // page live once the text box is not that of a first view any more, and whole once nothing of one is left: neither
+  // its text box nor the shell around that. A first view's shadow roots come with its HTML,
   // and nobody is told of them.
   const LAST_WORD = "zuluword"
   function* everywhere(root) {
@@ -77,7 +78,8 @@
   }
   function ready() {
     for (const root of everywhere(document)) { lookAt(root) }
-    if (!bench.live) { requestAnimationFrame(ready) }
+    if (bench.live && !document.getElementById("shell")) { bench.whole ??= performance.now() }
+    if (!bench.whole) { requestAnimationFrame(ready) }
   }
   requestAnimationFrame(ready)
 

@@ -51,6 +51,7 @@ _LOADING: list[tuple[str, str, Callable[[float], str]]] = [
     ("cold load → typable, ms", "load: typable, ms", _number),
     ("cold load → conversation readable, ms", "load: readable, ms", _number),
     ("cold load → live, ms", "load: live, ms", _number),
+    ("cold load → the shell around it, too, ms", "load: whole, ms", _number),
     ("KB to load the page, cold", "load: KB", _number),
     ("server CPU s per load", "load: CPU s", _seconds),
     ("server memory per open, idle page, MB", "load: MB per idle session", _seconds),

@@ -75,22 +75,56 @@
   })
 
   function leave() {
-    if (!live.transcript || !live.composer || composing || !root.isConnected) { return }
+    if (!live.transcript || !live.composer || composing || root.id !== "first") { return }
     const seen = {place: following ? null : place, touched}
     const held = {text: box.value, start: box.selectionStart, end: box.selectionEnd, sent}
     held.focused = root.contains(document.activeElement) && inside(".composer").activeElement === box
     sizes.disconnect()
-    root.remove()
+    root.id = "shell" // its header and sidebar stay until the live ones have come
+    root.inert = true
+    root.querySelector("main").replaceChildren()
     window.panelistFirst = undefined
     live.transcript(seen)
     live.composer(held)
+    settle()
   }
+  // The conversation lies over the main area of the shell, wherever that is then.
+  function settle() {
+    const main = mainArea(document.getElementById("later"))
+    if (!main?.clientHeight) {
+      document.hidden ? setTimeout(settle, 50) : requestAnimationFrame(settle)
+      return
+    }
+    const talk = document.getElementById("talk")
+    new ResizeObserver(() => {
+      const {left, top, width, height} = main.getBoundingClientRect()
+      Object.assign(talk.style, {left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px`})
+    }).observe(main)
+    root.remove()
+  }
+  function mainArea(node) {
+    for (const inside of node.querySelectorAll("*")) {
+      const found = inside.matches(".main-content") ? inside : inside.shadowRoot && mainArea(inside.shadowRoot)
+      if (found) { return found }
+    }
+    return null
+  }
+  const painted = () => new Promise((resolve) => document.hidden ? resolve() : requestAnimationFrame(() => setTimeout(resolve)))
+  let met
   window.panelistFirst = {
     meet(part) {
       live = {...live, ...part}
       leave()
+      if (live.transcript && live.composer) { met() }
     },
   }
+  // The kit makes the shell in half the time of all else: not before what is live has been painted.
+  const take = window.importShim
+  const shown = new Promise((resolve) => { met = () => { painted().then(resolve) } })
+  window.importShim = Object.assign(async (url) => {
+    if (JSON.parse(root.dataset.common).kit === url) { await shown }
+    return take(url)
+  }, take)
   document.addEventListener("panelist:unreachable", () => {
     activity.textContent = "Connection with the server could not be established. What you type is kept."
   }, {once: true})
@@ -99,7 +133,6 @@
   }, 15000)
   // What can be seen comes first: all else would only delay it. The rest of the page is built meanwhile; what all pages
   // have in common is taken before it has come, and its document asked for as soon as it has.
-  const painted = new Promise((resolve) => document.hidden ? resolve() : requestAnimationFrame(() => setTimeout(resolve)))
   const arrived = new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve, {once: true}))
   const begun = new Map() // by the address of a script: when it has run
   function begin(script, address) {
@@ -110,7 +143,7 @@
   function beginAll() {
     const {scripts, kit} = JSON.parse(root.dataset.common)
     for (const address of scripts) { begin(document.createElement("script"), address) }
-    if (kit) { importShim(kit).catch(() => {}) } // whoever needs it takes it from here, or says what is wrong
+    if (kit) { document.head.append(Object.assign(document.createElement("link"), {rel: "modulepreload", href: kit})) }
   }
   async function run() {
     for (const node of [...document.getElementById("live").content.children]) {
@@ -131,9 +164,10 @@
     }
   }
   const fail = () => { window.panelistBroken = true }
-  painted.then(beginAll)
+  const seen = painted()
+  seen.then(beginAll)
   arrived.then(() => panelistConnect(document.getElementById("live").dataset.token)).catch(fail)
-  Promise.all([painted, arrived]).then(run).catch(fail)
+  Promise.all([seen, arrived]).then(run).catch(fail)
 
   // Where the reader left off; else at the end, also while what is above gets its height, until the reader goes up.
   const list = log.querySelector(".messages")

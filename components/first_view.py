@@ -24,6 +24,9 @@ _HERE = Path(__file__).parent
 MESSAGES = 12
 """Messages of the first view: more than a screen of them would only delay it."""
 
+APART = 2
+"""Roots of the page's document that come before the shell: the conversation and the text box."""
+
 _ACTIONS = '<div class="actions"><span class="icon-button"></span></div>'
 """Takes the room that the actions of a message will take."""
 
@@ -78,6 +81,7 @@ def first_view(state: ConversationState, *, dark: bool, chosen: bool, sidebar: b
             "chosen": chosen,
             "sidebar": sidebar,
             "column": _column(len(together)),
+            "apart": APART,
             "messages": f'<div class="messages">{shown}</div>' if shown else _empty(empty_view(state.first_run)),
             "placeholder": escape(composer.placeholder(state)),
             **_constant(),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import panel as pn
 import panel_material_ui as pmui
 import param
+from panel.theme import Design
 from panel.util.parameters import edit_readonly
 from panel_material_ui.template.base import Page
 
@@ -147,7 +148,10 @@ def build_page(app_dir: Path) -> Page:
     if ready is not None:
         assert pn.state.curdoc is not None
         pn.state.curdoc.template_variables.update(ready.view)
-        _fill(page, ready.runtime, ready.state)
+        pn.config.browser_info = False  # it would be one more root with each
+        for view in _fill(page, ready.runtime, ready.state, apart=True):
+            view.design = Design  # their styles are their own
+            view.server_doc(location=False)
         return page
 
     async def fill() -> None:
@@ -316,7 +320,10 @@ def _follow_theme(page: Page, view: _HasTheme) -> None:
     update()
 
 
-def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
+def _fill(
+    page: Page, runtime: Runtime, state: ConversationState, *, apart: bool = False
+) -> tuple[Transcript, Composer]:
+    """Fill a page; with `apart` what is returned is to be a root of its own, before the page, and not in it."""
     collecting.process.is_busy = lambda: runtime.busy
     picker = ModelPicker(state)
     dialogs = _Dialogs(page, runtime, state)
@@ -396,8 +403,15 @@ def _fill(page: Page, runtime: Runtime, state: ConversationState) -> None:
     page.param.update(
         sidebar=[conversations],
         header=[picker, plug],  # no Row around them: they are drawn with the page then, not each by itself after it
-        main=[pn.Column(transcript, composer, dialogs.shelf, sizing_mode="stretch_both", margin=0)],
+        main=[
+            dialogs.shelf
+            if apart
+            else pn.Column(transcript, composer, dialogs.shelf, sizing_mode="stretch_both", margin=0)
+        ],
     )
+    if apart:
+        transcript.open()
+    return transcript, composer
 
 
 def _let_go(page: Page) -> None:

@@ -19,6 +19,8 @@ THEME: dict[str, Any] = {
             "background": {"default": "#f6f7f6", "paper": "#ffffff"},
             "text": {"primary": "#1b1f1e", "secondary": "#58615e"},
             "divider": "#dfe4e2",
+            "error": {"main": "#d32f2f"},
+            "action": {"hover": "rgba(0, 0, 0, 0.04)"},
         }
     ),
     "dark": _scheme(
@@ -27,6 +29,8 @@ THEME: dict[str, Any] = {
             "background": {"default": "#121514", "paper": "#181c1b"},
             "text": {"primary": "#e8ecea", "secondary": "#a3aeaa"},
             "divider": "#2d3533",
+            "error": {"main": "#f44336"},
+            "action": {"hover": "rgba(255, 255, 255, 0.08)"},
         }
     ),
 }
@@ -116,7 +120,7 @@ DIALOG_SX: dict[str, Any] = {
 
 
 def static_css() -> str:
-    """Return the colours and places of the page for the time before its scripts have made them."""
+    """Return the colours of what comes before the kit, or is not inside it."""
     names = {
         "primary-main": ("primary", "main"),
         "primary-dark": ("primary", "dark"),
@@ -125,6 +129,8 @@ def static_css() -> str:
         "background-paper": ("background", "paper"),
         "text-primary": ("text", "primary"),
         "text-secondary": ("text", "secondary"),
+        "error-main": ("error", "main"),
+        "action-hover": ("action", "hover"),
     }
 
     def rules(scheme: str, own: dict[str, str]) -> str:
@@ -134,4 +140,6 @@ def static_css() -> str:
         all_of_them = {**colors, **own, "color-scheme": own["colorScheme"]}
         return ";".join(f"{name}:{value}" for name, value in all_of_them.items() if name != "colorScheme")
 
-    return f"{ROOT_CSS}\n#first{{{rules('light', _LIGHT)}}}\n#first[data-theme=dark]{{{rules('dark', _DARK)}}}\n"
+    places = (".first,#talk", ".first[data-theme=dark],#talk [data-theme=dark]")
+    light, dark = rules("light", _LIGHT), rules("dark", _DARK)
+    return f"{ROOT_CSS}\n{places[0]}{{{light}}}\n{places[1]}{{{dark}}}\n"

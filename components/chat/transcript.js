@@ -1,7 +1,11 @@
 // The conversation as data: settled messages are HTML made on the server, the reply being written is painted in place.
 // Nothing in here builds HTML from text; whatever is not rendered on the server goes through textContent.
 
+let began = false // a view that is made again is told everything
+
 export function render({model, el, view}) {
+  const opening = began ? "" : model.opening
+  began = true
   const host = el.getRootNode().host
   const articles = new Map() // id -> {node, view, tail, tailHtml}
   const copies = new Map() // id -> {text, resolve}
@@ -23,7 +27,8 @@ export function render({model, el, view}) {
   const frame = element("div", {class: "frame"}, banner, log, jump, below, notices, said)
   el.replaceChildren(frame)
 
-  const scroll = scrolling({log, list, older, room, jump, ask: (msg) => model.send_msg(msg)})
+  let unasked = [] // what is asked for before the server knows that this page is there
+  const scroll = scrolling({log, list, older, room, jump, ask: (msg) => unasked ? unasked.push(msg) : model.send_msg(msg)})
   const contents = outline({frame, log, list, ask: (msg) => model.send_msg(msg), show: (node) => scroll.show(node)})
   const pin = button("Keep the question at the top", "pin", () => {
     scroll.choose(!scroll.pinning)
@@ -652,11 +657,17 @@ export function render({model, el, view}) {
     window.removeEventListener("online", online)
     clearInterval(beat)
   })
+  if (opening) { handlers.show(JSON.parse(opening)) }
   window.panelistIsHere() // assets/come_back.js
   // Not at once: until the whole page is in place, Bokeh would send this component's entire state along.
-  setTimeout(() => model.send_msg({
-    type: "ready",
-    dark: remembered ? model.dark : matchMedia("(prefers-color-scheme: dark)").matches,
-    narrow: window.innerWidth < 600,
-  }))
+  setTimeout(() => {
+    model.send_msg({
+      type: "ready",
+      dark: remembered ? model.dark : matchMedia("(prefers-color-scheme: dark)").matches,
+      narrow: window.innerWidth < 600,
+      opened: Boolean(opening),
+    })
+    unasked.forEach((msg) => model.send_msg(msg))
+    unasked = null
+  })
 }

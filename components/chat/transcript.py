@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -111,6 +112,7 @@ class _Writing:
 class Transcript(ScriptComponent):
     """Follows the state's path: sends what changed of it, and paints the reply being written."""
 
+    opening: str = param.String(default="", doc="JSON of what the page begins with; empty where that follows it.")  # type: ignore[assignment]
     dark: bool = param.Boolean(default=False)  # type: ignore[assignment]
 
     _esm = SCRIPT
@@ -167,7 +169,15 @@ class Transcript(ScriptComponent):
         else:
             self.tell(message)
 
+    def open(self) -> None:
+        """Let the page begin with the conversation, unless a reply is being written: it is told from its first word."""
+        if not any(message.status == "streaming" for message in (*self._state.path, *self._state.together)):
+            self._begin_afresh()
+            self.opening = json.dumps(self._changes("show"))
+
     def _on_path(self, *_: object) -> None:
+        if self.opening and not self._ready:
+            return  # the page says when it has that
         here = self._state.conversation.id if self._state.conversation else None
         begun = self._shown is None and not self._sent and 0 < len(self._state.path) <= 2
         if here != self._shown and not begun:
@@ -178,12 +188,15 @@ class Transcript(ScriptComponent):
 
     def _show_all(self) -> None:
         """Send the conversation afresh: it was opened, or the page was (re)built."""
+        self._begin_afresh()
+        self._patch("show")
+
+    def _begin_afresh(self) -> None:
         self._shown = self._state.conversation.id if self._state.conversation else None
         self._sent = {}
         self._writing = {}
         self._named = None
         self._first = max(0, len(self._state.path) - WINDOW)
-        self._patch("show")
 
     async def _prepare(self, path: Sequence[Message]) -> None:
         """Prepare what will be shown of a path."""
@@ -194,6 +207,16 @@ class Transcript(ScriptComponent):
 
     def _patch(self, kind: str = "patch") -> None:
         """Send the messages that are not on the page as they should be."""
+        self._tell(self._changes(kind))
+        for writing in self._writing.values():
+            if earlier := writing.earlier:
+                writing.earlier = ""
+                self._begin(writing, writing.reply.paint(Delta(writing.reply.message_id, "", earlier)))
+        if self._state.together:
+            self._on_activities()
+
+    def _changes(self, kind: str) -> dict[str, Any]:
+        """Return what brings the page up to date, which is taken to have it from now on."""
         state = self._state
         self._first = min(self._first, max(0, len(state.path) - 1))
         together = state.together
@@ -214,25 +237,17 @@ class Transcript(ScriptComponent):
         changed = [self._view(entry) for id, entry in now.items() if self._sent.get(id) != entry]
         added = [message for message in window if message.id not in self._sent]
         self._sent = now
-        self._tell(
-            {
-                "type": kind,
-                "conversation": self._shown,
-                "order": list(now),
-                "set": changed,
-                "more": self._first > 0,
-                "questions": sum(message.role == "user" for message in state.path),
-                "mine": any(message.status == "streaming" for message in added),
-                "empty": empty_view(state.first_run, temporary=state.temporary) if not window else None,
-            }
-        )
         self._writing = {id: writing for id, writing in self._writing.items() if id in now}
-        for writing in self._writing.values():
-            if earlier := writing.earlier:
-                writing.earlier = ""
-                self._begin(writing, writing.reply.paint(Delta(writing.reply.message_id, "", earlier)))
-        if together:
-            self._on_activities()
+        return {
+            "type": kind,
+            "conversation": self._shown,
+            "order": list(now),
+            "set": changed,
+            "more": self._first > 0,
+            "questions": sum(message.role == "user" for message in state.path),
+            "mine": any(message.status == "streaming" for message in added),
+            "empty": empty_view(state.first_run, temporary=state.temporary) if not window else None,
+        }
 
     def _view(self, sent: _Sent) -> dict[str, Any]:
         message, writing = sent.message, self._writing.get(sent.message.id)
@@ -329,9 +344,9 @@ class Transcript(ScriptComponent):
 
     async def _on_message(self, event: DataEvent) -> None:  # noqa: PLR0912 - a case for each message
         match event.data:
-            case {"type": "ready", "dark": bool(dark), "narrow": bool(narrow)}:
+            case {"type": "ready", "dark": bool(dark), "narrow": bool(narrow), "opened": bool(opened)}:
                 self._on_screen(dark, narrow)
-                await self._on_ready()
+                await self._on_ready(opened=opened)
             case {"type": "ping"}:
                 self._tell({"type": "pong"})
             case {"type": "older"}:
@@ -443,16 +458,25 @@ class Transcript(ScriptComponent):
             why = "Something unforeseen went wrong in Panelist; its log says more. Your text is still here."
         self.tell({"type": "edited", "id": message_id, "refused": why})
 
-    async def _on_ready(self) -> None:
-        """The page is there, for the first time or again: give it everything, from the first word of a reply."""
+    async def _on_ready(self, *, opened: bool) -> None:
+        """The page is there, for the first time or again: give it everything, from the first word of a reply.
+
+        With `opened` it began with the conversation: give it what has changed since.
+        """
         serve_here()
-        self._ready = False  # what a new page has not got yet cannot be patched
-        if self._state.run_id is not None:
-            await self._state.reopen()
-        else:
-            await prepare_window(self._state.path)
+        opened = opened and bool(self.opening) and self._state.run_id is None
+        self.opening = ""
+        if not opened:
+            self._ready = False  # what a new page has not got yet cannot be patched
+            if self._state.run_id is not None:
+                await self._state.reopen()
+            else:
+                await prepare_window(self._state.path)
         self._ready = True
-        self._show_all()
+        if opened:
+            self._on_path()
+        else:
+            self._show_all()
         self._on_address()
         self._on_choices()
         self._on_trouble()

@@ -170,6 +170,6 @@ async def test_the_transcript_goes_to_the_message(make: Make) -> None:
         on_share=lambda: None,
         on_screen=lambda *_: None,
     )
-    await page._on_message(DataEvent(None, data={"type": "ready", "dark": False, "narrow": False}))
+    await page._on_message(DataEvent(None, data={"type": "ready", "dark": False, "narrow": False, "opened": False}))
     await state.open_at(first.conversation_id, first.id)
     assert [said["id"] for said in told if said.get("type") == "stand"] == [first.id]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -111,8 +112,16 @@ class Page(Transcript):
         """Let the browser send a message."""
         await self._on_message(SimpleNamespace(data=data))  # type: ignore[arg-type]
 
-    async def ready(self) -> None:
-        await self.says(type="ready", dark=False, narrow=False)
+    async def ready(self, *, opened: bool = False) -> None:
+        await self.says(type="ready", dark=False, narrow=False, opened=opened)
+
+    async def opens(self) -> None:
+        """Let another page begin with what this one would."""
+        self._ready = False
+        self.open()
+        self.browser = Browser()
+        if self.opening:
+            self.browser.tell(json.loads(self.opening))
 
 
 Make = Callable[..., Any]
@@ -231,6 +240,50 @@ async def test_a_page_built_again_in_the_middle_shows_everything(make: Make) -> 
     gate.set()
     await becomes(page._state, lambda: page._state.run_id is None and page._state.path[1].status == "complete")
     assert page.browser.html[page._state.path[1].id] == render_markdown("Half whole")
+
+
+async def test_a_page_begins_with_its_conversation_and_is_told_only_what_changed_since(make: Make) -> None:
+    page = await make(answer(MARKDOWN), answer("Second"))
+    reply = await asked(page, "Go")
+    await page.opens()
+    assert page.browser.html[reply.id] == render_markdown(MARKDOWN)
+    before = dict(page.browser.views)
+    await page.ready(opened=True)
+    assert {id: page.browser.views[id] is view for id, view in before.items()} == dict.fromkeys(before, True)
+    assert page.opening == "", "the text is not kept for as long as the page"
+
+    await page.opens()
+    again = await asked(page, "And then?")  # before the page has said that it is there
+    assert again.id not in page.browser.views
+    await page.ready(opened=True)
+    assert page.browser.order == [message.id for message in page._state.path]
+    assert page.browser.html[again.id] == render_markdown("Second")
+
+
+async def test_a_page_that_begins_while_a_reply_is_written_is_told_all_of_it(make: Make) -> None:
+    gate = asyncio.Event()
+    page = await make(["Half ", gate, *answer("whole")])
+    await page._state.send("Go")
+    await becomes(page._state, lambda: page.browser.painted != [])
+    await page.opens()
+    assert page.opening == ""
+    await page.ready(opened=False)
+    gate.set()
+    await becomes(page._state, lambda: page._state.run_id is None and page._state.path[1].status == "complete")
+    assert page.browser.html[page._state.path[1].id] == render_markdown("Half whole")
+
+
+async def test_a_reply_that_began_after_its_page_did_is_told_from_its_first_word(make: Make) -> None:
+    gate = asyncio.Event()
+    page = await make(answer("First"), ["Half ", gate, *answer("whole")])
+    await asked(page, "Go")
+    await page.opens()
+    await page._state.send("And then?")
+    await becomes(page._state, lambda: page._state.delta is not None and page._state.delta.text == "Half ")
+    await page.ready(opened=True)
+    gate.set()
+    await becomes(page._state, lambda: page._state.run_id is None and page._state.path[-1].status == "complete")
+    assert page.browser.html[page._state.path[-1].id] == render_markdown("Half whole")
 
 
 async def test_long_conversations_come_in_windows(make: Make) -> None:

@@ -144,8 +144,8 @@ def live(page: Page) -> None:
 
 
 @contextmanager
-def without_scripts(page: Page) -> Iterator[None]:
-    """Hold the page's scripts back inside the block."""
+def without_scripts(page: Page, which: str = "**/bokeh.min.js*") -> Iterator[None]:
+    """Hold the page's scripts back inside the block: all, for they wait for the first, or one."""
     held: list[Route] = []
     free = False
 
@@ -155,7 +155,7 @@ def without_scripts(page: Page) -> Iterator[None]:
         else:
             held.append(route)
 
-    page.route("**/bokeh.min.js*", hold)
+    page.route(which, hold)
     yield
     free = True
     for route in held:

@@ -176,6 +176,33 @@ def test_the_first_view_fits_the_live_page(context: BrowserContext, visited: Ser
     assert box(page).bounding_box() == pytest.approx(before, abs=1)
 
 
+KIT = "**/panel-material-ui.bundle.js*"
+
+
+def test_one_can_talk_before_the_shell_has_come(page: Page, visited: Server) -> None:
+    with without_scripts(page, KIT):
+        page.goto(visited.url, wait_until="commit")
+        live(page)
+        ask(page, "Is anybody there?")
+        settled(answers(page))
+        page.keyboard.type("half a thought")
+        before = box(page).bounding_box()
+        expect(page.get_by_role("navigation", name="Conversations")).to_have_count(0)
+    expect(page.get_by_role("link", name="About anybody")).to_be_visible()
+    expect(box(page)).to_be_focused()
+    expect(box(page)).to_have_value("half a thought")
+    assert before is not None
+    assert box(page).bounding_box() == pytest.approx(before, abs=1)
+    # From then on it goes along with the shell.
+    page.get_by_role("button", name="Close drawer").click()
+    page.wait_for_function("document.getElementById('talk').getBoundingClientRect().left === 0")
+    page.set_viewport_size({"width": 390, "height": 780})
+    expect(box(page)).to_be_in_viewport(ratio=1)
+    page.get_by_role("button", name="Open drawer").click()
+    page.get_by_role("button", name="New chat").click()
+    expect(answers(page)).to_have_count(0)
+
+
 def test_hostile_names_stay_text_in_the_first_view(page: Page, visited: Server) -> None:
     ask(page, '<img src=x onerror="canary=1"></article></template><script>canary=1</script> {{ 7*7 }}')
     settled(answers(page))

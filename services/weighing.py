@@ -156,7 +156,10 @@ class Weighing:
         model = asking.options.model or self._connections.known_default_model(endpoint.name)
         if model is None:
             return True
-        window = await asyncio.to_thread(self._windows.of, endpoint, model)  # which may read the price list
+        if prices.in_list(endpoint):  # which is read the first time
+            window = await asyncio.to_thread(self._windows.of, endpoint, model)
+        else:
+            window = self._windows.of(endpoint, model)
         if window is None:
             return True
         path, _, folder_id = await self._path(owner, asking)

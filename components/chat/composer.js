@@ -472,8 +472,11 @@ export function render({model, el}) {
   const leaveScreen = aboveKeyboard(() => { measureScreen(); update() })
   let width = 0
   const wider = new ResizeObserver(([{contentRect}]) => {
-    if (contentRect.width !== width) { measureScreen() }
-    width = contentRect.width
+    if (contentRect.width !== width) {
+      width = contentRect.width
+      measureScreen()
+      fit()
+    }
   })
   wider.observe(frame)
   model.on("remove", () => {

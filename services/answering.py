@@ -19,7 +19,7 @@ from services.connect import Connections
 from services.context import told
 from services.conversation import Conversation, Draft, Queued, is_temporary, title_from
 from services.endpoints import Endpoint
-from services.errors import NO_IMAGES, ModelError, NotFoundError, PanelistError, StorageError
+from services.errors import NO_IMAGES, Failure, ModelError, NotFoundError, PanelistError, StorageError
 from services.events import Reply
 from services.messages import Message, TextPart, new_id
 from services.options import Options
@@ -121,18 +121,18 @@ class Answering:
         async def path() -> Sequence[Message]:
             return await self._store.path(owner, conversation.id, message_id)
 
-        hold, asked = await self._hold(owner, conversation, asked, path, beyond=beyond)
+        held = await self._hold(owner, conversation, asked, path, beyond=beyond)
         try:
-            async with self._reserved(owner, [run_id], hold) as reserved:
+            async with self._reserved(owner, [run_id], held.hold) as reserved:
                 begun = await self._store.resume_run(
-                    owner, conversation.id, message_id, run_id, options=asked, hold=reserved.hold
+                    owner, conversation.id, message_id, run_id, options=held.asked, hold=reserved.hold
                 )
         except StorageError:
-            self._find_out(owner, conversation, [run_id], asked, hold)
+            self._find_out(owner, conversation, [run_id], held)
             raise
         for id in begun.runs:
             refused = (reserved.refused | begun.refused).get(id)
-            self._start(owner, begun.conversation, id, message_id, asked, refused=refused)
+            self._start(owner, begun.conversation, id, message_id, held, refused=refused)
 
     async def asked_with(self, owner: str, conversation: Conversation, message_id: str) -> Options:
         """Return the options that an answer is gone on with."""
@@ -161,16 +161,16 @@ class Answering:
                 return await self._store.path(owner, conversation.id, question_id)
             return [*(before if before is not None else await self._store.path(owner, conversation.id)), question]
 
-        hold, asked = await self._hold(owner, conversation, self._asked(conversation), path, beyond=beyond)
-        count = (asked.answers or 1) if instead_of is None else 1
+        held = await self._hold(owner, conversation, self._asked(conversation), path, beyond=beyond)
+        count = (held.asked.answers or 1) if instead_of is None else 1
         answers = [
-            _message(conversation.id, question_id, "assistant", None, run_id=new_id(), options=asked)
+            _message(conversation.id, question_id, "assistant", None, run_id=new_id(), options=held.asked)
             for _ in range(count)
         ]
         word = instead_of.together if instead_of is not None else answers[0].id if count > 1 else None
         run_of = {answer.run_id: replace(answer, together=word) for answer in answers if answer.run_id is not None}
         try:
-            async with self._reserved(owner, [*run_of], hold) as reserved:
+            async with self._reserved(owner, [*run_of], held.hold) as reserved:
                 begun = await self._store.begin_run(
                     owner,
                     conversation=conversation,
@@ -182,17 +182,18 @@ class Answering:
                     hold=reserved.hold,
                 )
         except StorageError:
-            self._find_out(owner, conversation, [*run_of], asked, hold)
+            self._find_out(owner, conversation, [*run_of], held)
             raise
         if not begun.fresh:
+            await self._release(owner, [id for id in run_of if id not in begun.runs], held.hold)
             for run_id in begun.runs:  # its commit may have seemed to fail the first time
-                await self._start_stored(owner, begun.conversation, run_id, asked, hold)
+                await self._start_stored(owner, begun.conversation, run_id, held)
             return begun, ()  # what is new was never stored
         asking = () if question is None else (question,)
         refused = reserved.refused | begun.refused
         for run_id, answer in run_of.items():
             known = None if before is None else (*before, *asking, answer)
-            self._start(owner, begun.conversation, run_id, answer.id, asked, known, refused=refused.get(run_id))
+            self._start(owner, begun.conversation, run_id, answer.id, held, known, refused=refused.get(run_id))
         return begun, (*asking, *run_of.values())
 
     async def _hold(
@@ -203,17 +204,18 @@ class Answering:
         path: Callable[[], Awaitable[Sequence[Message]]],
         *,
         beyond: bool = False,
-    ) -> tuple[Hold | None, Options]:
-        """Return what is to be reserved for an answer to a path, and the options that it is asked with then."""
+    ) -> _Held:
+        """Return what is to be reserved for an answer to a path, and what it is asked with then."""
         if not await self._budgets.of(owner):
-            return None, asked
+            return _Held(asked)
         try:
             endpoint = self._connections.get(asked.endpoint)
             model = asked.model or await self._connections.default_model(endpoint)
-        except ModelError:
-            return None, asked  # the run says so itself, and costs nothing
+        except ModelError as error:
+            return _Held(asked, failure=error.failure)
         prompt = await self._prompts.of(owner, asked, conversation.folder_id)
-        return await self._budgets.hold(owner, endpoint, model, asked, told(await path()), prompt, beyond=beyond)
+        hold, asked = await self._budgets.hold(owner, endpoint, model, asked, told(await path()), prompt, beyond=beyond)
+        return _Held(asked, hold, model)
 
     @asynccontextmanager
     async def _reserved(self, owner: str, run_ids: Sequence[str], hold: Hold | None) -> AsyncIterator[_Reserved]:
@@ -226,20 +228,24 @@ class Answering:
             refused = {id: why for id in run_ids if (why := await ledger.reserve(owner, id, None, hold)) is not None}
             yield _Reserved(refused=refused)
         except BaseException:
-            for id in run_ids:
-                await asyncio.shield(ledger.settle(owner, id, None))
+            await self._release(owner, run_ids, hold)
             raise
 
-    def _find_out(
-        self, owner: str, conversation: Conversation, run_ids: Sequence[str], asked: Options, hold: Hold | None
-    ) -> None:
+    async def _release(self, owner: str, run_ids: Sequence[str], hold: Hold | None) -> None:
+        """Reserve nothing any more for runs that were not begun, where that was done in another database."""
+        if hold is None or self._budgets.ledger is self._store.ledger:
+            return
+        for id in run_ids:
+            await asyncio.shield(self._budgets.ledger.settle(owner, id, None))
+
+    def _find_out(self, owner: str, conversation: Conversation, run_ids: Sequence[str], held: _Held) -> None:
         """See to runs whose beginning could not be stored: the commit may have been done, and only its word lost."""
 
         async def look() -> None:
             while True:
                 try:
                     for run_id in run_ids:
-                        await self._start_stored(owner, conversation, run_id, asked, hold)
+                        await self._start_stored(owner, conversation, run_id, held)
                 except NotFoundError:
                     return
                 except StorageError:
@@ -249,17 +255,15 @@ class Answering:
 
         self._runs.background(look(), name=f"find out about {run_ids[0]}")
 
-    async def _start_stored(
-        self, owner: str, conversation: Conversation, run_id: str, asked: Options, hold: Hold | None
-    ) -> None:
+    async def _start_stored(self, owner: str, conversation: Conversation, run_id: str, held: _Held) -> None:
         """Start a run that storage holds and nobody works on."""
         stored = await self._store.run(owner, run_id)
         if stored.status != "streaming" or self._runs.log_of(run_id) is not None:
             return
         here = None if is_temporary(conversation.id) else conversation.id
-        refused = None if hold is None else await self._budgets.ledger.reserve(owner, run_id, here, hold)
+        refused = None if held.hold is None else await self._budgets.ledger.reserve(owner, run_id, here, held.hold)
         if self._runs.log_of(run_id) is None:
-            self._start(owner, conversation, run_id, stored.message_id, asked, refused=refused)
+            self._start(owner, conversation, run_id, stored.message_id, held, refused=refused)
 
     def _asked(self, conversation: Conversation) -> Options:
         options = conversation.options
@@ -271,7 +275,7 @@ class Answering:
         conversation: Conversation,
         run_id: str,
         answer_id: str,
-        asked: Options,
+        held: _Held,
         known: Sequence[Message] | None = None,
         *,
         refused: Refused | None = None,
@@ -280,7 +284,7 @@ class Answering:
 
         `known` is the path to the answer, where that need not be read. One that was `refused` only says so.
         """
-        conversation_id = conversation.id
+        conversation_id, asked = conversation.id, held.asked
         if titling := self._titling.pop(conversation_id, None):
             titling.cancel()  # a local server may take one request at a time, and this one is waited for
             self._untitled.add(conversation_id)
@@ -291,8 +295,10 @@ class Answering:
             nonlocal sent_to
             if refused is not None:
                 raise ModelError(refused.failure)
+            if held.failure is not None:
+                raise ModelError(held.failure)
             endpoint = self._connections.get(asked.endpoint)
-            model = asked.model or await self._connections.default_model(endpoint)
+            model = asked.model or held.model or await self._connections.default_model(endpoint)
             sent_to = (endpoint, model)
             path = known or await self._store.path(owner, conversation_id, answer_id)
             prompt = await self._prompts.of(owner, asked, conversation.folder_id)
@@ -361,6 +367,18 @@ class Answering:
                 self._changes.ring(spec.owner, spec.conversation_id)
         except PanelistError as error:
             log.info("no title for conversation %s: %s", spec.conversation_id, error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What runs are asked with, and what each could cost at most."""
+
+    asked: Options
+    hold: Hold | None = None
+    model: str | None = None
+    """Which one that is for, where a budget is set: another one might cost more."""
+    failure: Failure | None = None
+    """Why no model could be found out where a budget is set: what it costs cannot be reserved, so none is asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import pytest
 from components.state import ConversationState
 from components.temporary import BLANK
 from services.budgets import ANSWER_TOKENS
+from services.endpoints import Endpoint
 from services.errors import InputError
 from services.events import StepFinished, UsageReported
 from services.options import Options
@@ -176,6 +177,56 @@ async def test_two_at_once_do_not_overspend(open_app: OpenRuntime, tmp_path: Pat
     gate.set()
     statuses = sorted([(await whole_run(app.chat, one)).path[-1].status for one in both])
     assert statuses == ["complete", "failed"]
+
+
+class HiddenModels(ScriptedProvider):
+    """Lists no models the first time it is asked."""
+
+    hidden = True
+
+    async def list_models(self, endpoint: Endpoint) -> list[str]:
+        if self.hidden:
+            self.hidden = False
+            raise refusal("server", "It lists no models now.")
+        return await super().list_models(endpoint)
+
+
+async def test_with_a_budget_nothing_is_asked_of_a_model_that_nobody_knows(
+    open_app: OpenRuntime, tmp_path: Path
+) -> None:
+    provider = HiddenModels(told("Because."))
+    (tmp_path / "endpoints.toml").write_text(PRICED, "utf-8")
+    app = await open_app(provider, PANELIST_ENDPOINTS="endpoints.toml")
+    await app.chat.budgets.put(OWNER, budget_of("day", "", "0.001"))
+    here = await whole_run(app.chat, await app.chat.send(OWNER, "Why?", options=Options(endpoint="dear")))
+    [error] = [part for part in here.path[-1].parts if part.kind == "error"]
+    assert (error.failure.kind, error.failure.message) == ("server", "It lists no models now.")
+    again = await whole_run(app.chat, await app.chat.retry(OWNER, here.conversation.id, here.path[-1].id))
+    [error] = [part for part in again.path[-1].parts if part.kind == "error"]
+    assert error.failure.kind == "budget", "now it is known what it could cost"
+    assert provider.requests == []
+    beyond = await app.chat.retry(OWNER, here.conversation.id, again.path[-1].id, beyond=True)
+    assert (await whole_run(app.chat, beyond)).path[-1].text == "Because."
+
+
+async def test_a_repeated_request_in_a_temporary_chat_reserves_once(open_app: OpenRuntime, tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    app = await opened(open_app, tmp_path, [gate, *told("Because.")])
+    await app.chat.budgets.put(OWNER, budget_of("day", "", 5))
+    room = await app.temporary.open(OWNER)
+
+    async def reserved() -> int:
+        [standing] = await app.chat.budgets.standings(OWNER)
+        return standing.reserved
+
+    first = await room.chat.send(OWNER, "Why?", options=DEAR, request_key="once")
+    once = await reserved()
+    again = await room.chat.send(OWNER, "Why?", options=DEAR, request_key="once")
+    assert (again.conversation.id, await reserved()) == (first.conversation.id, once)
+    gate.set()
+    await whole_run(room.chat, first)
+    assert await reserved() == 0 < once
+    assert len(kept(tmp_path)) == 1
 
 
 async def test_with_a_budget_an_answer_has_an_end(open_app: OpenRuntime, tmp_path: Path) -> None:

@@ -63,6 +63,8 @@ class Alerting:
         self._background = background
         self._tell = tell
         self._set: dict[str, list[Rule]] = {}
+        self._changed = 0
+        """How often any rule was."""
         self._standing: dict[str, dict[_Key, Alert]] = {}
         """By owner and rule: what is too much at the moment."""
         self._past: dict[tuple[str, Span], tuple[datetime, list[Counted]]] = {}
@@ -79,15 +81,18 @@ class Alerting:
 
     async def rules(self, owner: str) -> list[Rule]:
         """Return the owner's rules."""
-        if owner not in self._set:  # one process writes them
-            self._set[owner] = await self._ledger.alert_rules(owner)
+        while owner not in self._set:  # one process writes them
+            before = self._changed
+            found = await self._ledger.alert_rules(owner)
+            if before == self._changed:  # else they may have been read before they were written
+                self._set[owner] = found
         return self._set[owner]
 
     async def put(self, owner: str, rule: Rule) -> None:
         """Set a rule, in the place of what there was for the same; one that is off ends what it told."""
         await self._recall()
         await self._ledger.put_alert_rule(owner, rule)
-        self._set.pop(owner, None)
+        self._renew(owner)
         await self._forget(owner, rule)
         await self.look(owner)
 
@@ -95,9 +100,13 @@ class Alerting:
         """Remove a rule, which ends what it told."""
         await self._recall()
         await self._ledger.remove_alert_rule(owner, rule)
-        self._set.pop(owner, None)
+        self._renew(owner)
         await self._forget(owner, rule)
         self._changes.ring(owner, "")
+
+    def _renew(self, owner: str) -> None:
+        self._changed += 1
+        self._set.pop(owner, None)
 
     async def latest(self, owner: str) -> list[Alert]:
         """Return the owner's last alerts, the newest first."""

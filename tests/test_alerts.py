@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -488,3 +489,23 @@ async def _page(app: Runtime) -> ConversationState:
 
 def _told(state: ConversationState) -> str | None:
     return None if state.notice is None else state.notice.text
+
+
+async def test_rules_read_while_one_is_set_are_not_kept(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = house.store.ledger
+    read, begun, go_on = ledger.alert_rules, asyncio.Event(), asyncio.Event()
+
+    async def slowly(owner: str) -> list[Rule]:
+        found = await read(owner)
+        if not begun.is_set():
+            begun.set()
+            await go_on.wait()
+        return found
+
+    monkeypatch.setattr(ledger, "alert_rules", slowly)
+    asked = asyncio.create_task(house.alerts.rules(OWNER))
+    await begun.wait()
+    await house.alerts.put(OWNER, SPEND)
+    go_on.set()
+    assert await asked == [SPEND]
+    assert await house.alerts.rules(OWNER) == [SPEND]

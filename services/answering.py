@@ -13,6 +13,7 @@ from typing import Literal
 
 from services.asides import Asides
 from services.asking import recipe_of, request_of
+from services.attached import AttachedFiles
 from services.budgets import Budgets
 from services.changes import Changes
 from services.connect import Connections
@@ -22,6 +23,7 @@ from services.endpoints import Endpoint
 from services.errors import NO_IMAGES, Failure, ModelError, NotFoundError, PanelistError, StorageError
 from services.events import Reply
 from services.messages import Message, TextPart, new_id
+from services.metering import about_input
 from services.options import Options
 from services.processing import Processing
 from services.providers.base import ModelRequest
@@ -54,7 +56,9 @@ class Answering:
         windows: Windows,
         prompts: SystemPrompts,
         processing: Processing,
+        files: AttachedFiles,
     ) -> None:
+        self._files = files
         self._prompts = prompts
         self._processing = processing
         self._windows = windows
@@ -214,7 +218,10 @@ class Answering:
         except ModelError as error:
             return _Held(asked, failure=error.failure)
         prompt = await self._prompts.of(owner, asked, conversation.folder_id)
-        hold, asked = await self._budgets.hold(owner, endpoint, model, asked, told(await path()), prompt, beyond=beyond)
+        sent = told(await path())
+        await self._files.measure_pictures(owner, sent)
+        given = about_input(sent, prompt, lambda part: self._files.picture_tokens(part, model))
+        hold, asked = await self._budgets.hold(owner, endpoint, model, asked, given, beyond=beyond)
         return _Held(asked, hold, model)
 
     @asynccontextmanager

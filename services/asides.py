@@ -12,7 +12,7 @@ from services.events import Reply, RunEvent, RunFinished
 from services.loop import Deadlines, run_loop
 from services.measures import RequestKind
 from services.messages import new_id
-from services.metering import Meter, measured_by
+from services.metering import Meter, input_tokens, measured_by
 from services.options import Options
 from services.providers.base import ModelRequest, Provider
 from services.runner import RunManager
@@ -50,9 +50,7 @@ class Asides:
         """
         run_id = new_id()
         asked = Options(max_output_tokens=most)
-        hold, _ = await self._budgets.hold(
-            owner, request.endpoint, request.model, asked, request.messages, request.system_prompt
-        )
+        hold, _ = await self._budgets.hold(owner, request.endpoint, request.model, asked, input_tokens(request))
         refused = None if hold is None else await self._budgets.ledger.reserve(owner, run_id, conversation_id, hold)
         if refused is not None:
             yield RunFinished("failed", refused.failure)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -13,8 +13,6 @@ from services.changes import Changes
 from services.endpoints import Endpoint
 from services.errors import StorageError
 from services.measures import Measured
-from services.messages import Message
-from services.metering import about_input
 from services.options import Options
 from services.parameters import offered
 from services.spending import Budget, Hold, Period, Standing, crossed, warning
@@ -80,19 +78,18 @@ class Budgets:
         endpoint: Endpoint,
         model: str,
         options: Options,
-        sent: Sequence[Message],
-        system_prompt: str | None,
+        given: int,
         *,
         beyond: bool = False,
     ) -> tuple[Hold | None, Options]:
         """Return what a run could cost at most, and the options that see to it; no hold where no budget is set.
 
+        It sends about so many tokens as are `given`, see `services.metering`.
         An answer that nobody cut off is at `ANSWER_TOKENS`. A model whose price nobody knows cannot be held back.
         """
         if not await self.of(owner):
             return None, options
         tokens = options.max_output_tokens or ANSWER_TOKENS
-        given = about_input(sent, system_prompt)
         now = self._now()
         used = Usage(input=given, output=tokens)
         if prices.in_list(endpoint):

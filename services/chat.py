@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from services.alerting import Alerting
 from services.answering import Answering, new_conversation
 from services.asides import Asides
+from services.attached import AttachedFiles
 from services.attachments import MAX_ATTACHMENTS, Piece, Progress, check_together, clean_name
 from services.branching import Branching
 from services.budgets import Budgets
@@ -126,6 +127,7 @@ class ChatService:
         self.details = Details(store, runs, connections, prompts)
         """How their answers were written."""
         windows = windows or Windows()
+        files = AttachedFiles(store)
         asides = Asides(provider, runs, self.budgets)
         self._answering = Answering(
             settings,
@@ -138,8 +140,9 @@ class ChatService:
             windows,
             prompts,
             self.processing,
+            files,
         )
-        weighing = Weighing(store, connections, windows, prompts, provider)
+        weighing = Weighing(store, connections, windows, prompts, provider, files)
         summarising = Summarising(weighing, asides, runs.deadlines)
         self.fitting = Fitting(store, connections, weighing, summarising, windows, self._intents, self.changes)
         """How long they are for a model, and what makes them shorter."""

@@ -12,6 +12,7 @@ from services.endpoints import Endpoint, profile_of
 from services.errors import Failure, ModelError, NextStep
 from services.messages import AttachmentPart, Message, Part, TextPart
 from services.options import Options
+from services.pictures import size_of
 from services.providers.base import ModelRequest
 
 GO_ON = (
@@ -98,6 +99,7 @@ def build_request(
         system_prompt=system_prompt,
         options=options or Options(),
         images=images,
+        picture_sizes={sha256: size_of(files[sha256]) for sha256 in images},
     )
 
 

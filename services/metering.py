@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from services.endpoints import Endpoint
 from services.events import Reply, RetryScheduled, RunEvent, StepStarted, is_delta
 from services.measures import Measured, RequestKind, about, size_of
-from services.messages import Message, new_id
+from services.messages import AttachmentPart, Message, new_id
 from services.observing import Observed
-from services.pictures import FLAT
+from services.pictures import tokens_of
 from services.prices import in_list, price_of
 from services.providers.base import ModelRequest
 from services.usage import Usage
@@ -110,16 +110,22 @@ class Meter:
 
 def input_tokens(request: ModelRequest) -> int:
     """Return about how many tokens a request sends, rather too many than too few."""
-    return about_input(request.messages, request.system_prompt)
+
+    def picture_tokens(part: AttachmentPart) -> int:
+        return tokens_of(request.model, request.picture_sizes.get(part.sha256))
+
+    return about_input(request.messages, request.system_prompt, picture_tokens)
 
 
-def about_input(sent: Iterable[Message], system_prompt: str | None) -> int:
+def about_input(
+    sent: Iterable[Message], system_prompt: str | None, picture_tokens: Callable[[AttachmentPart], int]
+) -> int:
     """Return about how many tokens messages are to a model, rather too many than too few."""
     size, pictures = len((system_prompt or "").encode("utf-8", "replace")), 0
     for message in sent:
         size += _FRAME + size_of(message.parts) + sum(file.size for file in message.attachments if not file.is_image)
-        pictures += sum(file.is_image for file in message.attachments)
-    return about(size) + FLAT * pictures
+        pictures += sum(picture_tokens(file) for file in message.attachments if file.is_image)
+    return about(size) + pictures
 
 
 async def measured_by(meter: Meter, reply: Reply, total_s: float) -> Measured | None:

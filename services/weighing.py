@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from services import pictures, prices, tokens
+from services import prices, tokens
+from services.attached import AttachedFiles
 from services.attachments import quoted, text_of
 from services.connect import Connections
 from services.context import told
 from services.conversation import told_from
 from services.endpoints import Endpoint, profile_of
-from services.errors import NotFoundError, StorageError
+from services.errors import NotFoundError
 from services.estimates import (
     Counts,
     Estimate,
@@ -37,8 +37,6 @@ from services.system_prompts import SystemPrompts
 from services.usage import Usage
 from services.windows import Windows
 
-log = logging.getLogger(__name__)
-
 SAMPLE = 20_000
 """Characters of a conversation's end by which it is found out how a model counts."""
 
@@ -46,10 +44,6 @@ _LEAST_SAMPLE = 40
 
 MOST_FACTORS = 1_000
 """Models of which is remembered how their tokens compare with those that are counted."""
-
-
-MOST_PICTURES = 10_000
-"""Pictures of which is remembered how large they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,15 +109,15 @@ class Weighing:
         windows: Windows,
         prompts: SystemPrompts,
         provider: Provider,
+        files: AttachedFiles,
     ) -> None:
         self._store = store
         self._connections = connections
         self._windows = windows
         self._prompts = prompts
         self._provider = provider
+        self._files = files
         self.counts = Counts()
-        self._pictures: dict[str, tuple[int, int] | None] = {}
-        """Width and height of pictures, by their hash."""
         self._factors: dict[tuple[str, str], float] = {}
 
     async def weigh(self, owner: str, asking: Asking) -> Weighed:
@@ -140,7 +134,7 @@ class Weighing:
         path, failed, folder_id = await self._path(owner, asking)
         prompt = await self._prompts.of(owner, asking.options, folder_id)
         texts = await self._texts(owner, path)
-        await self._measure_pictures(owner, path)
+        await self._files.measure_pictures(owner, path)
         sample = await self._sample(endpoint, model, path)
         return await asyncio.to_thread(self._weighed, endpoint, model, path, failed, prompt, texts, asking, sample)
 
@@ -164,8 +158,8 @@ class Weighing:
             return True
         path, _, folder_id = await self._path(owner, asking)
         prompt = await self._prompts.of(owner, asking.options, folder_id)
-        await self._measure_pictures(owner, path)
-        most = about_most(told(path), prompt, lambda part: self._picture_tokens(part, model))
+        await self._files.measure_pictures(owner, path)
+        most = about_most(told(path), prompt, lambda part: self._files.picture_tokens(part, model))
         return most + room_in(window, asking.options.max_output_tokens) <= window
 
     async def _sample(self, endpoint: Endpoint, model: str | None, path: Sequence[Message]) -> tuple[str, int] | None:
@@ -182,11 +176,7 @@ class Weighing:
 
     async def file(self, owner: str, part: AttachmentPart) -> bytes | None:
         """Return what an attached file holds; None where it cannot be read."""
-        try:
-            return await self._store.attachment_bytes(owner, part.sha256)
-        except (NotFoundError, StorageError) as error:
-            log.warning("an attached file cannot be read: %s", error)
-            return None
+        return await self._files.read(owner, part)
 
     def _weighed(
         self,
@@ -203,7 +193,7 @@ class Weighing:
 
         def file_tokens(part: AttachmentPart) -> int:
             if part.is_image:
-                return self._picture_tokens(part, model)
+                return self._files.picture_tokens(part, model)
             if part.sha256 in texts:
                 return self.counts.keep_file(part.sha256, tokens.count(texts.pop(part.sha256)))
             return self.counts.file(part.sha256) or 0
@@ -281,22 +271,10 @@ class Weighing:
         for part in (part for message in path for part in message.attachments):
             if part.is_image or part.sha256 in found or self.counts.file(part.sha256) is not None:
                 continue
-            data = await self.file(owner, part)
+            data = await self._files.read(owner, part)
             if data is not None:
                 found[part.sha256] = await asyncio.to_thread(_quoted, part, data)
         return found
-
-    async def _measure_pictures(self, owner: str, path: Sequence[Message]) -> None:
-        """Find out how large the pictures of a path are that were not looked at yet."""
-        for part in (part for message in path for part in message.attachments):
-            if part.is_image and part.sha256 not in self._pictures:
-                data = await self.file(owner, part)
-                if len(self._pictures) >= MOST_PICTURES:
-                    self._pictures.clear()
-                self._pictures[part.sha256] = None if data is None else pictures.size_of(data)
-
-    def _picture_tokens(self, part: AttachmentPart, model: str | None) -> int:
-        return pictures.tokens_of(model, self._pictures.get(part.sha256))
 
 
 def _quoted(part: AttachmentPart, data: bytes) -> str:

@@ -62,6 +62,7 @@ LEVELS = {
             "uploads",
             "post",
             "asking",
+            "attached",
             "snippets",
         ],
         2,

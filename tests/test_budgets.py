@@ -19,12 +19,14 @@ from services.endpoints import Endpoint
 from services.errors import InputError
 from services.events import StepFinished, UsageReported
 from services.options import Options
+from services.pictures import tokens_of
 from services.prices import NANOS
 from services.runtime import Runtime
 from services.spending import Budget, budget_of
 from services.usage import Usage
 from tests.components.test_state import becomes
 from tests.conftest import OWNER, OpenRuntime, until, whole_run
+from tests.pictures import png
 from tests.scripted import ScriptedProvider, Step, answer, refusal
 
 PRICED = """
@@ -177,6 +179,29 @@ async def test_two_at_once_do_not_overspend(open_app: OpenRuntime, tmp_path: Pat
     gate.set()
     statuses = sorted([(await whole_run(app.chat, one)).path[-1].status for one in both])
     assert statuses == ["complete", "failed"]
+
+
+async def test_a_picture_is_reserved_and_priced_by_the_rules_of_its_model(
+    open_app: OpenRuntime, tmp_path: Path
+) -> None:
+    app = await opened(open_app, tmp_path, answer("A map."))
+    attached = await app.store.add_attachment(OWNER, "map.png", "image/png", png(1024, 1024))
+    picture = tokens_of("gpt-4o-mini", (1024, 1024)) * 1_000
+    worst = picture + ANSWER_TOKENS * 10_000
+    await app.chat.budgets.put(OWNER, Budget(scope="day", amount=worst))
+    asking = partial(app.chat.send, OWNER, "Where?", attachments=[(attached.sha256, "map.png")])
+    options = replace(DEAR, model="gpt-4o-mini")
+    refused = (await whole_run(app.chat, await asking(options=options))).path[-1]
+    assert [part.failure.kind for part in refused.parts if part.kind == "error"] == ["budget"], "the words cost, too"
+    await app.chat.budgets.put(OWNER, Budget(scope="day", amount=worst + 100_000))
+    here = await whole_run(app.chat, await asking(options=options))
+    assert here.path[-1].text == "A map."
+    [row] = kept(tmp_path)
+    assert row["input"] is None, "the endpoint did not tell"
+    assert picture < row["price"] < picture + 200_000
+    again = await whole_run(app.chat, await app.chat.send(OWNER, "And here?", conversation_id=here.conversation.id))
+    [error] = [part for part in again.path[-1].parts if part.kind == "error"]
+    assert error.failure.message.startswith("This answer could cost up to $0.186"), "the picture is sent again"
 
 
 class HiddenModels(ScriptedProvider):

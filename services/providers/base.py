@@ -35,6 +35,8 @@ class ModelRequest:
     options: Options = field(default_factory=Options)
     images: Mapping[str, str] = field(default_factory=dict)
     """Of the pictures in the messages, by hash: `data:` URLs. All other attachments are text by now."""
+    picture_sizes: Mapping[str, tuple[int, int] | None] = field(default_factory=dict)
+    """Their width and height in pixels, by hash; None where they do not say."""
 
     @property
     def is_large(self) -> bool:

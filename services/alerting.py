@@ -12,6 +12,7 @@ from typing import Any
 from services import webhooks
 from services.alerts import (
     PAST_DAYS,
+    SPANS,
     Alert,
     Counted,
     Level,
@@ -20,6 +21,7 @@ from services.alerts import (
     first_hour,
     hour_of,
     level_of,
+    moment_of,
     next_span,
     recovery_of,
     sentence_of,
@@ -67,8 +69,10 @@ class Alerting:
         """How often any rule was."""
         self._standing: dict[str, dict[_Key, Alert]] = {}
         """By owner and rule: what is too much at the moment."""
-        self._past: dict[tuple[str, Span], tuple[datetime, list[Counted]]] = {}
-        """With when it is not all of the past any more."""
+        self._past: dict[tuple[str, Span], dict[int, list[Counted]]] = {}
+        """By the hour that it is the past of; of the last two."""
+        self._settled: dict[tuple[str, _Key], int] = {}
+        """By owner and rule: the first hour of the span that nothing more is told of the one before in."""
         self._told: dict[str, dict[str, Warned]] = {}
         """By owner and alert, as long as it stands; the last one is at the end."""
         self._count = 0
@@ -94,6 +98,7 @@ class Alerting:
         await self._ledger.put_alert_rule(owner, rule)
         self._renew(owner)
         await self._forget(owner, rule)
+        self._settled[owner, rule.key] = first_hour(rule.span, self._now())  # it was not watched before
         await self.look(owner)
 
     async def remove(self, owner: str, rule: Rule) -> None:
@@ -199,15 +204,40 @@ class Alerting:
                 continue
             if alert is None and level.is_over:
                 await self._fire(owner, level)
-            elif alert is not None and level.is_over is False:
+            elif alert is not None and alert.is_done(level, self._now()):
                 await self._recover(owner, alert, level)
+        await self._look_back(owner, rules)
         return levels
 
-    async def levels(self, owner: str, rules: list[Rule]) -> list[Level]:
-        """Return how rules stand, without telling anybody."""
+    async def _look_back(self, owner: str, rules: list[Rule]) -> None:
+        """Tell what the last hour or day came to in the end: a request is of the hour that it began in."""
+        now, standing = self._now(), self._standing[owner]
+        for span in SPANS:
+            begin = first_hour(span, now)
+            if hour_of(now) != begin:  # no request takes longer
+                continue
+            last = moment_of(begin - 1)
+            since, until = moment_of(first_hour(span, last)), moment_of(begin)
+            wanted = [
+                rule
+                for rule in rules
+                if rule.on and rule.span == span and rule.key not in standing
+                if self._settled.get((owner, rule.key)) != begin
+            ]
+            over = [level for level in await self.levels(owner, wanted, last) if level.is_over]
+            latest = await self.latest(owner) if over else []
+            for level in over:
+                key = level.rule.key
+                told = any(alert.rule.key == key and alert.was_told(since, until) for alert in latest)
+                if not told and key not in standing:
+                    await self._fire(owner, level, until)
+                self._settled[owner, key] = begin
+
+    async def levels(self, owner: str, rules: list[Rule], at: datetime | None = None) -> list[Level]:
+        """Return how rules stand, or what the hours and days of another moment came to, without telling anybody."""
         if not rules:
             return []
-        now = self._now()
+        now = at or self._now()
         hours = await self._ledger.counted(owner, first_hour("day", now), hour_of(now) + 1)
         found = []
         for rule in rules:
@@ -218,23 +248,24 @@ class Alerting:
         return found
 
     async def _before(self, owner: str, span: Span, now: datetime) -> list[Counted]:
-        """Return the hours or days before this one; they are read once in each."""
-        until, past = self._past.get((owner, span), (now, []))
-        if until <= now:
-            first = first_hour(span, now)
+        """Return the hours or days before that of a moment; they are read once in each."""
+        known, first = self._past.setdefault((owner, span), {}), first_hour(span, now)
+        past = known.get(first)
+        if past is None:
             hours = await self._ledger.counted(owner, first - 24 * PAST_DAYS, first)
             spans: dict[int | date, Counted] = spans_of(hours, span)
-            past = list(spans.values())
-            self._past[owner, span] = next_span(span, now), past
+            past = known[first] = list(spans.values())
+            for old in sorted(known)[:-2]:
+                del known[old]
         return past
 
-    async def _fire(self, owner: str, level: Level) -> None:
+    async def _fire(self, owner: str, level: Level, at: datetime | None = None) -> None:
         assert level.value is not None
         assert level.limit is not None
         alert = Alert(
             id=new_id(),
             rule=level.rule,
-            at=self._now(),
+            at=at or self._now(),
             value=level.value,
             limit=level.limit,
             sentence=sentence_of(level),
@@ -250,10 +281,9 @@ class Alerting:
         self._deliver(owner, alert, "alert", alert.sentence, level.value)
 
     async def _recover(self, owner: str, alert: Alert, level: Level) -> None:
-        assert level.value is not None
         await self._forget(owner, alert.rule)
         self._changes.ring(owner, "")
-        self._deliver(owner, alert, "recovered", recovery_of(alert, level.value), level.value)
+        self._deliver(owner, alert, "recovered", recovery_of(alert, level), level.value)
 
     async def _forget(self, owner: str, rule: Rule) -> None:
         """End what a rule told, if it did."""
@@ -284,11 +314,11 @@ class Alerting:
         self._told.setdefault(owner, {})[alert.id] = Warned(self._count, f"Alert: {alert.sentence} See /alerts.")
         self._changes.ring(owner, "")
 
-    def _deliver(self, owner: str, alert: Alert, event: str, sentence: str, value: float) -> None:
+    def _deliver(self, owner: str, alert: Alert, event: str, sentence: str, value: float | None) -> None:
         if self._background is not None:
             self._background(self._tell_hook(owner, alert, event, sentence, value), "tell a webhook")
 
-    async def _tell_hook(self, owner: str, alert: Alert, event: str, sentence: str, value: float) -> None:
+    async def _tell_hook(self, owner: str, alert: Alert, event: str, sentence: str, value: float | None) -> None:
         try:
             url = await self._ledger.alert_hook(owner)
             if url is None:
@@ -310,7 +340,7 @@ class Alerting:
         return (next_span("hour", now) - now).total_seconds()
 
 
-def body_of(alert: Alert, event: str, sentence: str, value: float) -> dict[str, Any]:
+def body_of(alert: Alert, event: str, sentence: str, value: float | None) -> dict[str, Any]:
     """Return what a webhook is told; `text` is what chat programs show."""
     rule = alert.rule
     units = {"spend": "dollars", "errors": "percent", "first_token_s": "seconds", "total_s": "seconds"}

@@ -17,7 +17,7 @@ Watched = Literal["spend", "errors", "first_token_s", "total_s"]
 WATCHED: tuple[Watched, ...] = get_args(Watched)
 
 Span = Literal["hour", "day"]
-"""Hours are those of UTC, days those of the server's time zone."""
+"""Hours are those of UTC; a day has those that begin in it by the server's time zone."""
 SPANS: tuple[Span, ...] = get_args(Span)
 
 Against = Literal["fixed", "past"]
@@ -155,6 +155,22 @@ class Alert:
     delivery: str | None = None
     """What became of the webhook: empty where it was told, else why not; None where there was none."""
 
+    @property
+    def is_late(self) -> bool:
+        """Whether it tells of the hour or day before: `at` is then the very moment that the one after began."""
+        return self.at == moment_of(first_hour(self.rule.span, self.at))
+
+    def is_done(self, level: Level, now: datetime) -> bool:
+        """Whether it is over. What cannot be said any more is, once the hour or day that it was told in has ended."""
+        ended = next_span(self.rule.span, self.at) <= now
+        return ended if level.is_over is None else not level.is_over and (ended or not self.is_late)
+
+    def was_told(self, since: datetime, until: datetime) -> bool:
+        """Whether it was told after one moment and no later than another, or stood longer than that."""
+        return since < self.at <= until or (
+            self.at <= since and (self.recovered_at is None or self.recovered_at >= until)
+        )
+
 
 def rule_of(watched: str, span: str, against: str, amount: str | float) -> Rule:
     """Return a rule as a person set it.
@@ -197,7 +213,10 @@ def spans_of(hours: Mapping[int, Counted], span: Span) -> dict[int | date, Count
 
 def first_hour(span: Span, now: datetime) -> int:
     """Return the hour that the span of this moment begins with."""
-    return hour_of(now) if span == "hour" else hour_of(begin_of(day_of(now)))
+    if span == "hour":
+        return hour_of(now)
+    begin = begin_of(day_of(now))
+    return hour_of(begin) + (moment_of(hour_of(begin)) < begin)  # time zones may be half an hour off
 
 
 def next_span(span: Span, now: datetime) -> datetime:
@@ -272,11 +291,13 @@ def sentence_of(level: Level) -> str:
     return f"{said}: more than {limit}, which is {rule.amount:g} × what is usual."
 
 
-def recovery_of(alert: Alert, value: float) -> str:
+def recovery_of(alert: Alert, level: Level) -> str:
     """Return what is told when it is not too much any more."""
     rule = alert.rule
+    if level.value is None or level.limit is None:
+        return f"{rule.name}: that {rule.span} is over, and there is too little since to say more."
     limit = in_words(rule.watched, alert.limit)
-    return f"{rule.name}: {in_words(rule.watched, value)} now, no more than {limit}."
+    return f"{rule.name}: {in_words(rule.watched, level.value)} now, no more than {limit}."
 
 
 def told(rules: Sequence[Rule]) -> list[Rule]:

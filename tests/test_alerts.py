@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,13 +18,17 @@ from services.alerts import (
     ENOUGH_PAST,
     LEAST,
     OFFERS,
+    PAST_DAYS,
     Counted,
     Rule,
+    first_hour,
     hour_of,
     in_words,
     level_of,
+    moment_of,
     rule_of,
     sentence_of,
+    spans_of,
     told,
 )
 from services.changes import Changes
@@ -251,6 +256,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 
 SENTENCE = "$1.50 was spent in an hour: more than $1.00."
+FAILED = "100 % of 10 requests in an hour failed: more than 20 %."
 
 
 async def test_it_is_told_once_until_it_is_over(house: House) -> None:
@@ -387,19 +393,113 @@ async def test_it_stands_through_a_restart(house: House) -> None:
     assert await house.listed() == [(SENTENCE, True, False)]
 
 
-async def test_too_little_to_say_ends_nothing(house: House) -> None:
-    await house.alerts.put(OWNER, ERRORS)
+async def fail(house: House) -> None:
     for _ in range(LEAST):
         await house.request(status="failed", error="server", first_token_s=None, total_s=None)
     await house.look()
-    assert (await house.listed())[0][0].startswith("100 % of 10 requests in an hour failed")
+
+
+async def test_too_little_to_say_ends_it_once_its_hour_is_over(house: House) -> None:
+    await house.alerts.put_hook(OWNER, URL)
+    await house.alerts.put(OWNER, ERRORS)
+    await fail(house)
+    house.clock.now += timedelta(minutes=29)
+    await house.look()
+    assert await house.listed() == [(FAILED, False, False)]
+    house.clock.now += timedelta(minutes=1)
+    await house.look()
+    assert await house.listed() == [(FAILED, True, False)]
+    body = house.hook.told[-1][1]
+    assert body["text"] == (
+        "Panelist: Requests that fail in an hour: that hour is over, and there is too little since to say more."
+    )
+    assert (body["event"], body["alert"]["value"]) == ("recovered", None)
+    house.clock.now += timedelta(days=1)
+    await fail(house)
+    assert [recovered for _, recovered, _ in await house.listed()] == [False, True], "and it is told again"
+
+
+async def test_what_was_usual_once_and_is_not_any_more_ends_too(house: House) -> None:
+    for hours in range(ENOUGH_PAST, 0, -1):
+        house.clock.now = NOW - timedelta(hours=hours)
+        await house.spend(1)
+    house.clock.now = NOW
+    await house.alerts.put(OWNER, past_of(SPEND))
+    await house.spend(9)
+    await house.look()
+    house.clock.now += timedelta(days=PAST_DAYS + 1)
+    await house.look()
+    assert [recovered for _, recovered, _ in await house.listed()] == [True]
+
+
+async def test_an_hour_is_looked_at_once_more_after_it(house: House) -> None:
+    await house.alerts.put(OWNER, SPEND)
+    await house.look()
+    began = house.clock.now
+    house.clock.now = NOW.replace(minute=0) + timedelta(hours=1, minutes=5)
+    ended, house.clock.now = house.clock.now, began
+    await house.spend(1.5)  # kept when it ends, under the moment when it began
+    house.clock.now = ended
+    await house.look()
+    assert await house.listed() == [(SENTENCE, False, False)]
+    [alert] = await house.alerts.latest(OWNER)
+    assert alert.at == NOW.replace(minute=0) + timedelta(hours=1)
+    await house.look()
+    assert await house.listed() == [(SENTENCE, False, False)], "it stays for somebody to see"
+    house.alerts = house.again()
+    house.clock.now += timedelta(minutes=50)
+    await house.look()
+    assert await house.listed() == [(SENTENCE, False, False)]
+    house.clock.now += timedelta(minutes=5)
+    await house.look()
+    await house.look()
+    assert await house.listed() == [(SENTENCE, True, False)]
+
+
+async def test_an_hour_that_was_told_of_is_not_told_of_again_after_it(house: House) -> None:
+    await house.alerts.put(OWNER, SPEND)
+    await house.spend(1.5)
+    await house.look()
     house.clock.now += timedelta(hours=1)
+    for _ in range(2):
+        await house.look()
+        house.alerts = house.again()
+    assert await house.listed() == [(SENTENCE, True, False)]
+
+
+async def test_an_hour_before_a_rule_was_set_is_not_told_of(house: House) -> None:
+    await house.spend(1.5)
+    house.clock.now += timedelta(hours=1)
+    await house.alerts.put(OWNER, SPEND)
     await house.look()
-    assert not (await house.listed())[0][1], "nobody has asked since"
-    for _ in range(LEAST):
-        await house.request()
+    assert await house.listed() == []
+
+
+async def test_yesterday_is_looked_at_in_the_first_hour_of_a_day(house: House) -> None:
+    rule = replace(SPEND, span="day")
+    await house.alerts.put(OWNER, rule)
+    tomorrow = moment_of(first_hour("day", NOW + timedelta(days=1)))
+    house.clock.now = tomorrow - timedelta(minutes=1)
+    await house.spend(1.5)
+    house.clock.now = tomorrow + timedelta(hours=1)
     await house.look()
-    assert (await house.listed())[0][1]
+    assert await house.listed() == []
+    house.clock.now = tomorrow + timedelta(minutes=1)
+    await house.look()
+    assert await house.listed() == [("$1.50 was spent in a day: more than $1.00.", False, False)]
+
+
+def test_a_day_has_the_hours_that_begin_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Kolkata")
+        time.tzset()
+        first = first_hour("day", NOW)
+        days = spans_of({first - 1: spent(1), first: spent(2), first + 23: spent(4), first + 24: spent(8)}, "day")
+        following = first_hour("day", NOW + timedelta(days=1))
+    time.tzset()
+    assert moment_of(first) == datetime(2026, 11, 19, 19, tzinfo=UTC), "half an hour after midnight there"
+    assert following == first + 24
+    assert [counted.price // NANOS for counted in days.values()] == [1, 6, 8]
 
 
 async def test_the_past_is_that_of_the_same_owner_by_hours_or_days(house: House) -> None:

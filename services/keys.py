@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import shlex
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import assert_never
+from typing import TypeVar, assert_never
 
-from services.endpoints import Endpoint, KeyPlace
+from services.endpoints import OPENAI_URL, Endpoint, KeyPlace
 from services.errors import Failure, InputError, ModelError, SettingsError, mask_place
 from services.settings import check_key, read_env_file
+
+log = logging.getLogger(__name__)
 
 _COMMAND_TIMEOUT_S = 20.0
 
@@ -29,6 +32,16 @@ class Key:
 
     name: str
     value: str = field(repr=False)
+
+
+@dataclass(slots=True)
+class Refusals:
+    """What an endpoint refused while one request looks for a key that it takes."""
+
+    keys: list[Key] = field(default_factory=list)
+    """In the order in which they were tried."""
+    read_again: set[KeyPlace] = field(default_factory=set)
+    """Places that were read again for it. They give no more: some commands make a new key each time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +61,9 @@ class Survey:
 
 _Stamp = tuple[int, int, int]
 """Of a file: when it was changed, its size and its number. A secret that is replaced has at least another number."""
+
+_Read = TypeVar("_Read")
+"""What was made of a file."""
 
 
 class _Place:
@@ -79,14 +95,23 @@ class KeyRing:
     endpoint refused it. A key that was refused comes last from then on, until another one is read in its place.
     """
 
-    def __init__(self, environ: Mapping[str, str], app_dir: Path, now: Callable[[], float] = time.monotonic) -> None:
-        """Look names up in `environ`, then in the `.env` file of `app_dir`."""
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        app_dir: Path,
+        env_file: Mapping[str, str] | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Look names up in `environ`, then in the `.env` file of `app_dir`, which said `env_file` at the start."""
         self._environ = environ
         self._app_dir = app_dir
         self._now = now
         self._places: dict[tuple[str, str], dict[KeyPlace, _Place]] = {}
         self._preferred: dict[tuple[str, str], str] = {}
-        self._env: tuple[_Stamp | None, Mapping[str, str]] = (None, {})
+        self._env: Mapping[str, str] = env_file or {}
+        self._env_stamp: _Stamp | None = None
+        self._env_url = self._url_in(self._env)
+        self._env_unreadable = False
         self.on_note: Callable[[Endpoint, str, bool], None] = lambda *_: None
         """Called with each key that an endpoint took or, with True, refused."""
 
@@ -113,28 +138,35 @@ class KeyRing:
         source.refused = False
         self._preferred[_id(endpoint)] = name
 
-    async def key_of(self, endpoint: Endpoint, refused: Sequence[str] = ()) -> Key | None:
+    async def key_of(self, endpoint: Endpoint, refusals: Refusals | None = None) -> Key | None:
         """Return the endpoint's first key that is not among those refused, or None where it has none.
 
-        Of what was `refused` last the place is read again: it may hold another one by now.
+        Of what was refused last the place is read again, once for each request: it may hold another one by now.
 
         Raises:
             ModelError: nothing was refused, and its place cannot be read, or what it gave is no key.
         """
+        refusals = refusals or Refusals()
+        refused = refusals.keys[-1] if refusals.keys else None
         unusable: ModelError | None = None
         last: Key | None = None
         for source in self._sources(endpoint):
+            if source.place in refusals.read_again:
+                continue
+            anew = refused is not None and source.value == refused.value
+            if anew or (refused is not None and source.place.name == refused.name):  # another request may have read it
+                refusals.read_again.add(source.place)
             try:
-                await self._read(endpoint, source, anew=bool(refused) and source.value == refused[-1])
+                await self._read(endpoint, source, anew=anew)
             except ModelError as error:
                 unusable = unusable or error
                 continue
-            if source.value and source.value not in refused:
+            if source.value and all(source.value != key.value for key in refusals.keys):
                 key = Key(source.place.name, source.value)
                 if not source.refused:
                     return key
                 last = last or key
-        if last is None and unusable is not None and not refused:
+        if last is None and unusable is not None and refused is None:
             raise unusable
         return last
 
@@ -202,9 +234,11 @@ class KeyRing:
                 case "env":
                     source.take(await self._variable(place.where))
                 case "file":
-                    text = await asyncio.to_thread(_changed, self._app_dir / place.where, source, anew=anew)
-                    if text is not None:
-                        source.take(text)
+                    known = None if anew else source.stamp
+                    read = await asyncio.to_thread(_changed, self._app_dir / place.where, known, _text_of)
+                    if read is not None:
+                        source.take(read[1])
+                        source.stamp = read[0]
                 case "command":
                     seen = source.value
                     async with source.reading:
@@ -213,7 +247,7 @@ class KeyRing:
                             source.read_at = self._now()
                 case _:
                     assert_never(place.kind)
-        except (OSError, ValueError, TimeoutError, SettingsError) as error:
+        except (OSError, ValueError, TimeoutError) as error:
             source.stamp = None
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             where = mask_place(place.where)  # a key that stands where its place should be named is one all the same
@@ -228,8 +262,34 @@ class KeyRing:
         """Return what the environment says, which cannot change any more, or else `.env`, which can."""
         if name in self._environ:
             return self._environ[name]
-        self._env = await asyncio.to_thread(_env_file, self._app_dir / ".env", self._env)
-        return self._env[1].get(name, "")
+        try:
+            read = await asyncio.to_thread(_changed, self._app_dir / ".env", self._env_stamp, read_env_file)
+        except FileNotFoundError:
+            self._env, self._env_stamp, self._env_unreadable = {}, None, False
+        except (OSError, SettingsError) as error:
+            if not self._env_unreadable:  # said once, not with each request
+                log.warning("the keys that .env held before stay in use: %s", error)
+            self._env_unreadable = True
+        else:
+            self._env_unreadable = False
+            if read is not None:
+                self._env_stamp, values = read
+                self._env = self._of_this_url(values)
+        return self._env.get(name, "")
+
+    def _of_this_url(self, values: Mapping[str, str]) -> Mapping[str, str]:
+        """Return what `.env` sets, its `OPENAI_API_KEY` only where that is for the base URL of the start.
+
+        Endpoints keep their base URLs until the next start, so that a key for another one is not sent to these.
+        """
+        if self._url_in(values) == self._env_url:
+            return values
+        return {**values, "OPENAI_API_KEY": self._env.get("OPENAI_API_KEY", "")}
+
+    def _url_in(self, env_file: Mapping[str, str]) -> str:
+        """Return the base URL that the `OPENAI_API_KEY` of a `.env` file is for: the file's own before all others."""
+        said = (place.get("OPENAI_BASE_URL", "").strip().rstrip("/") for place in (env_file, self._environ))
+        return next(filter(None, said), OPENAI_URL)
 
 
 def _id(endpoint: Endpoint) -> tuple[str, str]:
@@ -241,23 +301,17 @@ def _stamp_of(path: Path) -> _Stamp:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _changed(path: Path, source: _Place, *, anew: bool) -> str | None:
-    """Return a file's text, or None where it is as it was when its key was read."""
+def _text_of(path: Path) -> str:
+    return path.read_text("utf-8")
+
+
+def _changed(path: Path, known: _Stamp | None, read: Callable[[Path], _Read]) -> tuple[_Stamp, _Read] | None:
+    """Return a file's stamp and what `read` makes of it, or None where its stamp is the one that is known.
+
+    It changes nothing: it runs in a thread, and whoever awaits it may be gone before its result is taken in.
+    """
     stamp = _stamp_of(path)
-    if stamp == source.stamp and not anew:
-        return None
-    text = path.read_text("utf-8")
-    source.stamp = stamp
-    return text
-
-
-def _env_file(path: Path, before: tuple[_Stamp | None, Mapping[str, str]]) -> tuple[_Stamp | None, Mapping[str, str]]:
-    """Return what `.env` sets, read again where it has changed."""
-    try:
-        stamp = _stamp_of(path)
-    except FileNotFoundError:
-        return None, {}
-    return before if stamp == before[0] else (stamp, read_env_file(path))
+    return None if stamp == known else (stamp, read(path))
 
 
 async def _output_of(command: str) -> str:

@@ -142,7 +142,7 @@ def make_provider(
 
 def terminal_provider(settings: Settings) -> tuple[KeyRing, OpenAIProvider]:
     """Return what answers a terminal, and its keys, to be given to `open_runtime` for each of its questions."""
-    keys = KeyRing(settings.environ, settings.app_dir)
+    keys = KeyRing(settings.environ, settings.app_dir, settings.env_file)
     return keys, make_provider(keys, stall_s=settings.stall_s)
 
 
@@ -170,7 +170,7 @@ async def open_runtime(
     Raises:
         StorageError: the database cannot be used; its text says why and what to do.
     """
-    keys = keys or KeyRing(settings.environ, settings.app_dir)
+    keys = keys or KeyRing(settings.environ, settings.app_dir, settings.env_file)
     opening = Store.beside if beside else Store.open
     store = await opening(settings.database, attachments=settings.attachments)
     try:

@@ -95,6 +95,8 @@ class Settings:
     """Every name and value read. Never printed: it holds secrets."""
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What the environment says; it wins over `.env`, which can change. Never printed either."""
+    env_file: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What `.env` said at the start. Never printed either."""
     fixed: frozenset[str] = frozenset()
     """Names that the environment sets, so that writing them to `.env` would change nothing."""
 
@@ -125,7 +127,8 @@ def read_settings(environ: Mapping[str, str], app_dir: Path) -> Settings:
     Raises:
         SettingsError: a setting cannot be read; its text is one sentence that names it.
     """
-    values = {**read_env_file(app_dir / ".env"), **environ}
+    env_file = _env_file(app_dir / ".env")
+    values = {**env_file, **environ}
 
     def get(name: str) -> str | None:
         return values.get(name, "").strip() or None
@@ -149,6 +152,7 @@ def read_settings(environ: Mapping[str, str], app_dir: Path) -> Settings:
         metrics=_one_of("PANELIST_METRICS", get("PANELIST_METRICS") or "off", ("on", "off")) == "on",
         values=values,
         environ=dict(environ),
+        env_file=env_file,
         fixed=frozenset(name for name in SETTING_NAMES if environ.get(name, "").strip()),
     )
 
@@ -174,10 +178,10 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """Return what a `.env` file sets; nothing where there is none.
+    """Return what a `.env` file sets, whatever its names are; nothing where there is none.
 
     Raises:
-        SettingsError: it cannot be read, or sets what is no setting.
+        SettingsError: it cannot be read.
     """
     if not path.exists():
         return {}
@@ -187,11 +191,21 @@ def read_env_file(path: Path) -> dict[str, str]:
         values = dotenv_values(path, interpolate=False, encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path.name} cannot be read: {error}.") from error
+    return {name: value or "" for name, value in values.items()}
+
+
+def _env_file(path: Path) -> dict[str, str]:
+    """Return what `.env` sets at the start.
+
+    Raises:
+        SettingsError: it cannot be read, or sets what is no setting.
+    """
+    values = read_env_file(path)
     for name in values:
         # Only in our own file: in the environment other programs use the prefix (Kubernetes does for service names).
         if name.startswith("PANELIST_") and name not in SETTING_NAMES:
             raise SettingsError(f"{path.name} sets {name}, which is no setting.{suggestion(name, SETTING_NAMES)}")
-    return {name: value for name, value in values.items() if value is not None}
+    return values
 
 
 def _default_endpoint(values: Mapping[str, str]) -> tuple[Endpoint, ...]:

@@ -10,7 +10,7 @@ import pytest
 
 from services.connect import LOCAL_SERVERS, chat_models
 from services.errors import InputError
-from services.keys import write_env
+from services.keys import Key, write_env
 from services.settings import read_settings
 from tests.conftest import OpenRuntime
 from tests.keyed import SHAPED
@@ -101,6 +101,20 @@ class TestTryAndUse:
         env.write_text(f"OPENAI_API_KEY={KEY}\n", "utf-8")
         await app.connections.write_down("http://127.0.0.1:8000/v1", "")
         assert "canary" not in env.read_text("utf-8")
+
+    async def test_a_key_that_is_written_down_for_another_server_stays_away_from_the_first(
+        self, open_app: OpenRuntime, tmp_path: Path
+    ) -> None:
+        (tmp_path / ".env").write_text("OPENAI_API_KEY=of-openai\n", "utf-8")
+        app = await open_app(ScriptedProvider(), OPENAI_BASE_URL="")
+        first, ring = app.connections.get("openai"), app.connections._keys
+        other = app.connections.use("https://openrouter.ai/api/v1", KEY)
+        await app.connections.write_down("https://openrouter.ai/api/v1", KEY)
+        assert KEY in (tmp_path / ".env").read_text("utf-8")
+        assert [await ring.key_of(first), await ring.key_of(other)] == [
+            Key("OPENAI_API_KEY", "of-openai"),
+            Key("typed in", KEY),
+        ]
 
     async def test_what_the_environment_fixes_is_not_written(self, open_app: OpenRuntime) -> None:
         app = await open_app(ScriptedProvider(), OPENAI_API_KEY="")

@@ -87,7 +87,7 @@ async def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerato
         (tmp_path / "endpoints.toml").write_text(TOML, "utf-8")
         environ = {"PANELIST_ENDPOINTS": "endpoints.toml", "PANELIST_TITLES": "off", "PANELIST_MODEL": "m"}
         settings = read_settings(environ, tmp_path)
-        ring = KeyRing(settings.environ, settings.app_dir)
+        ring = KeyRing(settings.environ, settings.app_dir, settings.env_file)
         house: House
 
         def answer(sent: httpx2.Request) -> httpx2.Response:

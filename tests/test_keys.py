@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import pytest
 
-from services.endpoints import Endpoint, KeyPlace
+from services.endpoints import OPENAI_URL, Endpoint, KeyPlace
 from services.errors import InputError, ModelError
-from services.keys import Key, KeyRing, Survey
+from services.keys import Key, KeyRing, Refusals, Survey
+from services.settings import read_settings
 from tests.keyed import SHAPED
 
 KEY = SHAPED
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def endpoint(*more: KeyPlace, **source: str) -> Endpoint:
@@ -33,12 +42,36 @@ def runs_of(path: Path) -> int:
 
 
 async def value_of(ring: KeyRing, one: Endpoint, *refused: str) -> str | None:
-    key = await ring.key_of(one, refused)
+    key = await ring.key_of(one, Refusals([Key("", value) for value in refused]))
     return key.value if key is not None else None
 
 
 def firsts(found: list[Survey]) -> list[str]:
     return [one.place.name for one in found if one.first]
+
+
+class Late(ThreadPoolExecutor):
+    """Holds back the result of the first thing that it does."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._loop = loop
+        self._first = True
+        self.done = asyncio.Event()
+        self.go_on = threading.Event()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        if not self._first:
+            return super().submit(fn, *args, **kwargs)
+        self._first = False
+
+        def job() -> T:
+            result = fn(*args, **kwargs)
+            self._loop.call_soon_threadsafe(self.done.set)
+            self.go_on.wait()
+            return result
+
+        return super().submit(job)
 
 
 class TestPlaces:
@@ -122,11 +155,67 @@ class TestReadAgain:
         assert await value_of(ring, endpoint(key_env="A")) == "outer"
         assert await value_of(ring, endpoint(key_env="B")) == "changed-b"
         assert await value_of(ring, endpoint(key_env="C")) == "added"
-        env.write_text("PANELIST_MODLE=x\n", "utf-8")
-        with pytest.raises(ModelError, match="PANELIST_MODLE, which is no setting"):
-            await ring.key_of(endpoint(key_env="B"))
         env.unlink()
         assert await ring.key_of(endpoint(key_env="B")) is None
+
+    async def test_an_env_file_that_would_not_start_stops_no_request(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        env = tmp_path / ".env"
+        ring = KeyRing({}, tmp_path)
+        at = endpoint(key_env="B")
+        env.write_text("PANELIST_MODLE=x\nB=one\n", "utf-8")
+        assert await value_of(ring, at) == "one", "names are looked at when Panelist starts"
+        for before, again in (("one", "two"), ("two", "three")):
+            env.write_bytes(b"B=\xff\n")
+            assert [await value_of(ring, at), await value_of(ring, at)] == [before, before]
+            env.write_text(f"B={again}\n", "utf-8")
+            assert await value_of(ring, at) == again
+        env.unlink()
+        env.mkdir()
+        assert await value_of(ring, at) == "three"
+        said = "the keys that .env held before stay in use: .env "
+        assert [record.getMessage()[: len(said)] for record in caplog.records] == [said] * 3, "once each time"
+
+    @pytest.mark.parametrize("outer", [{}, {"OPENAI_BASE_URL": ""}, {"OPENAI_BASE_URL": "https://outer.test/v1"}])
+    @pytest.mark.parametrize("started", ["", "OPENAI_BASE_URL=https://one.test/v1\n"])
+    async def test_a_key_for_another_url_is_left_alone(
+        self, tmp_path: Path, started: str, outer: dict[str, str]
+    ) -> None:
+        env = tmp_path / ".env"
+        env.write_text(f"{started}OPENAI_API_KEY=a\nB=b1\n", "utf-8")
+        settings = read_settings(outer, tmp_path)
+        ring = KeyRing(settings.environ, tmp_path, settings.env_file)
+        default, team = settings.endpoints[0], endpoint(key_env="OPENAI_API_KEY")
+        env.write_text("OPENAI_BASE_URL=https://two.test/v1\nOPENAI_API_KEY=of-two\nB=b22\n", "utf-8")
+        assert [await value_of(ring, default), await value_of(ring, team)] == ["a", "a"]
+        assert await value_of(ring, endpoint(key_env="B")) == "b22", "other names are for no URL of this file"
+        env.write_text("OPENAI_BASE_URL=https://two.test/v1\n", "utf-8")
+        assert await value_of(ring, default) == "a"
+        url = "https://one.test/v1" if started else outer.get("OPENAI_BASE_URL") or OPENAI_URL
+        env.write_text(f"OPENAI_BASE_URL={url}/\nOPENAI_API_KEY=a-later\n", "utf-8")
+        assert [await value_of(ring, default), await value_of(ring, team)] == ["a-later", "a-later"]
+        env.unlink()
+        assert await value_of(ring, default) is None, "whoever takes the file away wants it to be used no more"
+
+    async def test_a_file_whose_reader_went_away(self, tmp_path: Path) -> None:
+        """What a thread read counts when it was taken in, not before: its request may have been stopped meanwhile."""
+        (tmp_path / "main.key").write_text("one", "utf-8")
+        loop = asyncio.get_running_loop()
+        late = Late(loop)
+        loop.set_default_executor(late)
+        ring = KeyRing({}, tmp_path)
+        at = endpoint(key_file="main.key")
+        stopped = asyncio.create_task(value_of(ring, at))
+        try:
+            await late.done.wait()
+            assert await value_of(ring, at) == "one", "read, but not taken in by the first"
+            stopped.cancel()
+        finally:
+            late.go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await stopped
+        assert await value_of(ring, at) == "one"
 
     async def test_a_command_once_it_was_refused_or_is_too_old(self, tmp_path: Path) -> None:
         path = tmp_path / "main.key"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from services.endpoints import Endpoint
 from services.events import RunEvent
-from services.keys import Key
+from services.keys import Key, Refusals
 from services.messages import AttachmentPart, Message, TextPart, clean_text
 from services.options import Options
 
@@ -60,7 +60,7 @@ class ModelRequest:
 class KeySource(Protocol):
     """Where the keys of endpoints come from."""
 
-    async def key_of(self, endpoint: Endpoint, refused: Sequence[str] = ()) -> Key | None:
+    async def key_of(self, endpoint: Endpoint, refusals: Refusals | None = None) -> Key | None:
         """Return the endpoint's first key that was not refused for this request, or None where there is none.
 
         Raises:

@@ -7,7 +7,7 @@ import json
 import logging
 import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import cast
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ import openai
 from services.endpoints import Api, Endpoint, is_loopback, profile_of
 from services.errors import Failure, ModelError
 from services.events import KeyRefused, ModelNamed, RequestSent, RunEvent, is_delta
+from services.keys import Key, Refusals
 from services.pacing import Pace
 from services.providers import bodies, chat, failures, responses
 from services.providers.accumulator import Accumulator
@@ -181,7 +182,7 @@ class OpenAIProvider(Provider):
         asked = await self._asked(endpoint, request.model, frozenset(body))
         content, sha256 = await asyncio.to_thread(_hashed, body) if large else _hashed(body, large=False)
         yield RequestSent(sha256)
-        refused: list[str] = []
+        refusals = Refusals()
         while True:
             began = False
             try:
@@ -191,7 +192,7 @@ class OpenAIProvider(Provider):
                         yield event
                 return
             except ModelError as error:
-                following = None if began else await self._next(asked, error.failure, refused)
+                following = None if began else await self._next(asked, error.failure, refusals)
                 if following is None:
                     raise
                 yield KeyRefused(asked.key_name, error.failure)
@@ -237,12 +238,12 @@ class OpenAIProvider(Provider):
     async def list_models(self, endpoint: Endpoint) -> list[str]:
         """Return the names of the endpoint's models, in its own order; see `Provider.list_models`."""
         asked = await self._asked(endpoint, None, frozenset())
-        refused: list[str] = []
+        refusals = Refusals()
         while True:
             try:
                 return await self._list(asked)
             except ModelError as error:
-                following = await self._next(asked, error.failure, refused)
+                following = await self._next(asked, error.failure, refusals)
                 if following is None:
                     raise
                 asked = following
@@ -301,13 +302,13 @@ class OpenAIProvider(Provider):
         """Close every connection."""
         await self._clients.close()
 
-    async def _next(self, asked: Asked, failure: Failure, refused: list[str]) -> Asked | None:
+    async def _next(self, asked: Asked, failure: Failure, refusals: Refusals) -> Asked | None:
         """Return how to ask again where a key was refused and there is another one; note it among those refused."""
         if failure.kind != "auth" or asked.key is None:
             return None
         self._keys.note(asked.endpoint, asked.key, refused=True)
-        refused.append(asked.key)
-        following = await self._asked(asked.endpoint, asked.model, asked.fields, refused)
+        refusals.keys.append(Key(asked.key_name, asked.key))
+        following = await self._asked(asked.endpoint, asked.model, asked.fields, refusals)
         return following if following.key is not None else None
 
     def _took(self, asked: Asked) -> None:
@@ -315,18 +316,18 @@ class OpenAIProvider(Provider):
             self._keys.note(asked.endpoint, asked.key, refused=False)
 
     async def _asked(
-        self, endpoint: Endpoint, model: str | None, fields: frozenset[str], refused: Sequence[str] = ()
+        self, endpoint: Endpoint, model: str | None, fields: frozenset[str], refusals: Refusals | None = None
     ) -> Asked:
         """Fetch the key, the first one that was not refused.
 
         Raises:
             ModelError: there is none though one is needed, or it could not be sent.
         """
-        found = await self._keys.key_of(endpoint, refused)
+        found = await self._keys.key_of(endpoint, refusals)
         key = found.value if found is not None else None
         name = found.name if found is not None else ""
         asked = Asked(endpoint=endpoint, model=model, fields=fields, key=key, key_name=name)
-        if key is None and not refused and profile_of(endpoint.profile).needs_key:
+        if key is None and refusals is None and profile_of(endpoint.profile).needs_key:
             raise ModelError(failures.key_needed(asked))  # so that the conversation is not sent for nothing
         if key is not None and not all("!" <= letter <= "~" for letter in key):
             raise ModelError(failures.bad_key(asked))

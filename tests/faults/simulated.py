@@ -285,7 +285,7 @@ class Process:
         self.disk = loop.disk = Disk(self._store, loop)
         provider = ScriptedProvider()
         provider.scripts = _Calls(calls)
-        keys = KeyRing(settings.environ, settings.app_dir)
+        keys = KeyRing(settings.environ, settings.app_dir, settings.env_file)
         wiring = loop.create_task(_wire(settings, cast(Store, self.disk), keys, provider))
         loop.live()
         self.app: Runtime = wiring.result()

@@ -141,7 +141,7 @@ async def house(folder: Path, storage: Bomb, network: Bomb) -> AsyncIterator[Hou
 
     async with serving(answer) as upstream:
         settings = read_settings({**KEYED, "OPENAI_BASE_URL": upstream.lane(0), "PANELIST_TITLES": "off"}, folder)
-        keys = KeyRing(settings.environ, settings.app_dir)
+        keys = KeyRing(settings.environ, settings.app_dir, settings.env_file)
         real = await Store.open(settings.data_dir / "panelist.db")
         store = cast(Store, FailingStore(real, storage))
         provider = OpenAIProvider(keys, transport_for=lambda _: FailingTransport(network))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ import httpx2
 from services.endpoints import Api, Endpoint, ProfileName
 from services.errors import Failure, ModelError
 from services.events import RequestSent, RunEvent, StepFinished, TextDelta
-from services.keys import Key
+from services.keys import Key, Refusals
 from services.messages import Message, TextPart
 from services.pacing import Pace
 from services.providers.base import ModelRequest
@@ -70,8 +70,9 @@ class Keys:
     key: str | None
     noted: list[tuple[str, bool]] = field(default_factory=list)
 
-    async def key_of(self, endpoint: Endpoint, refused: Sequence[str] = ()) -> Key | None:
-        return Key("only", self.key) if self.key is not None and self.key not in refused else None
+    async def key_of(self, endpoint: Endpoint, refusals: Refusals | None = None) -> Key | None:
+        only = Key("only", self.key) if self.key is not None else None
+        return only if refusals is None or only not in refusals.keys else None
 
     def note(self, endpoint: Endpoint, key: str, *, refused: bool) -> None:
         self.noted.append((key, refused))

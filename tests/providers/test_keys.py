@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -84,6 +86,25 @@ async def test_the_list_of_models_comes_by_the_next_key_too(tmp_path: Path) -> N
     async with opened(tmp_path, "second-key", A="first-key", B="second-key") as (made, _, asked_with, _noted):
         assert await made.list_models(several("A", "B").endpoint) == ["m1"]
         assert asked_with == ["first-key", "second-key"]
+
+
+async def test_a_command_that_makes_a_new_key_each_time_is_asked_once_more(tmp_path: Path) -> None:
+    count = "import sys; f = open(sys.argv[1], 'a+'); f.write('x'); print(f'key-{f.tell()}')"
+    command = shlex.join([sys.executable, "-c", count, str(tmp_path / "count")])
+    places = (
+        KeyPlace(name="vault", kind="command", where=command, max_age_s=1e-9),
+        KeyPlace(name="standby", kind="env", where="B"),
+    )
+    asked = request(URL)
+    endpoint = replace(asked.endpoint, more_keys=places)
+    async with opened(tmp_path, "key-9", B="standby-key") as (made, _, asked_with, _noted):
+        _, failure = await ask(made, replace(asked, endpoint=endpoint))
+        assert failure is not None
+        assert failure.kind == "auth"
+        assert asked_with == ["key-1", "key-2", "standby-key"]
+        with pytest.raises(ModelError):
+            await made.list_models(endpoint)
+        assert sorted(asked_with[3:]) == ["key-3", "key-4", "standby-key"]
 
 
 async def test_nothing_is_asked_twice_once_words_have_come(tmp_path: Path) -> None:

@@ -168,12 +168,12 @@ async def test_keys_are_exchanged_while_the_app_runs(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "says"), [("", "Paste the new key first."), (" \n", "Paste the new key first."), ("a b", "The key has a")]
+    ("typed", "says"), [("", "Paste the new key first."), (" \n", "Paste the new key first."), ("a b", "The key has a")]
 )
-async def test_what_is_no_key_changes_nothing(make: Make, key: str, says: str) -> None:
+async def test_what_is_no_key_changes_nothing(make: Make, typed: str, says: str) -> None:
     house = await make(key("main", 1))
     with pytest.raises(InputError, match=says):
-        house.app.keys.replace(house.team, key)
+        house.app.keys.replace(house.team, typed)
     assert "typed in" not in await house.keys()
 
 

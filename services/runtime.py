@@ -36,7 +36,7 @@ from services.logs import set_up_logging
 from services.loop import Deadlines
 from services.measures import Measured, orphaned
 from services.measuring import Measuring
-from services.observing import Observed, Observers
+from services.observing import Observed, Observer, Observers
 from services.pacing import Pace
 from services.providers.base import KeySource, Provider
 from services.providers.client import OnWindows, OpenAIProvider
@@ -155,6 +155,7 @@ async def open_runtime(
     beside: bool = False,
     listen: bool = False,
     brief: bool = False,
+    observer: Observer | None = None,
 ) -> Runtime:
     """Open the database, mend what a crash left behind, and wire the doors.
 
@@ -166,6 +167,7 @@ async def open_runtime(
         beside: Nothing can be written, and a server may be using the database meanwhile.
         listen: Terminals may come in, by a socket in the data directory.
         brief: It is for a question or two, so that what can wait for the next server is left to that.
+        observer: Told of each request, like those that the settings ask for: also of those that a stop cut short.
 
     Raises:
         StorageError: the database cannot be used; its text says why and what to do.
@@ -177,7 +179,9 @@ async def open_runtime(
         pace, windows = Pace(), Windows()
         provider = provider or make_provider(keys, stall_s=settings.stall_s, pace=pace, on_windows=windows.listed)
         tidy = not beside and not brief
-        runtime = await _wire(settings, store, keys, provider, pace, windows, mend=not beside, tidy=tidy)
+        runtime = await _wire(
+            settings, store, keys, provider, pace, windows, mend=not beside, tidy=tidy, observer=observer
+        )
         if tidy:
             runtime.runs.background(_empty_trash(store, trash_every_s), "empty the trash")
         if listen:
@@ -199,10 +203,9 @@ async def _wire(
     *,
     mend: bool = True,
     tidy: bool = True,
+    observer: Observer | None = None,
 ) -> Runtime:
-    observers = Observers()
-    if mend:
-        await _end_orphans(settings, store, observers)
+    cut_short = await _end_orphans(settings, store) if mend else []
     if tidy:
         await _tidy(store)
     deadlines = Deadlines(first_token_s=settings.first_token_s, stall_s=settings.stall_s, run_s=settings.run_s)
@@ -217,7 +220,10 @@ async def _wire(
         changes,
         background=lambda work, name: kept.runs.background(work, name),  # noqa: PLW0108 - which is made below
     )
+    observers = Observers()
     observers.add(alerts.note)
+    if observer is not None:
+        observers.add(observer)
     windows = windows or Windows()
 
     def wire(store: Store, settings: Settings, changes: Changes, prefix: str = "") -> Wired:
@@ -246,6 +252,8 @@ async def _wire(
     if mend:
         kept.runs.background(alerts.watch(), "watch for alerts")
     metrics = _metrics(observers, kept.runs) if settings.metrics else None
+    for observed in cut_short:
+        observers.tell(observed)
     return Runtime(
         settings,
         store,
@@ -279,8 +287,8 @@ async def _tidy(store: Store) -> None:
     await store.ledger.forget_hours(hour_of(datetime.now(UTC) - KEPT))
 
 
-async def _end_orphans(settings: Settings, store: Store, observers: Observers) -> None:
-    """End the runs that a stop of Panelist cut short, and count what they cost."""
+async def _end_orphans(settings: Settings, store: Store) -> list[Observed]:
+    """End the runs that a stop of Panelist cut short, and count what they cost; return what is to be told of them."""
     endpoints = {endpoint.name: endpoint for endpoint in settings.endpoints}
     found: dict[str, Observed] = {}
 
@@ -292,9 +300,12 @@ async def _end_orphans(settings: Settings, store: Store, observers: Observers) -
             found[run.id] = Observed(owner=None, measured=measured, endpoint=endpoint, asked_model=asked)
         return measured
 
-    await store.interrupt_orphans(measure)
-    for observed in found.values():
-        observers.tell(observed)
+    orphans = await store.interrupt_orphans(measure)
+    lost = [
+        Observed(owner=None, measured=one, endpoint=endpoints.get(one.endpoint), asked_model=one.model)
+        for one in orphans.lost
+    ]
+    return [*found.values(), *lost]
 
 
 async def _empty_trash(store: Store, every_s: float) -> None:
@@ -415,9 +426,8 @@ def opened_runtime() -> Runtime | None:
 async def _open(app_dir: Path) -> Runtime:
     settings = await asyncio.to_thread(_read, app_dir)
     set_up_logging(settings.log, settings.log_level)
-    runtime = await open_runtime(settings, listen=True)
-    if (observer := await asyncio.to_thread(telemetry, os.environ)) is not None:  # which loads what is installed
-        runtime.runs.observers.add(observer)
+    observer = await asyncio.to_thread(telemetry, os.environ)  # which loads what is installed
+    runtime = await open_runtime(settings, listen=True, observer=observer)
     _close_at_sigterm(runtime)
     return runtime
 

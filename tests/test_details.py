@@ -179,7 +179,7 @@ async def test_a_crash_leaves_what_was_known(open_app: OpenRuntime, tmp_path: Pa
         return len(await app.store.events(OWNER, opened.run_id or "")) >= 3
 
     await until(kept)
-    assert await app.store.interrupt_orphans() == 1
+    assert (await app.store.interrupt_orphans()).runs == 1
     [one] = (await of_last(app, opened.conversation.id)).runs
     assert (one.asked, one.run.response_id, one.run.status) == ("model-a", "resp_Half", "interrupted")
 

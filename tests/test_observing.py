@@ -20,6 +20,7 @@ from services.logs import set_up_logging
 from services.measures import Measured
 from services.observing import Observed, Observers, fields_of, line_of
 from services.runtime import Runtime, open_runtime
+from services.spending import budget_of
 from services.usage import Usage
 from tests.conftest import OWNER, OpenRuntime, until, whole_run
 from tests.scripted import ScriptedProvider, Step, answer, refusal
@@ -175,6 +176,32 @@ async def test_what_a_crash_cut_short_has_one_at_the_next_start(
     [line], [row] = lines.requests, kept(tmp_path)
     assert (line["status"], line["endpoint"], line["duration_s"]) == ("interrupted", "dear", None)
     assert (row["status"], row["endpoint"]) == ("interrupted", "dear")
+    await again.close()
+    gate.set()
+
+
+async def test_what_a_crash_lost_is_told_to_all_at_the_next_start(
+    open_app: OpenRuntime, tmp_path: Path, lines: Lines
+) -> None:
+    gate = asyncio.Event()
+    app = await opened(open_app, tmp_path, [ANSWER, gate], [ANSWER, gate], PANELIST_METRICS="on")
+    await app.chat.budgets.put(OWNER, budget_of("day", "", 5))
+    room = await app.temporary.open(OWNER)
+    await room.chat.send(OWNER, QUESTION, options=DEAR)
+    begun = await app.chat.send(OWNER, QUESTION, options=DEAR)
+    assert begun.run_id is not None
+    await until(lambda: _stored(app, begun.run_id or ""))
+    await app.store.close()  # as if it were killed: nothing can be written from here on
+    seen: list[Observed] = []
+    again = await open_runtime(app.settings, provider=ScriptedProvider(), observer=seen.append)
+    first, second = lines.requests
+    assert [one["conversation_id"] for one in (first, second)] == [begun.conversation.id, None]
+    assert (second["status"], second["endpoint"], second["duration_s"]) == ("interrupted", "dear", None)
+    assert second["price_usd"] == pytest.approx(0.16, rel=1e-2), "the most that it could have cost"
+    assert {row["id"] for row in kept(tmp_path)} == {one.measured.id for one in seen}
+    assert [one.endpoint.name for one in seen if one.endpoint] == ["dear", "dear"]
+    counted, _ = await again.read_metrics(0, "text/plain")
+    assert counted.count(b'status="interrupted"} 1.0') == 2
     await again.close()
     gate.set()
 

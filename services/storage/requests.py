@@ -164,14 +164,15 @@ def input_tokens_of(connection: Connection, run_id: str) -> int | None:
     return found
 
 
-def settle_orphans(connection: Connection) -> int:
-    """Count what is reserved for runs that nobody works on as spent; return how many there were.
+def settle_orphans(connection: Connection) -> list[Measured]:
+    """Count what is reserved for runs that nobody works on as spent; return what is kept of them.
 
     For the start, when all runs of this database have ended: they are of temporary chats, and what those used is gone
     with them. So the most that they could have used counts.
     """
     live = exists().where(runs.c.id == reservations.c.run_id, runs.c.status == "streaming")
     orphans: Sequence[Row[Any]] = connection.execute(select(reservations).where(~live)).all()
+    found: list[Measured] = []
     for row in orphans:
         lost = Measured(
             id=new_id(),
@@ -188,7 +189,8 @@ def settle_orphans(connection: Connection) -> int:
             total_s=None,
         )
         settle(connection, row.owner, row.run_id, lost)
-    return len(orphans)
+        found.append(lost)
+    return found
 
 
 def _of(table: Table, owner: str, since: int) -> ColumnElement[bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -248,8 +248,18 @@ Measure = Callable[[RunRecord, Reply, int | None], Measured | None]
 """Says what a run measured that nobody saw end; the number is of the tokens it sent, as far as that is known."""
 
 
-def interrupt_orphans(connection: Connection, measure: Measure, now: datetime) -> int:
-    """End every run that is still streaming with what its events hold; return how many there were."""
+@dataclass(frozen=True, slots=True)
+class Orphans:
+    """What a stop of Panelist had cut short."""
+
+    runs: int
+    """How many of this database's were ended."""
+    lost: Sequence[Measured] = ()
+    """What is kept of those whose messages are not here: of temporary chats, titles and summaries."""
+
+
+def interrupt_orphans(connection: Connection, measure: Measure, now: datetime) -> Orphans:
+    """End every run that is still streaming with what its events hold, and settle what is reserved for any other."""
     # In the order they began, so that the conversations keep their order in the list.
     query = select(runs.c.id).where(runs.c.status == "streaming").order_by(runs.c.started_at, runs.c.id)
     orphans = connection.scalars(query).all()
@@ -258,8 +268,7 @@ def interrupt_orphans(connection: Connection, measure: Measure, now: datetime) -
         run = rows.to_run(connection.execute(select(runs).where(runs.c.id == run_id)).one())
         measured = measure(run, reply, requests.input_tokens_of(connection, run_id))
         finish(connection, run_id, reply, first_token_s=None, total_s=None, measured=measured, now=now)
-    requests.settle_orphans(connection)
-    return len(orphans)
+    return Orphans(len(orphans), requests.settle_orphans(connection))
 
 
 def cut_short(connection: Connection, run_id: str, why: Failure) -> Reply:

@@ -810,14 +810,11 @@ class Store:
             now=self._now(),
         )
 
-    async def interrupt_orphans(self, measure: runs.Measure = lambda *_: None) -> int:
+    async def interrupt_orphans(self, measure: runs.Measure = lambda *_: None) -> runs.Orphans:
         """End the runs that a stop of Panelist cut short, keeping their text; for the start, before any run begins.
 
         Args:
             measure: Says what each of them measured. What is reserved for runs of other stores counts as spent.
-
-        Returns:
-            How many there were.
         """
         return await self._database.write(runs.interrupt_orphans, measure, self._now())
 

@@ -26,7 +26,7 @@ async def test_a_crash_leaves_each_with_its_text(store: Store) -> None:
     new, answers = await begun(store)
     for word, one in zip(("Red", "Green"), answers, strict=False):
         await store.append_events(one.run_id or "", make.numbered(TextDelta(word)))
-    assert await store.interrupt_orphans() == 3
+    assert (await store.interrupt_orphans()).runs == 3
     together = (await store.snapshot(ANN, new.conversation.id)).together
     assert [(one.id, one.status, one.text) for one in together] == [
         (answers[0].id, "interrupted", "Red"),

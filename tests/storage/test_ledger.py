@@ -150,7 +150,8 @@ async def test_the_start_settles_what_a_crash_left(store: Store) -> None:
         seen.append(tokens)
         return measured(5, record.conversation_id)
 
-    assert await store.interrupt_orphans(measure) == 1
+    orphans = await store.interrupt_orphans(measure)
+    assert (orphans.runs, [(lost.price, lost.status) for lost in orphans.lost]) == (1, [(33, "interrupted")])
     assert seen == [7]
     [standing] = await store.ledger.standings(ANN, PERIOD, here)
     assert (standing.spent, standing.reserved) == (5 + 33, 0)

@@ -109,8 +109,8 @@ async def test_a_crash_while_going_on_keeps_both_texts(store: Store) -> None:
     assert run_id is not None
     ended = make.numbered(TextDelta("use."), StepFinished("stop", "stop"), RunFinished("complete"))
     await store.append_events(run_id, ended)
-    assert await store.interrupt_orphans() == 3
-    assert await store.interrupt_orphans() == 0
+    assert (await store.interrupt_orphans()).runs == 3
+    assert (await store.interrupt_orphans()).runs == 0
     assert (await _answer(store, at_once)).parts == (TextPart("Beca"), ErrorPart(runs.STOPPED))
     assert (await _answer(store, midway)).parts == (TextPart("Because of"), ErrorPart(runs.STOPPED))
     assert (await _answer(store, midway)).status == "interrupted"

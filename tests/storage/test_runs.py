@@ -197,8 +197,8 @@ async def test_orphans_keep_their_text_and_say_what_happened(store: Store) -> No
     await store.append_events(told.run_id, make.numbered(*EVENTS))  # only its last write is missing
     await make.finish(store, done.run_id, "Done.")
     order = [c.id for c in await store.conversations(ANN)][1:]
-    assert await store.interrupt_orphans() == 3
-    assert await store.interrupt_orphans() == 0
+    assert (await store.interrupt_orphans()).runs == 3
+    assert (await store.interrupt_orphans()).runs == 0
 
     async def answer(new: make.Exchange) -> tuple[object, ...]:
         message = (await store.path(ANN, new.conversation.id))[-1]
@@ -219,7 +219,7 @@ async def test_what_was_acknowledged_survives_a_kill(where: Path | str) -> None:
     )
     assert process.returncode == -signal.SIGKILL, process.stderr.decode()
     store = await Store.open(where)
-    assert await store.interrupt_orphans() == 1
+    assert (await store.interrupt_orphans()).runs == 1
     (conversation,) = await store.conversations(ANN)
     assert [message.text for message in await store.path(ANN, conversation.id)] == ["Why?", "Because 👩‍👧"]
     await store.close()

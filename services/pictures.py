@@ -15,6 +15,9 @@ from dataclasses import dataclass
 FLAT = 1_500
 """About what a picture is to a model whose rules nobody knows: a large one of gpt-4o's."""
 
+_MOST_STEPS = 10_000
+"""Of a JPEG that are taken to find its size, some milliseconds: one made for it would have millions."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
@@ -106,7 +109,9 @@ def _size(data: bytes) -> tuple[int, int] | None:
 def _jpeg(data: bytes) -> tuple[int, int] | None:
     """Step from segment to segment to the frame header (ITU-T T.81, B.2.2)."""
     at = 2
-    while data[at] == 0xFF:
+    for _ in range(_MOST_STEPS):
+        if data[at] != 0xFF:
+            break
         marker = data[at + 1]
         if marker == 0xFF:  # any number of these may stand before a marker
             at += 1

@@ -10,8 +10,9 @@ import atexit
 import contextlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Timer
 
 from services.errors import PanelistError
 
@@ -20,14 +21,20 @@ ROOT = Path(__file__).parent.parent
 IDLE_S = 900.0
 """Seconds without a question after which the process ends, and with it the memory that it takes."""
 
+PATIENCE_S = 10.0
+"""Seconds that it may take, and as many more for each megabyte: a hundred times what it does."""
+
+_LEAVE_S = 1.0
+
 _DAMAGED = 2**64 - 1  # as services.tokenizing has it, which is not imported here for what it imports
 
 
 class Counter:
     """Counts in another process, one text after the other. Blocking: it is for threads."""
 
-    def __init__(self, idle_s: float = IDLE_S) -> None:
+    def __init__(self, idle_s: float = IDLE_S, patience_s: float = PATIENCE_S) -> None:
         self._idle_s = idle_s
+        self._patience_s = patience_s
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -67,13 +74,28 @@ class Counter:
             self._process = _started(self._idle_s)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(len(data).to_bytes(8))
-        self._process.stdin.write(data)
-        self._process.stdin.flush()
-        answer = self._process.stdout.read(8)
+        with self._in_time(len(data)):
+            self._process.stdin.write(len(data).to_bytes(8))
+            self._process.stdin.write(data)
+            self._process.stdin.flush()
+            answer = self._process.stdout.read(8)
         if len(answer) < 8:
             raise EOFError
         return int.from_bytes(answer)
+
+    @contextlib.contextmanager
+    def _in_time(self, size: int) -> Iterator[None]:
+        """End a process that does not answer: whoever waits for it holds a thread that others need."""
+        timer = Timer(self._patience_s * (1 + size / 1_000_000), self._kill)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
 
     def _end(self) -> None:
         process, self._process = self._process, None
@@ -83,7 +105,11 @@ class Counter:
             if pipe is not None:
                 with contextlib.suppress(OSError):  # what it did not read goes nowhere
                     pipe.close()
-        process.wait()
+        try:
+            process.wait(_LEAVE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _started(idle_s: float) -> subprocess.Popen[bytes]:

@@ -88,3 +88,9 @@ def test_one_that_does_not_has_no_size(data: bytes) -> None:
 def test_a_broken_one_ends(data: bytes, at: int, more: bytes) -> None:
     found = size_of(data[:at] + more + data[at:])
     assert found is None or min(found) > 0
+
+
+def test_a_jpeg_that_was_made_to_take_long_is_given_up() -> None:
+    whole = _jpeg(640, 480)
+    assert size_of(whole[:2] + b"\xff" * 1_000 + whole[2:]) == (640, 480)
+    assert size_of(whole[:2] + b"\xff" * 1_000_000 + whole[2:]) is None

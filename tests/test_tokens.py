@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -129,6 +130,19 @@ def test_a_process_that_is_killed_costs_no_count() -> None:
     finally:
         counter.close()
     assert counter._process is None
+
+
+def test_a_process_that_hangs_is_replaced_by_another() -> None:
+    counter = tokens.Counter(patience_s=5.0)
+    try:
+        assert counter.count("one") == 1
+        assert counter._process is not None
+        hanging = counter._process
+        hanging.send_signal(signal.SIGSTOP)
+        assert counter.count("one two") == 2
+        assert hanging.returncode == -signal.SIGKILL
+    finally:
+        counter.close()
 
 
 def test_where_no_process_starts_that_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

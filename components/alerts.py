@@ -70,6 +70,7 @@ class AlertsView(Viewer):
         self._owner = owner
         self._following: asyncio.Task[None] | None = None
         self._shown: list[_Row] = []
+        self._showing = False
         self._history: list[Alert] | None = None
         wide: dict[str, Any] = {"sizing_mode": "stretch_width", "size": "small", "margin": (8, 8, 8, 0)}
         self._rules = pmui.Column(sizing_mode="stretch_width", margin=0)
@@ -176,7 +177,9 @@ class AlertsView(Viewer):
             for level in levels:  # in place: what has the keyboard stays where it is
                 row = rows[replace(level.rule, on=True)]
                 row.note.object = _note(level)
+                self._showing = True
                 row.switch.value = level.rule.on
+                self._showing = False
             return
         self._shown = [self._row(level) for level in levels]
         self._rules[:] = [row.shown for row in self._shown]
@@ -184,7 +187,7 @@ class AlertsView(Viewer):
     def _row(self, level: Level) -> _Row:
         rule = level.rule
         switch = pmui.Switch(label=rule.label, value=rule.on, margin=(6, 8, 0, 0))
-        switch.param.watch(partial(self._on_switch, rule), "value")
+        switch.param.watch(partial(self._switched, rule), "value")
         note = pn.pane.HTML(_note(level), sizing_mode="stretch_width", margin=(0, 0, 0, 44))
         remove = pmui.Button(
             label="Remove",
@@ -242,8 +245,12 @@ class AlertsView(Viewer):
 
         await self._do(put)
 
-    async def _on_switch(self, rule: Rule, event: param.parameterized.Event) -> None:
-        wanted = replace(rule, on=bool(event.new))
+    def _switched(self, rule: Rule, event: param.parameterized.Event) -> None:
+        if not self._showing:  # what was read a moment ago is not what a person wants now
+            pn.state.execute(partial(self._on_switch, rule, on=bool(event.new)))
+
+    async def _on_switch(self, rule: Rule, *, on: bool) -> None:
+        wanted = replace(rule, on=on)
         if wanted not in told(await self._alerts.rules(self._owner)):
             await self._do(lambda: self._alerts.put(self._owner, wanted))
 

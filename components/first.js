@@ -87,6 +87,9 @@
     live.transcript(seen)
     live.composer(held)
     settle()
+    setTimeout(() => { // what opens a dialog waits for the shell
+      root.querySelector("header").append(Object.assign(document.createElement("p"), {textContent: "Loading the rest of the page…"}))
+    }, 1000)
   }
   // The conversation lies over the main area of the shell, wherever that is then.
   function settle() {
@@ -96,10 +99,21 @@
       return
     }
     const talk = document.getElementById("talk")
-    new ResizeObserver(() => {
+    let until = 0
+    const place = () => {
       const {left, top, width, height} = main.getBoundingClientRect()
       Object.assign(talk.style, {left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px`})
-    }).observe(main)
+      if (performance.now() < until) { requestAnimationFrame(place) }
+    }
+    const follow = () => { // a while longer: what only moves is told by nobody
+      const still = performance.now() >= until
+      until = performance.now() + 500
+      if (still) { place() }
+    }
+    new ResizeObserver(follow).observe(main)
+    for (const view of [window, window.visualViewport]) {
+      for (const type of ["resize", "scroll"]) { view?.addEventListener(type, follow) }
+    }
     root.remove()
   }
   function mainArea(node) {
@@ -120,16 +134,25 @@
   }
   // The kit makes the shell in half the time of all else: not before what is live has been painted.
   const take = window.importShim
+  const {kit} = JSON.parse(root.dataset.common)
   const shown = new Promise((resolve) => { met = () => { painted().then(resolve) } })
   window.importShim = Object.assign(async (url) => {
-    if (JSON.parse(root.dataset.common).kit === url) { await shown }
-    return take(url)
+    if (url !== kit) { return take(url) }
+    await shown
+    try {
+      return await take(url)
+    } catch (error) { // and nobody asks for it again
+      window.panelistComeBack(() => true, () => true)
+      throw error
+    }
   }, take)
   document.addEventListener("panelist:unreachable", () => {
     activity.textContent = "Connection with the server could not be established. What you type is kept."
   }, {once: true})
   setTimeout(() => {
-    if (root.isConnected) { activity.textContent = "Panelist does not answer yet. What you type is kept; reload the page if this goes on." }
+    if (root.id !== "first") { return }
+    if (!composing && window.Bokeh?.documents?.length) { window.panelistBroken = true } // all is there, and nothing comes of it
+    activity.textContent = "Panelist does not answer yet. What you type is kept; reload the page if this goes on."
   }, 15000)
   // What can be seen comes first: all else would only delay it. The rest of the page is built meanwhile; what all pages
   // have in common is taken before it has come, and its document asked for as soon as it has.
@@ -141,7 +164,7 @@
     document.head.append(script)
   }
   function beginAll() {
-    const {scripts, kit} = JSON.parse(root.dataset.common)
+    const {scripts} = JSON.parse(root.dataset.common)
     for (const address of scripts) { begin(document.createElement("script"), address) }
     if (kit) { document.head.append(Object.assign(document.createElement("link"), {rel: "modulepreload", href: kit})) }
   }

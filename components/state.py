@@ -664,6 +664,7 @@ class ConversationState(param.Parameterized):
             if run_id not in self._following:
                 work = self._follow(opened.conversation.id, run_id, message_id)
                 self._following[run_id] = asyncio.create_task(work, name=f"follow {run_id}")
+        self.prices = {id: price for id, price in self.prices.items() if id not in opened.runs}  # they cost more then
         if not all(one.id in self.prices or one.id in opened.runs for one in opened.together):
             self._spawn(self._price(opened))
         if self._looked == turn:

@@ -59,7 +59,10 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
   const section = element("section", {class: "attachments", "aria-label": "Attachments", hidden: ""}, list)
   const input = element("input", {type: "file", multiple: "", hidden: "", tabindex: "-1", "aria-hidden": "true"})
   const choose = element("button", {type: "button", class: "attach", "aria-label": "Attach files", title: "Attach files: text or pictures", onclick: () => input.click()}, icon("clip"))
-  const target = element("div", {class: "drop", hidden: "", "aria-hidden": "true"}, element("p", {}, "Drop files to attach them"))
+  const target = element("div", {class: "drop", popover: "manual", "aria-hidden": "true"}, element("p", {}, "Drop files to attach them"))
+  const showTarget = (on) => { // above all else, wherever this stands
+    if (on !== target.matches(":popover-open")) { target.togglePopover(on) }
+  }
 
   // Why the message cannot go yet; empty when it can.
   function blocked() {
@@ -295,11 +298,11 @@ function attaching({model, box, limits, chat, isLost, changed, say}) {
     if (!event.dataTransfer?.types.includes("Files")) { return }
     event.preventDefault() // else the browser would leave this page for the file
     event.dataTransfer.dropEffect = ours ? "none" : "copy"
-    target.hidden = ours
+    showTarget(!ours)
   }
-  const out = (event) => { if (!event.relatedTarget) { target.hidden = true } }
+  const out = (event) => { if (!event.relatedTarget) { showTarget(false) } }
   const drop = (event) => {
-    target.hidden = true
+    showTarget(false)
     if (!event.dataTransfer?.types.includes("Files")) { return }
     event.preventDefault()
     if (brings(event)) {

@@ -52,6 +52,7 @@ function likelyView({tokens, note}) {
   list.addEventListener("focusout", () => show(null))
   list.addEventListener("click", (event) => at(event)?.focus())
   list.addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) { return } // the browser's own
     const place = pieces.indexOf(at(event))
     const to = {ArrowRight: place + 1, ArrowDown: place + 1, ArrowLeft: place - 1, ArrowUp: place - 1, Home: 0, End: pieces.length - 1}[event.key]
     if (event.key === "Escape" && current) {

@@ -17,6 +17,8 @@ from services.endpoints import DEMO, OPENAI_URL
 from services.errors import PanelistError
 from services.render import escape
 
+_NONE = "No model server was found on this machine (Ollama, LM Studio, llama.cpp, vLLM)."
+
 
 class ConnectView(Viewer):
     """A dialog that ends with a model that answers."""
@@ -28,7 +30,8 @@ class ConnectView(Viewer):
         self._on_keys = on_keys
         self._state = state
         self._connections = connections
-        self._local = pmui.Column(sizing_mode="stretch_width", margin=0)
+        self._looking = self._text("")
+        self._offers = pmui.Column(sizing_mode="stretch_width", margin=0)
         self._url = pmui.TextInput(label="Base URL", value=OPENAI_URL, sizing_mode="stretch_width", margin=(8, 0))
         self._key = pmui.PasswordInput(
             label="API key",
@@ -43,7 +46,8 @@ class ConnectView(Viewer):
         self._result = SentencePane(visible=False, margin=(8, 0))
         self.dialog = dialog(
             "Connect a model",
-            self._local,
+            self._looking,
+            self._offers,
             self._text("Any OpenAI-compatible server works. The key stays in this server's memory."),
             self._url,
             self._key,
@@ -72,19 +76,18 @@ class ConnectView(Viewer):
     async def open(self) -> None:
         """Open the dialog and look for model servers on this machine meanwhile."""
         self._result.visible = False
-        self._local[:] = [self._text("Looking for model servers on this machine…")]
+        self._offers[:] = []
+        self._looking.param.update(object=_line("Looking for model servers on this machine…"), visible=True)
         self.dialog.open = True
         found = await self._connections.find_local()
-        none = self._text("No model server was found on this machine (Ollama, LM Studio, llama.cpp, vLLM).")
-        self._local[:] = [self._offer(server) for server in found] if found else [none]
+        if found:
+            self._looking.visible = False
+            self._offers[:] = [self._offer(server) for server in found]
+        else:  # in place: what is added to a dialog that the browser is still making can be lost
+            self._looking.object = _line(_NONE)
 
     def _text(self, text: str) -> pn.pane.HTML:
-        return pn.pane.HTML(
-            f'<p style="margin:4px 0;font:15px/1.5 var(--panelist-font);color:var(--mui-palette-text-secondary)">'
-            f"{escape(text)}</p>",
-            sizing_mode="stretch_width",
-            margin=0,
-        )
+        return pn.pane.HTML(_line(text), sizing_mode="stretch_width", margin=0)
 
     def _offer(self, server: Found) -> pmui.Row:
         async def use(_: object) -> None:
@@ -143,3 +146,10 @@ class ConnectView(Viewer):
 
     def _say(self, text: str, *, good: bool) -> None:
         self._result.say(text, good=good)
+
+
+def _line(text: str) -> str:
+    return (
+        f'<p style="margin:4px 0;font:15px/1.5 var(--panelist-font);color:var(--mui-palette-text-secondary)">'
+        f"{escape(text)}</p>"
+    )

@@ -56,7 +56,7 @@ def test_an_answer_tells_how_it_was_written(page: Page, server: Server) -> None:
     page.keyboard.press("Escape")
     page.keyboard.press("Alt+m")
     page.get_by_role("treeitem", name="What can you do?").first.click(modifiers=["Shift"])
-    expect(page.get_by_role("button", name="Details", exact=True).last).to_be_disabled()
+    expect(page.get_by_role("dialog").get_by_role("button", name="Details", exact=True)).to_be_disabled()
 
 
 def test_an_answer_is_asked_for_again_with_a_change_and_compared(page: Page, server: Server) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from services import webhooks
@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 
 AFTER_S = 1.0
 """In which the requests after the first are looked at together."""
+
+RECENT = timedelta(days=1)
+"""In which a webhook is told of what a stop of Panelist kept it from."""
 
 SHOWN = 50
 """Alerts that are listed."""
@@ -307,6 +310,8 @@ class Alerting:
                 self._standing.setdefault(owner, {})[alert.rule.key] = alert
                 if alert.dismissed_at is None:
                     self._warn(owner, alert)
+                    if alert.delivery is None and self._now() - alert.at < RECENT:
+                        self._deliver(owner, alert, "alert", alert.sentence, alert.value)
             self._recalled = True
 
     def _warn(self, owner: str, alert: Alert) -> None:
@@ -324,7 +329,8 @@ class Alerting:
             if url is None:
                 return
             why = await self._tell(url, body_of(alert, event, sentence, value))
-            await self._ledger.deliver_alert(owner, alert.id, why)
+            if event == "alert":
+                await self._ledger.deliver_alert(owner, alert.id, why)
         except StorageError as error:
             log.warning("whether a webhook was told was not kept: %s", error)
             return

@@ -153,7 +153,7 @@ class Alert:
     recovered_at: datetime | None = None
     dismissed_at: datetime | None = None
     delivery: str | None = None
-    """What became of the webhook: empty where it was told, else why not; None where there was none."""
+    """What became of telling a webhook that it began: empty where it was told, else why not; None where none was."""
 
     @property
     def is_late(self) -> bool:

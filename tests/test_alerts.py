@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from components.state import ConversationState
-from services.alerting import Alerting
+from services.alerting import RECENT, Alerting
 from services.alerts import (
     ENOUGH_PAST,
     LEAST,
@@ -240,6 +240,12 @@ class House:
         jobs, self.jobs = self.jobs, []
         for job in jobs:
             await job
+
+    def lose(self) -> None:
+        """As when the process is killed."""
+        for job in self.jobs:
+            job.close()
+        self.jobs.clear()
 
     async def listed(self) -> list[tuple[str, bool, bool]]:
         found = await self.alerts.latest(OWNER)
@@ -609,3 +615,52 @@ async def test_rules_read_while_one_is_set_are_not_kept(house: House, monkeypatc
     go_on.set()
     assert await asked == [SPEND]
     assert await house.alerts.rules(OWNER) == [SPEND]
+
+
+async def test_a_webhook_is_told_after_a_restart_what_a_stop_kept_from_it(house: House) -> None:
+    await house.alerts.put_hook(OWNER, URL)
+    await house.alerts.put(OWNER, SPEND)
+    await house.spend(1.5)
+    await house.alerts.look(OWNER)
+    house.lose()
+    house.alerts = house.again()
+    await house.look()
+    [alert] = await house.alerts.latest(OWNER)
+    assert [(body["event"], body["alert"]["id"]) for _, body in house.hook.told] == [("alert", alert.id)]
+    assert alert.delivery == ""
+    house.alerts = house.again()
+    await house.look()
+    assert len(house.hook.told) == 1
+
+
+async def test_a_webhook_is_not_told_of_what_is_long_ago_or_was_seen(house: House) -> None:
+    day = replace(SPEND, span="day")
+    await house.alerts.put(OWNER, SPEND)
+    await house.alerts.put(OWNER, day)
+    await house.spend(1.5)
+    await house.look()
+    await house.alerts.put_hook(OWNER, URL)
+    seen, other = await house.alerts.latest(OWNER)
+    await house.alerts.dismiss(OWNER, seen.id)
+    told = []
+    for moment in (NOW + RECENT, NOW):
+        house.clock.now = moment
+        house.alerts = house.again()
+        await house.alerts._recall()
+        await house.deliver()
+        told.append([body["alert"]["id"] for _, body in house.hook.told])
+    assert told == [[], [other.id]]
+
+
+async def test_that_it_is_over_says_nothing_of_how_its_beginning_was_told(house: House) -> None:
+    await house.alerts.put_hook(OWNER, URL)
+    await house.alerts.put(OWNER, SPEND)
+    await house.spend(1.5)
+    house.hook.why = "hooks.example.org answered 500."
+    await house.look()
+    house.hook.why = ""
+    house.clock.now += timedelta(hours=1)
+    await house.look()
+    assert [body["event"] for _, body in house.hook.told] == ["alert", "recovered"]
+    [alert] = await house.alerts.latest(OWNER)
+    assert alert.delivery == "hooks.example.org answered 500."

@@ -72,6 +72,8 @@ class AlertsView(Viewer):
         self._shown: list[_Row] = []
         self._showing = False
         self._history: list[Alert] | None = None
+        self._news = 0
+        """How often anything was read or done; what was read before the last is not shown any more."""
         wide: dict[str, Any] = {"sizing_mode": "stretch_width", "size": "small", "margin": (8, 8, 8, 0)}
         self._rules = pmui.Column(sizing_mode="stretch_width", margin=0)
         self._watched = pmui.Select(label="What", options=list(WATCHED), value="Spent", min_width=180, **wide)
@@ -158,6 +160,8 @@ class AlertsView(Viewer):
                 log.exception("alerts could not be shown")
 
     async def _show(self) -> None:
+        self._news += 1
+        news = self._news
         try:
             rules = told(await self._alerts.rules(self._owner))
             levels = await self._alerts.levels(self._owner, rules)
@@ -165,6 +169,8 @@ class AlertsView(Viewer):
             hook = await self._alerts.hook(self._owner)
         except PanelistError as error:
             self._result.say(str(error))
+            return
+        if news != self._news:  # it would turn back a switch that was just clicked
             return
         self._show_levels(sorted(levels, key=lambda level: not level.rule.on))
         self._show_last(last)
@@ -287,6 +293,7 @@ class AlertsView(Viewer):
 
     async def _do(self, work: Any, said: str = "") -> None:
         """Do what a person asked for, say what came of it, and show how things stand then."""
+        self._news += 1
         try:
             await work()
         except PanelistError as error:

@@ -74,6 +74,7 @@ class AlertsView(Viewer):
         self._history: list[Alert] | None = None
         self._news = 0
         """How often anything was read or done; what was read before the last is not shown any more."""
+        self._doing = 0
         wide: dict[str, Any] = {"sizing_mode": "stretch_width", "size": "small", "margin": (8, 8, 8, 0)}
         self._rules = pmui.Column(sizing_mode="stretch_width", margin=0)
         self._watched = pmui.Select(label="What", options=list(WATCHED), value="Spent", min_width=180, **wide)
@@ -170,7 +171,7 @@ class AlertsView(Viewer):
         except PanelistError as error:
             self._result.say(str(error))
             return
-        if news != self._news:  # it would turn back a switch that was just clicked
+        if news != self._news or self._doing:  # it would turn back a switch that was just clicked
             return
         self._show_levels(sorted(levels, key=lambda level: not level.rule.on))
         self._show_last(last)
@@ -294,11 +295,14 @@ class AlertsView(Viewer):
     async def _do(self, work: Any, said: str = "") -> None:
         """Do what a person asked for, say what came of it, and show how things stand then."""
         self._news += 1
+        self._doing += 1
         try:
             await work()
         except PanelistError as error:
             self._result.say(str(error))
             return
+        finally:
+            self._doing -= 1
         if said:
             self._result.say(said, good=True)
         else:

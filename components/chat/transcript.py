@@ -344,9 +344,9 @@ class Transcript(ScriptComponent):
 
     async def _on_message(self, event: DataEvent) -> None:  # noqa: PLR0912 - a case for each message
         match event.data:
-            case {"type": "ready", "dark": bool(dark), "narrow": bool(narrow), "opened": bool(opened)}:
+            case {"type": "ready", "dark": bool(dark), "narrow": bool(narrow), **more}:
                 self._on_screen(dark, narrow)
-                await self._on_ready(opened=opened)
+                await self._on_ready(opened=more.get("opened") is True)
             case {"type": "ping"}:
                 self._tell({"type": "pong"})
             case {"type": "older"}:

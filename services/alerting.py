@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from services import webhooks
@@ -41,6 +42,9 @@ AFTER_S = 1.0
 
 RECENT = timedelta(days=1)
 """In which a webhook is told of what a stop of Panelist kept it from."""
+
+LAST_S = 2.0
+"""For what is left to look at and to tell when Panelist ends; the next start does what this is too short for."""
 
 SHOWN = 50
 """Alerts that are listed."""
@@ -78,6 +82,9 @@ class Alerting:
         """By owner and rule: the first hour of the span that nothing more is told of the one before in."""
         self._told: dict[str, dict[str, Warned]] = {}
         """By owner and alert, as long as it stands; the last one is at the end."""
+        self._untold: dict[tuple[str, str], Callable[[], Coroutine[object, object, None]]] = {}
+        """By alert and event: what a webhook has not been told to the end."""
+        self._looking: asyncio.Task[None] | None = None
         self._count = 0
         self._asked: set[str] = set()
         self._recalled = False
@@ -182,14 +189,39 @@ class Alerting:
                 self._asked |= self._standing.keys()
             await asyncio.sleep(AFTER_S)
             self._more.clear()
-            asked, self._asked = self._asked, set()
-            for owner in asked:
-                try:
-                    await self.look(owner)
-                except StorageError as error:
-                    log.warning("alerts were not looked at: %s", error)
-                except Exception:  # the last wall: who watches must not fall asleep
-                    log.exception("alerts could not be looked at")
+            self._looking = asyncio.create_task(self._look_at_asked(), name="look at alerts")
+            await asyncio.shield(self._looking)  # cancelled half-way, it would not know what it has written
+
+    async def finish(self) -> None:
+        """Look at what was noted, and tell webhooks what they were not told, for a moment.
+
+        To be awaited when nothing runs in the background any more, and before the database is closed: a terminal opens
+        it for no longer than an answer takes.
+        """
+        try:
+            async with asyncio.timeout(LAST_S):
+                if self._looking is not None:
+                    await asyncio.wait({self._looking})
+                await self._look_at_asked()
+                tellings = [tell() for tell in self._untold.values()]
+                for error in await asyncio.gather(*tellings, return_exceptions=True):
+                    if isinstance(error, Exception):  # the last wall: the database is to be closed
+                        log.error("a webhook could not be told", exc_info=error)
+        except TimeoutError:
+            log.info("not every alert was looked at and told within %s s; the next start does that", LAST_S)
+        finally:
+            if self._looking is not None:
+                self._looking.cancel()
+
+    async def _look_at_asked(self) -> None:
+        asked, self._asked = self._asked, set()
+        for owner in asked:
+            try:
+                await self.look(owner)
+            except StorageError as error:
+                log.warning("alerts were not looked at: %s", error)
+            except Exception:  # the last wall: who watches must not fall asleep
+                log.exception("alerts could not be looked at")
 
     async def look(self, owner: str) -> list[Level]:
         """Return how the owner's rules stand, and tell what is too much now, or is not any more.
@@ -302,7 +334,10 @@ class Alerting:
         self._told.get(owner, {}).pop(alert.id, None)
 
     async def _recall(self) -> None:
-        """Take up what was too much when Panelist ended, before anything else is done; once."""
+        """Take up what was too much when Panelist ended, before anything else is done; once.
+
+        And have everybody looked at soon who wants to be told: not all may have been, then.
+        """
         async with self._recalling:
             if self._recalled:
                 return
@@ -312,7 +347,9 @@ class Alerting:
                     self._warn(owner, alert)
                     if alert.delivery is None and self._now() - alert.at < RECENT:
                         self._deliver(owner, alert, "alert", alert.sentence, alert.value)
+            self._asked |= set(await self._ledger.alert_owners())
             self._recalled = True
+            self._more.set()
 
     def _warn(self, owner: str, alert: Alert) -> None:
         self._count += 1
@@ -321,14 +358,16 @@ class Alerting:
 
     def _deliver(self, owner: str, alert: Alert, event: str, sentence: str, value: float | None) -> None:
         if self._background is not None:
-            self._background(self._tell_hook(owner, alert, event, sentence, value), "tell a webhook")
+            self._untold[alert.id, event] = tell = partial(self._tell_hook, owner, alert, event, sentence, value)
+            self._background(tell(), "tell a webhook")
 
     async def _tell_hook(self, owner: str, alert: Alert, event: str, sentence: str, value: float | None) -> None:
         try:
             url = await self._ledger.alert_hook(owner)
+            why = "" if url is None else await self._tell(url, body_of(alert, event, sentence, value))
+            self._untold.pop((alert.id, event), None)
             if url is None:
                 return
-            why = await self._tell(url, body_of(alert, event, sentence, value))
             if event == "alert":
                 await self._ledger.deliver_alert(owner, alert.id, why)
         except StorageError as error:

@@ -108,6 +108,7 @@ class Runtime:
     async def close(self) -> None:
         """End everything, and close every connection."""
         await self.end()
+        await self.chat.alerts.finish()
         if self.listening is not None:
             await self.listening.close()
         await self.trouble.close()

@@ -37,12 +37,16 @@ from services.measures import Measured
 from services.messages import new_id
 from services.prices import NANOS
 from services.runtime import Runtime, open_runtime
+from services.settings import read_settings
 from services.statistics import EVERYTHING, class_of
 from services.storage.store import Store
 from tests.conftest import OWNER, OpenRuntime, until, whole_run
 from tests.scripted import ScriptedProvider
-from tests.test_budgets import DEAR, opened
+from tests.test_budgets import DEAR, PRICED, opened
 from tests.test_budgets import told as said
+from tests.test_webhooks import Place, place
+
+__all__ = ["place"]
 
 NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 
@@ -186,8 +190,11 @@ class Hook:
     def __init__(self) -> None:
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.why = ""
+        self.waits: asyncio.Event | None = None
 
     async def __call__(self, url: str, body: dict[str, Any]) -> str:
+        if self.waits is not None:
+            await self.waits.wait()
         self.told.append((url, body))
         return self.why
 
@@ -664,3 +671,54 @@ async def test_that_it_is_over_says_nothing_of_how_its_beginning_was_told(house:
     assert [body["event"] for _, body in house.hook.told] == ["alert", "recovered"]
     [alert] = await house.alerts.latest(OWNER)
     assert alert.delivery == "hooks.example.org answered 500."
+
+
+async def test_everybody_is_looked_at_at_the_start(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.alerting.AFTER_S", 0.01)
+    await house.alerts.put(OWNER, SPEND)
+    await house.spend(1.5)
+    house.alerts = house.again()
+    watching = asyncio.create_task(house.alerts.watch())
+
+    async def told() -> bool:
+        return bool(await house.listed())
+
+    await until(told)
+    watching.cancel()
+    await asyncio.wait({watching})
+    assert await house.listed() == [(SENTENCE, False, False)]
+
+
+async def test_what_one_question_made_too_much_is_told_before_the_end(
+    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a terminal without a server, which is over before anybody would look."""
+    monkeypatch.setattr("services.alerting.AFTER_S", 1_000)
+    (tmp_path / "endpoints.toml").write_text(PRICED, "utf-8")
+    settings = read_settings({"PANELIST_ENDPOINTS": "endpoints.toml", "PANELIST_TITLES": "off"}, tmp_path)
+    app = await open_runtime(settings, provider=ScriptedProvider(said("Because.")), brief=True)
+    await app.chat.alerts.put_hook(OWNER, place.url)
+    await app.chat.alerts.put(OWNER, replace(SPEND, amount=0.001))
+    await whole_run(app.chat, await app.chat.send(OWNER, "Why?", options=DEAR))
+    assert await app.chat.alerts.latest(OWNER) == []
+    await app.close()
+    again = await open_runtime(settings, provider=ScriptedProvider(), brief=True)
+    [alert] = await again.chat.alerts.latest(OWNER)
+    await again.close()
+    assert (alert.sentence, alert.delivery) == ("$0.006 was spent in an hour: more than $0.001.", "")
+    assert len(place.got) == 1
+
+
+async def test_a_webhook_that_takes_long_holds_no_end_up(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.alerting.LAST_S", 0.5)
+    await house.alerts.put_hook(OWNER, URL)
+    await house.alerts.put(OWNER, SPEND)
+    await house.spend(1.5)
+    await house.alerts.look(OWNER)
+    house.lose()
+    house.hook.waits = asyncio.Event()
+    await house.alerts.finish()
+    assert [alert.delivery for alert in await house.alerts.latest(OWNER)] == [None]
+    house.hook.waits = None
+    await house.alerts.finish()
+    assert [alert.delivery for alert in await house.alerts.latest(OWNER)] == [""]

@@ -104,6 +104,12 @@ def standing(connection: Connection) -> list[tuple[str, Alert]]:
     return [(row.owner, _alert(row)) for row in connection.execute(query)]
 
 
+def owners(connection: Connection) -> list[str]:
+    """Return whoever has a rule that is on."""
+    query = select(alert_rules.c.owner).where(alert_rules.c.enabled).distinct().order_by(alert_rules.c.owner)
+    return list(connection.scalars(query))
+
+
 def hook(connection: Connection, owner: str) -> str | None:
     """Return where the owner's alerts are told, beside the page."""
     found: str | None = connection.scalar(select(alert_hooks.c.url).where(alert_hooks.c.owner == owner))

@@ -80,6 +80,10 @@ class Ledger:
         """Return what has not recovered, with its owner, the oldest first; for the start."""
         return await self._database.read(alerts.standing)
 
+    async def alert_owners(self) -> list[str]:
+        """Return all who want to be told of anything; for the start."""
+        return await self._database.read(alerts.owners)
+
     async def alert_hook(self, owner: str) -> str | None:
         """Return where the owner's alerts are told, beside the page."""
         return await self._database.read(alerts.hook, owner)

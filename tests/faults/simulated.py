@@ -144,7 +144,7 @@ READS = {
     *("outline", "branches", "queue", "events", "run", "written", "budgets", "standings"),
     "sightings",
     *("stats", "costly", "page", "count_queued"),
-    *("counted", "alert_rules", "latest_alerts", "standing_alerts", "alert_hook"),
+    *("counted", "alert_rules", "latest_alerts", "standing_alerts", "alert_owners", "alert_hook"),
 }
 
 

@@ -21,6 +21,8 @@ async def test_rules_are_set_replaced_and_removed(store: Store) -> None:
     await ledger.put_alert_rule(ANN, replace(RULE, span="day"))
     assert await ledger.alert_rules(ANN) == [replace(RULE, span="day"), replace(RULE, amount=3, on=False)]
     assert await ledger.alert_rules(BEN) == []
+    await ledger.put_alert_rule(BEN, replace(RULE, on=False))
+    assert await ledger.alert_owners() == [ANN], "once, and nobody whose rules are all off"
     await ledger.remove_alert_rule(BEN, RULE)
     await ledger.remove_alert_rule(ANN, RULE)
     assert await ledger.alert_rules(ANN) == [replace(RULE, span="day")]

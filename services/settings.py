@@ -128,7 +128,8 @@ def read_settings(environ: Mapping[str, str], app_dir: Path) -> Settings:
         SettingsError: a setting cannot be read; its text is one sentence that names it.
     """
     env_file = _env_file(app_dir / ".env")
-    values = {**env_file, **environ}
+    # An empty one is not set, as containers pass what nobody gave them: else the key in the file went to another URL.
+    values = {**env_file, **{name: value for name, value in environ.items() if value.strip()}}
 
     def get(name: str) -> str | None:
         return values.get(name, "").strip() or None

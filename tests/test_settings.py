@@ -37,6 +37,13 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert (settings.model, settings.stall_s) == ("from-environment", 5.0)
 
 
+def test_an_empty_name_in_the_environment_is_not_set(tmp_path: Path) -> None:
+    written = "OPENAI_BASE_URL='https://llm.example.org/v1'\nOPENAI_API_KEY='sk-theirs'\n"
+    settings = read(tmp_path, written, OPENAI_BASE_URL="", OPENAI_API_KEY=" ")
+    assert settings.endpoints[0].base_url == "https://llm.example.org/v1", "else their key would go to OpenAI"
+    assert settings.values["OPENAI_API_KEY"] == "sk-theirs"
+
+
 def test_a_key_alone_is_openai_and_a_url_alone_needs_no_key(tmp_path: Path) -> None:
     openai, demo = read(tmp_path, OPENAI_API_KEY="sk-x").endpoints
     assert (openai.name, openai.profile, openai.key_env) == ("openai", "openai", "OPENAI_API_KEY")

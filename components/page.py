@@ -200,9 +200,7 @@ class _Dialogs:
         self._connect = cache(lambda: self._with_dialog(ConnectView(state, runtime.connections, self.keys)))
         self._keys = cache(lambda: KeysView(state, runtime.keys))
         self._options = cache(lambda: self._with_dialog(OptionsView(state)))
-        self._budgets = cache(
-            lambda: self._with_dialog(BudgetsView(state, runtime.chat.budgets, runtime.connections, session.owner()))
-        )
+        self._budgets = cache(lambda: BudgetsView(state, runtime.chat.budgets, runtime.connections, session.owner()))
         self._sharing = cache(
             lambda: self._with_dialog(self._themed(Sharing(state, sizing_mode="stretch_width", margin=0)))
         )
@@ -218,9 +216,7 @@ class _Dialogs:
                 self._themed(DetailsView(state, self.again, sizing_mode="stretch_width", margin=0))
             )
         )
-        self._alerts = cache(
-            lambda: self._with_dialog(AlertsView(runtime.chat.alerts, runtime.chat.changes, session.owner()))
-        )
+        self._alerts = cache(lambda: AlertsView(runtime.chat.alerts, runtime.chat.changes, session.owner()))
         self._usage = cache(lambda: self._with_dialog(self._themed(_usage(runtime, state, self.alerts))))
         self._map = cache(
             lambda: self._with_dialog(
@@ -238,10 +234,9 @@ class _Dialogs:
         pn.state.execute(self._connect().open)
 
     def keys(self) -> None:
-        pn.state.execute(self._open_keys)
+        pn.state.execute(partial(self._open_filled, self._keys()))
 
-    async def _open_keys(self) -> None:
-        view = self._keys()
+    async def _open_filled(self, view: KeysView | AlertsView | BudgetsView) -> None:
         await view.open()
         if view.dialog not in self.shelf.objects:  # only now: its list would be lost while the browser makes the rest
             self._hung(view.dialog)
@@ -250,7 +245,7 @@ class _Dialogs:
         pn.state.execute(partial(self._options().open, message_id))
 
     def budgets(self) -> None:
-        pn.state.execute(self._budgets().open)
+        pn.state.execute(partial(self._open_filled, self._budgets()))
 
     def trash(self) -> None:
         pn.state.execute(self._trash().open)
@@ -271,7 +266,7 @@ class _Dialogs:
         pn.state.execute(self._usage().open)
 
     def alerts(self) -> None:
-        pn.state.execute(self._alerts().open)
+        pn.state.execute(partial(self._open_filled, self._alerts()))
 
     def map(self) -> None:
         pn.state.execute(self._map().open)

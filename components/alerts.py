@@ -73,7 +73,8 @@ class AlertsView(Viewer):
         self._showing = False
         self._history: list[Alert] | None = None
         self._news = 0
-        """How often anything was read or done; what was read before the last is not shown any more."""
+        """How often anything was done; what was read before the last is not shown any more."""
+        self._looking = asyncio.Lock()
         self._doing = 0
         wide: dict[str, Any] = {"sizing_mode": "stretch_width", "size": "small", "margin": (8, 8, 8, 0)}
         self._rules = pmui.Column(sizing_mode="stretch_width", margin=0)
@@ -161,22 +162,22 @@ class AlertsView(Viewer):
                 log.exception("alerts could not be shown")
 
     async def _show(self) -> None:
-        self._news += 1
-        news = self._news
-        try:
-            rules = told(await self._alerts.rules(self._owner))
-            levels = await self._alerts.levels(self._owner, rules)
-            last = await self._alerts.latest(self._owner)
-            hook = await self._alerts.hook(self._owner)
-        except PanelistError as error:
-            self._result.say(str(error))
-            return
-        if news != self._news or self._doing:  # it would turn back a switch that was just clicked
-            return
-        self._show_levels(sorted(levels, key=lambda level: not level.rule.on))
-        self._show_last(last)
-        self._hooked.object = paragraph(f"{_HOOK} It goes to {hook}." if hook else _HOOK).object
-        self._remove.visible = hook is not None
+        async with self._looking:  # else what was read earlier could be shown after what was read later
+            news = self._news
+            try:
+                rules = told(await self._alerts.rules(self._owner))
+                levels = await self._alerts.levels(self._owner, rules)
+                last = await self._alerts.latest(self._owner)
+                hook = await self._alerts.hook(self._owner)
+            except PanelistError as error:
+                self._result.say(str(error))
+                return
+            if news != self._news or self._doing:  # it would turn back a switch that was just clicked
+                return
+            self._show_levels(sorted(levels, key=lambda level: not level.rule.on))
+            self._show_last(last)
+            self._hooked.object = paragraph(f"{_HOOK} It goes to {hook}." if hook else _HOOK).object
+            self._remove.visible = hook is not None
 
     def _show_levels(self, levels: Sequence[Level]) -> None:
         rows = {row.rule: row for row in self._shown}

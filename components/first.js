@@ -187,10 +187,10 @@
     }
   }
   const fail = () => { window.panelistBroken = true }
-  const seen = painted()
-  seen.then(beginAll)
+  const firstPaint = painted()
+  firstPaint.then(beginAll)
   arrived.then(() => panelistConnect(document.getElementById("live").dataset.token)).catch(fail)
-  Promise.all([seen, arrived]).then(run).catch(fail)
+  Promise.all([firstPaint, arrived]).then(run).catch(fail)
 
   // Where the reader left off; else at the end, also while what is above gets its height, until the reader goes up.
   const list = log.querySelector(".messages")
